@@ -1,0 +1,74 @@
+# Everything that a developer or CI runs. `make` alone lists it.
+# PYTHON names the interpreter of .venv; ARGS goes on to the tool behind a target.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup peers lock demo fmt lint types test coverage e2e bench soak test-system docs \
+	docs-check check clean
+SHELL := /bin/sh
+BIN := .venv/bin
+CODE := $(wildcard sidecar tests bench ci) $(wildcard docs/*.py)
+TIERS_APART := --ignore=tests/system --ignore=tests/soak
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## build .venv from the hashed lock; .venv/bin/sidecar is the command
+	@PYTHON="$(PYTHON)" ci/setup.sh dev
+
+peers: setup ## build .venv-peers: the real programs that bench, soak and test-system run
+	@PYTHON="$(PYTHON)" ci/setup.sh peers
+
+lock: setup ## write the locks anew (UPGRADE=1: to the newest versions)
+	UPGRADE="$(UPGRADE)" ci/lock.sh
+
+demo: setup ## a tour of the sidecar before a small upstream (ARGS=--once: end after it)
+	@$(BIN)/sidecar demo $(ARGS)
+
+fmt: setup ## format the code and mend what ruff can
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+
+lint: setup ## ruff, spelling, YAML, shell
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/yamllint --strict .
+	$(BIN)/shellcheck .ci/run ci/*.sh
+
+types: setup ## mypy --strict on code and tests
+	$(BIN)/mypy $(CODE)
+
+test: setup ## all tests that need PyPI alone, under ten minutes (ARGS="-k name" for some)
+	$(BIN)/pytest $(TIERS_APART) $(ARGS)
+
+coverage: setup ## the same tests, and the branch coverage that each room owes
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(TIERS_APART) $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage json --quiet
+	$(BIN)/python -m ci.coverage_gate coverage.json
+
+e2e: setup ## the tests with a real process and a real upstream
+	$(BIN)/pytest tests/e2e $(ARGS)
+
+bench: peers ## throughput and latency beside other proxies, into docs/performance.md
+	$(BIN)/python -m bench $(ARGS)
+
+soak: peers ## the long tests: real applications, large bodies, thousands of failures
+	$(BIN)/pytest tests/soak $(ARGS)
+
+test-system: peers ## the tests that need the Debian packages of ci/apt.txt
+	@ci/apt.sh check
+	$(BIN)/pytest tests/system $(ARGS)
+
+docs: setup ## generate the reference manual from its tables
+	$(BIN)/python docs/generate.py
+
+docs-check: setup ## fail when the generated manual is stale
+	$(BIN)/python docs/generate.py --check
+
+check: lint types coverage docs-check ## what CI runs before test-system
+
+clean: ## remove what setup, tests and tools made
+	rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist htmlcov
+	rm -f .coverage .coverage.* coverage.json

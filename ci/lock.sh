@@ -1,0 +1,18 @@
+#!/bin/sh
+# Write the locks: every package with the digests of its files, for Python 3.11 and later on Linux
+# and macOS. No index is recorded, so the locks install from whatever mirror a machine is set up for.
+set -eu
+cd "$(dirname "$0")/.."
+
+compile() {
+  output=requirements/$1.txt
+  shift
+  .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+    --no-annotate --custom-compile-command "make lock" \
+    --output-file "$output" "$@"
+}
+
+compile runtime pyproject.toml ${UPGRADE:+--upgrade}
+compile dev pyproject.toml --group dev --constraints requirements/runtime.txt ${UPGRADE:+--upgrade}
+compile peers --group peers ${UPGRADE:+--upgrade}
+printf 'uv\n' | compile bootstrap - --constraints requirements/dev.txt

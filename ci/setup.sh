@@ -1,0 +1,74 @@
+#!/bin/sh
+# Build an environment from its lock: ci/setup.sh dev | peers. Quick when nothing has changed.
+#
+#   dev    .venv: the package, editable, and all that lint, types and tests need
+#   peers  .venv-peers: the programs that benchmark, soak and system tests run beside the sidecar
+#
+# PYTHON names the interpreter (default python3); an environment of another one is built anew.
+# Every file is checked against a digest of the locks, and nothing is built but the package itself.
+set -eu
+cd "$(dirname "$0")/.."
+
+fail() {
+  printf 'setup: %s\n' "$*" >&2
+  exit 3
+}
+
+identity() {
+  "$1" -c 'import os, sys
+print(os.path.realpath(sys.base_prefix), "%d.%d.%d" % sys.version_info[:3])'
+}
+
+# What the environment is made from; its digest is kept in it.
+inputs() {
+  cat ci/setup.sh "requirements/$part.txt"
+  test "$part" != dev || cat requirements/bootstrap.txt pyproject.toml
+}
+
+check_python() {
+  command -v "$1" >/dev/null || fail "$1 is not installed: Python 3.11 or later is needed"
+  "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "$1 is older than Python 3.11: name a newer one, as in make setup PYTHON=python3.12"
+  "$1" -c 'import ensurepip, venv' 2>/dev/null ||
+    fail "$1 cannot make environments: install its venv module (Debian: apt-get install python3-venv)"
+}
+
+install_dev() {
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+    --only-binary :all: --require-hashes -r requirements/bootstrap.txt
+  sync_lock
+  .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation \
+    --no-index --editable .
+}
+
+sync_lock() {
+  .venv/bin/uv pip sync --quiet --python "$venv/bin/python" --require-hashes --no-build \
+    "requirements/$part.txt"
+}
+
+part=${1-}
+case $part in
+dev) venv=.venv python=${PYTHON:-python3} ;;
+peers) venv=.venv-peers python=${PYTHON:-.venv/bin/python} ;;
+*) fail "usage: ci/setup.sh dev | peers" ;;
+esac
+
+have=$(identity "$venv/bin/python" 2>/dev/null) || have=
+want=$have
+if test -n "${PYTHON-}" || test -z "$have"; then
+  check_python "$python"
+  want=$(identity "$python")
+fi
+stamp="$want $(inputs | cksum)"
+if test "$have" = "$want" && test "$stamp" = "$(cat "$venv/.made-from" 2>/dev/null)"; then
+  exit 0
+fi
+
+printf 'setup: installing requirements/%s.txt into %s\n' "$part" "$venv"
+rm -f "$venv/.made-from"
+test "$have" = "$want" || "$python" -m venv --clear "$venv" || fail "$python -m venv $venv failed"
+case $part in
+dev) install_dev ;;
+peers) sync_lock ;;
+esac
+printf '%s\n' "$stamp" >"$venv/.made-from"

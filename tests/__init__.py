@@ -1,0 +1,1 @@
+"""The tests; the folders mirror sidecar/ for levels 0 to 3."""
