@@ -3,6 +3,7 @@
 # and macOS. No index is recorded, so the locks install from whatever mirror a machine is set up for.
 set -eu
 cd "$(dirname "$0")/.."
+export UV_SYSTEM_CERTS=1 # a network that inspects TLS has its authority there
 
 compile() {
   output=requirements/$1.txt

@@ -8,6 +8,7 @@
 # Every file is checked against a digest of the locks, and nothing is built but the package itself.
 set -eu
 cd "$(dirname "$0")/.."
+export UV_SYSTEM_CERTS=1 # a network that inspects TLS has its authority there
 
 fail() {
   printf 'setup: %s\n' "$*" >&2
