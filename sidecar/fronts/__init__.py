@@ -1,0 +1,1 @@
+"""Level 5: where bytes enter and leave; no front knows another."""

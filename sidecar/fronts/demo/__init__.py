@@ -1,0 +1,1 @@
+"""The demo front: a small service to protect, a policy for it, and a tour of both."""

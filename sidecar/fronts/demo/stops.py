@@ -1,0 +1,202 @@
+"""The stops of the tour: what is sent, what must come back, and what it shows."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sidecar.fronts.demo.visit import Answer, Echo, Plain, Raw, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the answer of a stop must be.
+
+    Attributes:
+        status: HTTP status code.
+        says: texts that the body holds; case does not matter.
+        hides: texts that the body does not hold, likewise.
+        fields: header fields with their exact value; None: the field is absent.
+        is_streamed: the body must have come in more than one piece.
+        is_closed: the sidecar must have ended the connection.
+    """
+
+    status: int
+    says: tuple[str, ...] = ()
+    hides: tuple[str, ...] = ()
+    fields: tuple[tuple[str, str | None], ...] = ()
+    is_streamed: bool = False
+    is_closed: bool = False
+
+    def faults(self, answer: Answer) -> list[str]:
+        """Name every difference between the answer and what it must be."""
+        body = answer.body.lower()
+        faults = [f"the body lacks {text!r}" for text in self.says if text.lower() not in body]
+        faults += [f"the body holds {text!r}" for text in self.hides if text.lower() in body]
+        faults += [
+            f"{name} is {answer.get(name)!r}, not {value!r}"
+            for name, value in self.fields
+            if answer.get(name) != value
+        ]
+        if answer.status != self.status:
+            faults.insert(0, f"the status is {answer.status}, not {self.status}")
+        if self.is_streamed and answer.pieces < 2:  # noqa: PLR2004 - streamed means more than one
+            faults.append("the body came in one piece")
+        if self.is_closed and not answer.is_closed:
+            faults.append("the connection stayed open")
+        return faults
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One stop: title, request, expected answer.
+
+    Attributes:
+        title: what the stop shows, one line.
+        request: what is sent.
+        expected: what must come back.
+        shows: header fields of the answer that are worth printing.
+    """
+
+    title: str
+    request: Request
+    expected: Expected
+    shows: tuple[str, ...] = ()
+
+
+_JSON: Final = ("Content-Type", "application/json")
+_PROBLEM: Final = ("Content-Type", "application/problem+json")
+
+# Two lengths: a server that believes the first sees a second request where one that believes
+# the second sees a body. This is the classic of request smuggling (RFC 9112 §6.1).
+_SMUGGLED: Final = (
+    b"POST /api/items HTTP/1.1\r\n"
+    b"Host: demo\r\n"
+    b"Content-Type: application/json\r\n"
+    b"Content-Length: 5\r\n"
+    b"Transfer-Encoding: chunked\r\n"
+    b"\r\n"
+    b"0\r\n"
+    b"\r\n"
+    b"GET /internal/report HTTP/1.1\r\n"
+    b"Host: demo\r\n"
+    b"\r\n"
+)
+
+STOPS: Final[tuple[Stop, ...]] = (
+    Stop(
+        "A plain request passes",
+        Plain("GET", "/api/items"),
+        Expected(200, says=("anvil",)),
+        shows=("Content-Type", "X-Request-Id"),
+    ),
+    Stop(
+        "What the service sees: the path byte for byte, and who really asked",
+        Plain("GET", "/echo/caf%C3%A9?tag=a&tag=b"),
+        Expected(
+            200, says=("/echo/caf%C3%A9?tag=a&tag=b", "x-forwarded-for", "127.0.0.1", "traceparent")
+        ),
+    ),
+    Stop(
+        "Identity that a client invents never arrives, however it is spelt",
+        Plain(
+            "GET",
+            "/echo/who",
+            fields=(
+                ("X-User-Id", "root"),
+                ("X_Tenant_Id", "acme"),
+                ("x.roles", "owner"),
+                ("X-Forwarded-For", "203.0.113.9"),
+            ),
+        ),
+        Expected(200, hides=("root", "acme", "owner", "203.0.113.9")),
+    ),
+    Stop(
+        "A prefix is stripped before the request goes on",
+        Plain("GET", "/service/echo/hello"),
+        Expected(200, says=('"target": "/echo/hello"',)),
+    ),
+    Stop(
+        "A path that climbs out of its folder is refused",
+        Plain("GET", "/api/items/../../internal/report"),
+        Expected(400, fields=(_PROBLEM,)),
+    ),
+    Stop(
+        "So is a slash in disguise: policy and service might read it differently",
+        Plain("GET", "/api/items/1%2F..%2F2"),
+        Expected(400, fields=(_PROBLEM,)),
+    ),
+    Stop(
+        "No route, no way in: what the policy does not name does not exist",
+        Plain("GET", "/nowhere", fields=(("Accept", "text/html"),)),
+        Expected(404, says=("No such page",)),
+        shows=("Content-Type",),
+    ),
+    Stop(
+        "The route exists, but not for this method",
+        Plain("DELETE", "/api/items"),
+        Expected(405, fields=(("Allow", "GET, HEAD, POST"),)),
+        shows=("Allow",),
+    ),
+    Stop(
+        "A body of the right size and type passes",
+        Plain("POST", "/api/items", fields=(_JSON,), body=b'{"name": "drill"}'),
+        Expected(201, says=("drill",)),
+    ),
+    Stop(
+        "A body over the route's cap is refused",
+        Plain("POST", "/api/items", fields=(_JSON,), body=b'"' + 20_000 * b"x" + b'"'),
+        Expected(413, fields=(_PROBLEM,)),
+    ),
+    Stop(
+        "So is a content type that the route does not take",
+        Plain("POST", "/api/items", fields=(("Content-Type", "text/xml"),), body=b"<drill/>"),
+        Expected(415, fields=(_PROBLEM,)),
+    ),
+    Stop(
+        "A smuggled request: refused, and the connection is closed",
+        Raw(_SMUGGLED),
+        Expected(400, hides=("HTTP/1.1", "quarterly figures"), is_closed=True),
+        shows=("Connection",),
+    ),
+    Stop(
+        "An address that the route does not admit, whatever the client claims",
+        Plain("GET", "/internal/report", fields=(("X-Forwarded-For", "10.0.0.7"),)),
+        Expected(403, hides=("quarterly figures",), fields=(_PROBLEM,)),
+    ),
+    Stop(
+        "Server-sent events arrive as they happen",
+        Plain("GET", "/events?count=3&seconds=0.2"),
+        Expected(200, says=("event 1", "event 3"), is_streamed=True),
+        shows=("Content-Type",),
+    ),
+    Stop(
+        "A WebSocket passes both ways",
+        Echo("/ws", "hello through the sidecar"),
+        Expected(101, says=("hello through the sidecar",)),
+        shows=("Sec-WebSocket-Protocol",),
+    ),
+    Stop(
+        "What the service tells about itself is removed, security headers are added",
+        Plain("GET", "/leaky"),
+        Expected(
+            200,
+            fields=(
+                ("Server", None),
+                ("X-Powered-By", None),
+                ("X-AspNet-Version", None),
+                ("X-Frame-Options", "DENY"),
+                ("X-Content-Type-Options", "nosniff"),
+            ),
+        ),
+        shows=("X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy"),
+    ),
+    Stop(
+        "A service that hangs up becomes a clean 502",
+        Plain("GET", "/crash"),
+        Expected(502, fields=(_PROBLEM,)),
+    ),
+    Stop(
+        "A service that takes too long becomes a 504",
+        Plain("GET", "/slow?seconds=5"),
+        Expected(504, fields=(_PROBLEM,)),
+    ),
+)

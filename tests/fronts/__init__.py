@@ -1,0 +1,1 @@
+"""The fronts, on real sockets."""

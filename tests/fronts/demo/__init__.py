@@ -1,0 +1,1 @@
+"""The demo: its service, its policy, its tour."""
