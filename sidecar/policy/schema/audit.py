@@ -1,0 +1,69 @@
+"""The section `audit`: where the record of every request goes."""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from sidecar.policy.schema.files import FileName
+from sidecar.policy.schema.quantities import Duration
+from sidecar.policy.schema.section import Section
+
+
+class StdoutSink(Section):
+    """JSON lines on standard output."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word_alone(cls, value: object) -> object:
+        return {} if value == "stdout" else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Show editors the only form there is."""
+        del core_schema, handler
+        return {"const": "stdout", "title": "Standard output"}
+
+
+class FileSink(Section):
+    """JSON lines in a file.
+
+    Attributes:
+        file: name of the file; it is created, appended to, and opened again on SIGHUP.
+    """
+
+    file: Annotated[FileName, Field(examples=["/var/log/sidecar/audit.jsonl"])]
+
+
+def _kind(value: object) -> str:
+    return "<stdout>" if value == "stdout" or isinstance(value, StdoutSink) else "<file>"
+
+
+# The tags cannot be keys of a policy: the decoder leaves them out of paths.
+Sink = Annotated[
+    Annotated[StdoutSink, Tag("<stdout>")] | Annotated[FileSink, Tag("<file>")],
+    Discriminator(_kind),
+]
+
+
+class Audit(Section):
+    """The audit trail.
+
+    Attributes:
+        sinks: where records go: `stdout`, or a mapping with `file`.
+        requests: `all` records every request, `refused` only what was not admitted.
+        flush: how long records may wait to be written together.
+    """
+
+    sinks: Annotated[tuple[Sink, ...], Field(min_length=1)] = (StdoutSink(),)
+    requests: Literal["all", "refused"] = "all"
+    flush: Duration = 0.2

@@ -1,0 +1,90 @@
+"""The whole document."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from sidecar.model.refusals import RefusalCode
+from sidecar.policy.schema.admin import Admin
+from sidecar.policy.schema.audit import Audit
+from sidecar.policy.schema.body import Body
+from sidecar.policy.schema.errors import ErrorTemplate
+from sidecar.policy.schema.headers import Headers
+from sidecar.policy.schema.listen import Listen
+from sidecar.policy.schema.quantities import Workers
+from sidecar.policy.schema.routes import Route
+from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.upstream import Upstream, UpstreamTimeouts
+from sidecar.policy.schema.websockets import Websockets
+from sidecar.policy.written import misfit
+
+
+def _version(value: object) -> Literal[1]:
+    # True and 1.0 equal 1 in Python; only the integer is the version.
+    if type(value) is not int or value != 1:
+        raise misfit("is no version of the policy language", "version: 1")
+    return 1
+
+
+class Policy(Section):
+    """A Sidecar policy: what stands in front of one service, and what it enforces.
+
+    Attributes:
+        version: version of the policy language.
+        extends: profile or file that this policy is laid over: mappings merge, lists and single
+            values replace.
+        listen: listeners, trusted proxies and bounds on clients.
+        admin: the admin API.
+        upstream: the service behind the sidecar: a URL or a mapping.
+        workers: number of worker processes.
+        body: request bodies, for all routes.
+        websockets: bounds on WebSocket connections.
+        headers: response header fields, for all routes: the name of a preset or a mapping.
+        errors: bodies of your own by refusal code.
+        audit: where the record of every request goes.
+        mode: `enforce`, or `shadow` to record what would be refused; framing, path and identity
+            rules stay enforced.
+        routes: what is admitted; the most specific template wins, not the order.
+    """
+
+    version: Annotated[
+        Literal[1], PlainValidator(_version), WithJsonSchema({"const": 1}), Field(examples=[1])
+    ]
+    extends: str | None = None
+    listen: Listen = Listen()
+    admin: Admin = Admin()
+    upstream: Annotated[Upstream, Field(examples=["http://127.0.0.1:3000"])]
+    workers: Workers = 1
+    body: Body = Body()
+    websockets: Websockets = Websockets()
+    headers: Headers = Headers()
+    errors: dict[RefusalCode, ErrorTemplate] = Field(default_factory=dict)
+    audit: Audit = Audit()
+    mode: Literal["enforce", "shadow"] = "enforce"
+    routes: Annotated[
+        tuple[Route, ...], Field(min_length=1, examples=["[{path: /**, public: true}]"])
+    ]
+
+    def upstream_of(self, route: Route) -> Upstream:
+        """The upstream that serves a route."""
+        return route.upstream or self.upstream
+
+    def timeouts_of(self, route: Route) -> UpstreamTimeouts:
+        """The upstream time-outs of a route, its own laid over those of its upstream."""
+        general = self.upstream_of(route).timeouts
+        if route.timeouts is None:
+            return general
+        own = route.timeouts.model_dump(exclude_none=True)
+        return general.model_copy(update=own)
+
+    def body_of(self, route: Route) -> Body:
+        """The body rules of a route, its own laid over the policy's."""
+        return self.body if route.body is None else route.body.over(self.body)
+
+    def headers_of(self, route: Route) -> Headers:
+        """The response headers of a route, its own laid over the policy's."""
+        return self.headers if route.headers is None else route.headers.over(self.headers)
+
+    def mode_of(self, route: Route) -> Literal["enforce", "shadow"]:
+        """The mode of a route, or the policy's."""
+        return route.mode or self.mode

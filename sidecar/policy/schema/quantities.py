@@ -1,0 +1,145 @@
+"""Numbers, flags, durations and sizes of the policy."""
+
+import re
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
+
+from sidecar.policy.written import Written, misfit, text_of
+
+_DURATION: Final = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)\Z")
+_DURATION_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE: Final = re.compile(r"([0-9]{1,15})(B|KB|MB|GB|KiB|MiB|GiB)\Z")
+_SIZE_UNITS: Final = {
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+}
+_INTEGER: Final = re.compile(r"[0-9]{1,18}\Z")
+_FLAGS: Final = {"true": True, "false": False}
+
+# Beyond these a number is a slip of the pen, and timers and counters of the system overflow.
+_MAX_SECONDS: Final = 3650 * 86400.0
+_MAX_BYTES: Final = 2**50
+
+VARIABLE_PATTERN: Final = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"
+DURATION_HINT: Final = "a whole number and a unit: 80ms, 5s, 15m, 24h or 90d"
+SIZE_HINT: Final = "a whole number and a unit: 512B, 64KB, 1MB or 1MiB"
+
+
+def parse_duration(value: object) -> float:
+    """Read a duration such as `80ms` or `15m`.
+
+    Returns:
+        Seconds, 0 to ten years.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise misfit("has no unit", DURATION_HINT)
+    found = _DURATION.match(text_of(value, "30s"))
+    if found is None:
+        raise misfit("is not a duration", DURATION_HINT)
+    seconds = int(found[1]) * _DURATION_UNITS[found[2]]
+    if seconds > _MAX_SECONDS:
+        raise misfit("is longer than ten years", DURATION_HINT)
+    return seconds
+
+
+def parse_size(value: object) -> int:
+    """Read a size such as `1MB` (10^6) or `1MiB` (2^20).
+
+    Returns:
+        Bytes, 0 to 2^50.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise misfit("has no unit", SIZE_HINT)
+    found = _SIZE.match(text_of(value, "1MB"))
+    if found is None:
+        raise misfit("is not a size", SIZE_HINT)
+    size_bytes = int(found[1]) * _SIZE_UNITS[found[2]]
+    if size_bytes > _MAX_BYTES:
+        raise misfit("is larger than a pebibyte", SIZE_HINT)
+    return size_bytes
+
+
+def _positive_duration(value: object) -> float:
+    seconds = parse_duration(value)
+    if seconds == 0:
+        raise misfit("is no time at all", "a duration above 0, such as 30s")
+    return seconds
+
+
+def _positive_size(value: object) -> int:
+    size_bytes = parse_size(value)
+    if size_bytes == 0:
+        raise misfit("leaves no room for anything", "a size above 0, such as 8KiB")
+    return size_bytes
+
+
+def _filled_number(value: object) -> object:
+    if isinstance(value, Written) and value.is_filled and _INTEGER.match(value):
+        return int(value)
+    return value
+
+
+def _filled_flag(value: object) -> object:
+    if isinstance(value, Written) and value.is_filled:
+        return _FLAGS.get(value, value)
+    return value
+
+
+def _or_variable(schema: dict[str, object]) -> dict[str, object]:
+    variable = {"type": "string", "pattern": f"^{VARIABLE_PATTERN}$"}
+    return {"anyOf": [schema, variable]}
+
+
+_DURATION_SCHEMA: Final = WithJsonSchema(
+    {
+        "type": "string",
+        "pattern": rf"^([0-9]{{1,12}}(ms|s|m|h|d)|.*{VARIABLE_PATTERN}.*)$",
+        "examples": ["80ms", "5s", "15m", "24h", "90d"],
+    }
+)
+_SIZE_SCHEMA: Final = WithJsonSchema(
+    {
+        "type": "string",
+        "pattern": rf"^([0-9]{{1,15}}(B|KB|MB|GB|KiB|MiB|GiB)|.*{VARIABLE_PATTERN}.*)$",
+        "examples": ["512B", "64KB", "1MB", "1MiB"],
+    }
+)
+
+Duration = Annotated[float, PlainValidator(parse_duration), _DURATION_SCHEMA]
+PositiveDuration = Annotated[float, PlainValidator(_positive_duration), _DURATION_SCHEMA]
+Size = Annotated[int, PlainValidator(parse_size), _SIZE_SCHEMA]
+PositiveSize = Annotated[int, PlainValidator(_positive_size), _SIZE_SCHEMA]
+
+Flag = Annotated[
+    bool,
+    Strict(),
+    BeforeValidator(_filled_flag),
+    WithJsonSchema(_or_variable({"type": "boolean"})),
+]
+Count = Annotated[
+    int,
+    Field(ge=1, le=1_000_000),
+    Strict(),
+    BeforeValidator(_filled_number),
+    WithJsonSchema(_or_variable({"type": "integer", "minimum": 1, "maximum": 1_000_000})),
+]
+Workers = Annotated[
+    int,
+    Field(ge=1, le=64),
+    Strict(),
+    BeforeValidator(_filled_number),
+    WithJsonSchema(_or_variable({"type": "integer", "minimum": 1, "maximum": 64})),
+]
+ByteRate = Annotated[
+    int,
+    Field(ge=0, le=1_000_000_000),
+    Strict(),
+    BeforeValidator(_filled_number),
+    WithJsonSchema(_or_variable({"type": "integer", "minimum": 0, "maximum": 1_000_000_000})),
+]

@@ -1,0 +1,156 @@
+"""The section `routes`: what is admitted, and how it is treated."""
+
+import re
+from collections.abc import Callable
+from functools import cached_property
+from typing import Annotated, Final, Literal, TypeVar
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from sidecar.model.template import Kind, Template, parse_host, parse_path
+from sidecar.policy.schema.addresses import Network
+from sidecar.policy.schema.body import Body
+from sidecar.policy.schema.headers import Headers
+from sidecar.policy.schema.quantities import Flag, PositiveDuration
+from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.upstream import Upstream
+from sidecar.policy.written import misfit, text_of
+
+_METHOD: Final = re.compile(r"[A-Z0-9!#$%&'*+.^_`|~-]{1,32}\Z")
+_REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
+_PATH_HINT: Final = "/orders, /orders/{order}, /files/** (no query, written decoded)"
+_HOST_HINT: Final = "api.example.com or *.example.com, without scheme and port"
+
+T = TypeVar("T")
+
+
+def _checked(parse: Callable[[str], T], text: str, hint: str) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        # These messages quote parts of the text: the decoder keeps them back where it was filled.
+        raise misfit(f"is no template: {error}", hint) from error
+
+
+def _path(value: object) -> str:
+    text = text_of(value, "/**")
+    _checked(parse_path, text, _PATH_HINT)
+    return str(text)
+
+
+def _host(value: object) -> str:
+    return _checked(parse_host, text_of(value, "api.example.com"), _HOST_HINT)
+
+
+def _prefix(value: object) -> str:
+    text = text_of(value, "/api")
+    segments = _checked(parse_path, text, "/api: literal segments only")
+    if not segments or any(segment.kind is not Kind.LITERAL for segment in segments):
+        raise misfit("is no prefix of literal segments", "/api, or leave it out")
+    return "/" + "/".join(segment.text for segment in segments)
+
+
+def _method(value: object) -> str:
+    text = text_of(value, "GET")
+    if text in _REFUSED_METHODS:
+        raise misfit("is always refused by the sidecar", "take it out")
+    if not _METHOD.match(text):
+        raise misfit("is no method in capital letters", "GET, POST, PUT, PATCH, DELETE or OPTIONS")
+    return text
+
+
+Path = Annotated[
+    str,
+    PlainValidator(_path),
+    WithJsonSchema({"type": "string", "pattern": r"^(/|\$\{)"}),
+    Field(examples=["/**", "/orders/{order}"]),
+]
+Host = Annotated[
+    str,
+    PlainValidator(_host),
+    WithJsonSchema({"type": "string"}),
+    Field(examples=["api.example.com", "*.example.com"]),
+]
+Prefix = Annotated[
+    str,
+    PlainValidator(_prefix),
+    WithJsonSchema({"type": "string", "pattern": r"^(/.|\$\{)"}),
+    Field(examples=["/api"]),
+]
+Method = Annotated[
+    str,
+    PlainValidator(_method),
+    WithJsonSchema({"type": "string"}),
+    Field(examples=["GET", "POST"]),
+]
+
+
+class Addresses(Section):
+    """Which client addresses may use a route; `deny` wins.
+
+    Attributes:
+        allow: networks that may; none given: all.
+        deny: networks that may not.
+    """
+
+    allow: tuple[Network, ...] = ()
+    deny: tuple[Network, ...] = ()
+
+
+class RouteTimeouts(Section):
+    """Time-outs of a route, over those of its upstream.
+
+    Attributes:
+        response: time from the end of the request to the head of the answer.
+        idle: silence inside the body of an answer.
+        event_stream: the same inside `text/event-stream`.
+    """
+
+    response: PositiveDuration | None = None
+    idle: PositiveDuration | None = None
+    event_stream: PositiveDuration | None = None
+
+
+class Route(Section):
+    """Requests that are admitted: a host and a path template, methods, and what holds for them.
+
+    Attributes:
+        host: `api.example.com` or `*.example.com`; any host if left out.
+        path: literal segments, `{name}` or `*` for one, `**` at the end for the rest.
+        methods: methods in capital letters, GET includes HEAD; all if left out.
+        public: true admits everybody.
+        addresses: client addresses that may use the route.
+        body: request bodies, over the policy's `body`.
+        headers: response header fields, over the policy's `headers`.
+        upstream: another upstream for this route: a URL or a mapping.
+        strip_prefix: literal prefix of `path` that the upstream does not see.
+        timeouts: time-outs, over those of the upstream.
+        allow_encoded_slash: true admits `%2F` inside a segment.
+        mode: `enforce` or `shadow`, over the policy's `mode`.
+    """
+
+    host: Host | None = None
+    path: Path
+    methods: Annotated[tuple[Method, ...], Field(min_length=1)] | None = None
+    public: Flag = False
+    addresses: Addresses | None = None
+    body: Body | None = None
+    headers: Headers | None = None
+    upstream: Upstream | None = None
+    strip_prefix: Prefix | None = None
+    timeouts: RouteTimeouts | None = None
+    allow_encoded_slash: Flag = False
+    mode: Literal["enforce", "shadow"] | None = None
+
+    @cached_property
+    def template(self) -> Template:
+        """Host and path as the matcher reads them."""
+        return Template(self.host, parse_path(self.path), self.path)
+
+    @cached_property
+    def admitted_methods(self) -> frozenset[str] | None:
+        """The methods with HEAD beside GET; None admits all."""
+        if self.methods is None:
+            return None
+        implied = {"HEAD"} if "GET" in self.methods else set()
+        return frozenset(self.methods) | implied
