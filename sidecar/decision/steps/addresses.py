@@ -1,0 +1,55 @@
+"""Admit a client by its address, where the route says so."""
+
+from ipaddress import ip_address
+from typing import ClassVar, Self
+
+from sidecar.decision.steps.client_address import Network
+from sidecar.model.exchange import Exchange
+from sidecar.model.memo import Memo
+from sidecar.model.outcome import PASS, Outcome, Refuse
+from sidecar.model.refusals import RefusalCode
+from sidecar.policy.schema.routes import Route
+
+
+class Addresses:
+    """Refuse clients outside `allow` or inside `deny`; `deny` wins."""
+
+    name: ClassVar[str] = "addresses"
+    reads: ClassVar[frozenset[str]] = frozenset({"client"})
+    writes: ClassVar[frozenset[str]] = frozenset()
+    can_shadow: ClassVar[bool] = True
+
+    def __init__(self, allow: tuple[Network, ...], deny: tuple[Network, ...]) -> None:
+        self._allow = allow
+        self._deny = deny
+        self._is_admitted = Memo(self._judge)
+
+    @classmethod
+    def compile(cls, route: Route) -> Self | None:
+        """Be absent from routes without `addresses`."""
+        rule = route.addresses
+        return None if rule is None else cls(rule.allow, rule.deny)
+
+    def decide(self, exchange: Exchange) -> Outcome:
+        """Look the client up."""
+        if self._is_admitted(exchange.client):
+            return PASS
+        return Refuse(RefusalCode.FORBIDDEN, "client address is not admitted")
+
+    def _judge(self, client: str) -> bool:
+        # A Unix socket's peer has no address; it is admitted only where no address is asked for.
+        try:
+            address = ip_address(client)
+        except ValueError:
+            return False
+        address = getattr(address, "ipv4_mapped", None) or address
+        if _is_inside(address, self._deny):
+            return False
+        return not self._allow or _is_inside(address, self._allow)
+
+
+def _is_inside(address: object, networks: tuple[Network, ...]) -> bool:
+    return any(
+        network.version == getattr(address, "version", 0) and address in network
+        for network in networks
+    )

@@ -1,0 +1,49 @@
+"""Judge what the head declares of the body: its size and its content type (RQ-1)."""
+
+from typing import ClassVar
+
+from sidecar.model.exchange import Exchange
+from sidecar.model.memo import Memo
+from sidecar.model.outcome import PASS, Outcome, Refuse
+from sidecar.model.refusals import RefusalCode
+from sidecar.policy.schema.body import Body
+
+
+class DeclaredBody:
+    """Refuse a body that is declared too large, of another type, or gRPC."""
+
+    name: ClassVar[str] = "declared_body"
+    reads: ClassVar[frozenset[str]] = frozenset({"head"})
+    writes: ClassVar[frozenset[str]] = frozenset({"body_limit"})
+    can_shadow: ClassVar[bool] = True
+
+    def __init__(self, body: Body) -> None:
+        self._limit = body.max
+        self._types = body.content_types
+        self._is_accepted = Memo(self._judge_type)
+
+    def decide(self, exchange: Exchange) -> Outcome:
+        """Write the limit that streaming keeps to, whatever the head declares.
+
+        Controls: RQ-1.
+        """
+        exchange.body_limit = self._limit
+        head = exchange.head
+        if head is None or head.length == 0:
+            return PASS
+        if head.length > self._limit:
+            return Refuse(RefusalCode.PAYLOAD_TOO_LARGE, "declared length above the body limit")
+        types = head.values(b"content-type")
+        if not self._is_accepted(types[0] if types else b""):
+            return Refuse(RefusalCode.UNSUPPORTED_MEDIA_TYPE, "content type is not accepted")
+        return PASS
+
+    def _judge_type(self, written: bytes) -> bool:
+        essence = written.partition(b";")[0].strip(b" \t").lower().decode("latin-1")
+        # gRPC needs HTTP/2 and response trailers, which the sidecar does not speak.
+        if essence == "application/grpc" or essence.startswith("application/grpc+"):
+            return False
+        if self._types is None:
+            return True
+        family = essence.partition("/")[0] + "/*"
+        return essence in self._types or family in self._types

@@ -1,0 +1,27 @@
+"""Give the request its id: a trusted proxy's, or the sidecar's own UUIDv7."""
+
+import re
+from typing import ClassVar, Final
+
+from sidecar.model.exchange import Exchange
+from sidecar.model.outcome import PASS, Outcome
+
+_ACCEPTABLE: Final = re.compile(rb"[A-Za-z0-9._-]{8,128}\Z")
+
+
+class RequestId:
+    """Write the id; a stranger's is not taken, since it could repeat another request's."""
+
+    name: ClassVar[str] = "request_id"
+    reads: ClassVar[frozenset[str]] = frozenset({"head", "own_id", "is_from_proxy"})
+    writes: ClassVar[frozenset[str]] = frozenset({"request_id"})
+    can_shadow: ClassVar[bool] = False
+
+    def decide(self, exchange: Exchange) -> Outcome:
+        """Take a trusted proxy's id if it is one well-formed value, else our own."""
+        exchange.request_id = exchange.own_id
+        if exchange.is_from_proxy and exchange.head is not None:
+            given = exchange.head.values(b"x-request-id")
+            if len(given) == 1 and _ACCEPTABLE.match(given[0]):
+                exchange.request_id = given[0]
+        return PASS

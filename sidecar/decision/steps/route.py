@@ -1,0 +1,77 @@
+"""Choose the route by host and path, then by method; what no route names is refused (AZ-4)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sidecar.decision.matcher import Matcher
+from sidecar.model.exchange import Exchange
+from sidecar.model.outcome import PASS, Outcome, Refuse
+from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import RoutePlan
+from sidecar.model.template import Template
+
+@dataclass(slots=True)
+class _Choice:
+    """The plans of one template by method; `every` serves the methods that none names."""
+
+    by_method: dict[bytes, RoutePlan]
+    every: RoutePlan | None = None
+
+    def allow(self) -> bytes:
+        """List the methods for `Allow` (RFC 9110 §10.2.1)."""
+        return b", ".join(sorted(self.by_method))
+
+
+class Route:
+    """Find the plan of the request; the default is to deny."""
+
+    name: ClassVar[str] = "route"
+    reads: ClassVar[frozenset[str]] = frozenset({"head", "segments"})
+    writes: ClassVar[frozenset[str]] = frozenset({"route"})
+    can_shadow: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        entries: Iterable[tuple[Template, tuple[bytes, ...] | None, RoutePlan]],
+        *,
+        fallback: RoutePlan,
+    ) -> None:
+        """Build the matcher.
+
+        Args:
+            entries: template, methods (None: all) and plan of every route.
+            fallback: plan that shadow mode goes on with when no route matches.
+        """
+        choices: dict[object, tuple[Template, _Choice]] = {}
+        for template, methods, plan in entries:
+            choice = choices.setdefault(template.shape, (template, _Choice({})))[1]
+            if methods is None:
+                choice.every = plan
+            for method in methods or ():
+                choice.by_method[method] = plan
+                if method == b"GET":
+                    choice.by_method.setdefault(b"HEAD", plan)
+        self._matcher = Matcher(choices.values())
+        self._fallback = fallback
+
+    def decide(self, exchange: Exchange) -> Outcome:
+        """Write the plan.
+
+        Controls: AZ-4.
+        """
+        exchange.route = self._fallback
+        head = exchange.head
+        choice = None if head is None else self._matcher.find(head.host, exchange.segments)
+        if head is None or choice is None:
+            return Refuse(RefusalCode.NOT_FOUND, "no route matches")
+        plan = choice.by_method.get(head.method, choice.every)
+        if plan is None:
+            exchange.route = next(iter(choice.by_method.values()))
+            return Refuse(
+                RefusalCode.METHOD_NOT_ALLOWED,
+                "the route does not list the method",
+                ((b"Allow", choice.allow()),),
+            )
+        exchange.route = plan
+        return PASS

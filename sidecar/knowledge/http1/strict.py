@@ -1,0 +1,33 @@
+"""Grammar that both parsers leave unchecked (RQ-7)."""
+
+import re
+from typing import Final
+
+# RFC 9110 §5.6.2 token; RFC 9110 §7.2 and RFC 3986 §3.2.2 host; RFC 3986 §3.2.3 port.
+TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+METHOD: Final = re.compile(rb"[A-Z][A-Z-]{0,31}\Z")
+_HOST: Final = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?=.{1,253}(?::|\Z))[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?)"
+    rb"(?::[0-9]{1,5})?\Z"
+)
+_DOTS: Final = re.compile(rb"\.\.|:0*\Z")
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}\Z")
+# Field values: RFC 9110 §5.5 allows HTAB, SP, VCHAR and obs-text, nothing else.
+FORBIDDEN_IN_VALUE: Final = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
+# A line ends in CRLF and nowhere else does CR or LF stand (RFC 9112 §2.2).
+LOOSE_LINE_END: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
+# A target is visible ASCII without '#': a fragment is never sent (RFC 9112 §3.2, RFC 3986 §2).
+TARGET: Final = re.compile(rb"[!\"$-~]+\Z")
+
+
+def is_host(value: bytes) -> bool:
+    """Judge a Host value: name, IPv4 or bracketed IPv6 address, with an optional port."""
+    if not _HOST.match(value) or _DOTS.search(value):
+        return False
+    port = value.rpartition(b":")[2] if not value.endswith(b"]") and b":" in value else b"1"
+    return int(port) <= 65_535
+
+
+def parse_length(value: bytes) -> int | None:
+    """Parse Content-Length: digits only, below 10**18 (RFC 9110 §8.6); None if it is malformed."""
+    return int(value) if _LENGTH.match(value) else None

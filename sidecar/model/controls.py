@@ -1,0 +1,30 @@
+"""The table of controls that are delivered: id, what enforces it, where the policy states it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A promise that is enforced on real traffic and proven by tests.
+
+    Attributes:
+        title: what it promises.
+        step: module that enforces it, below `sidecar`.
+        policy_path: key of the policy that states it; empty when it cannot be switched off.
+    """
+
+    title: str
+    step: str
+    policy_path: str
+
+
+CONTROLS: Final[dict[str, Control]] = {
+    "AZ-4": Control("Default deny", "decision.steps.route", "routes"),
+    "RQ-1": Control("Body caps", "decision.steps.declared_body", "body.max"),
+    "RQ-4": Control("Path normalisation", "decision.steps.path", "routes[].allow_encoded_slash"),
+    "RQ-7": Control("Request framing", "knowledge.http1", ""),
+    "RS-1": Control("HSTS over TLS only", "decision.steps.security_headers", "headers.hsts"),
+    "RS-3": Control("Security headers", "decision.steps.security_headers", "headers"),
+    "TN-1": Control("Identity headers of clients are removed", "decision.steps.forward", ""),
+}

@@ -1,0 +1,79 @@
+"""The exception types of the project: each names the side that is at fault.
+
+    Exception
+    ├── PolicyError      the policy file: every problem of it, each with its place and its mend
+    ├── ProtocolError    a client sent what HTTP/1.1 forbids or our limits exclude
+    └── UpstreamError    the upstream failed, or answered what HTTP/1.1 forbids
+
+A refusal is a value (`sidecar.model.outcome.Refuse`), never an exception.
+"""
+
+from dataclasses import dataclass
+
+from sidecar.model.refusals import RefusalCode
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a policy: where it stands, what is wrong, how to mend it.
+
+    Attributes:
+        file: name of the file as the user gave it.
+        line: 1-based line, 0 when the problem belongs to no line (a missing file).
+        column: 1-based column, 0 likewise.
+        path: path of the key, such as `routes[2].body.max`; empty for the document itself.
+        message: what is wrong, one sentence without a full stop.
+        hint: what to write instead, one sentence without a full stop.
+        warning: true when the policy still loads.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    hint: str
+    warning: bool = False
+
+    def __str__(self) -> str:
+        """Read as one line that editors and terminals can jump to."""
+        kind = "warning" if self.warning else "error"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        where = f" {self.path}:" if self.path else ""
+        return f"{place}: {kind}:{where} {self.message} (hint: {self.hint})"
+
+
+class PolicyError(Exception):
+    """A policy that cannot be used, with every problem found in one run."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class ProtocolError(Exception):
+    """A client broke RFC 9112 or one of our limits; the connection cannot go on.
+
+    Attributes:
+        code: the refusal that the client is shown.
+        reason: what was wrong, for the audit record only.
+    """
+
+    def __init__(self, code: RefusalCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class UpstreamError(Exception):
+    """The upstream could not be reached, fell silent, or broke RFC 9112.
+
+    Attributes:
+        code: BAD_GATEWAY, UPSTREAM_UNAVAILABLE or UPSTREAM_TIMEOUT.
+        reason: what went wrong, for the audit record only.
+    """
+
+    def __init__(self, code: RefusalCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason

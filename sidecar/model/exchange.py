@@ -1,0 +1,104 @@
+"""The notebook of one request: every fact about it, each written once by one owner.
+
+A fact is unset until its writer ran; reading it earlier is a bug and raises AttributeError. The
+pipeline proves at build time that no step reads a fact before the step that writes it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sidecar.model.headers import Fields
+from sidecar.model.message import RequestHead
+from sidecar.model.outcome import Refuse
+from sidecar.model.route import RoutePlan, UpstreamTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What is known of a client's connection before it says anything.
+
+    Attributes:
+        peer: IP address of the socket's other end, as text.
+        is_tls: whether TLS ends here.
+        port: our own port, for X-Forwarded-Port.
+    """
+
+    peer: str
+    is_tls: bool
+    port: int
+
+
+GIVEN: Final = frozenset(("connection", "head", "now", "own_id", "shadow", "response_fields"))
+"""Facts that the driver writes before the first step."""
+
+
+class Exchange:
+    """One request and what was found out about it.
+
+    Attributes:
+        connection: the client's connection; given.
+        head: the request head; None when it could not be parsed; given.
+        now: Unix seconds when the head was complete; given.
+        own_id: request id that the sidecar made; given.
+        shadow: refusals that shadow mode let pass, in order; given, append-only.
+        client: IP address of the client, as text; by `client_address`.
+        is_secure: whether the client's side came over TLS; by `client_address`.
+        forwarded_for: X-Forwarded-For for the upstream; by `client_address`.
+        is_from_proxy: whether the peer is a trusted proxy; by `client_address`.
+        request_id: id of the request; by `request_id`.
+        segments: path segments, decoded; by `path`.
+        has_encoded_slash: whether a segment holds an encoded slash; by `path`.
+        route: the plan of the matched route; by `route`.
+        body_limit: largest body in bytes; by `declared_body`.
+        target: upstream that gets the request; by `upstream`.
+        upstream_path: request target for the upstream; by `upstream`.
+        upstream_fields: request fields for the upstream; by `forward`.
+        status: status of the upstream's answer, else of our own; by the driver.
+        response_fields: response fields for the client; given, append-only for RESPONSE steps.
+    """
+
+    __slots__ = (
+        "body_limit",
+        "client",
+        "connection",
+        "forwarded_for",
+        "has_encoded_slash",
+        "head",
+        "is_from_proxy",
+        "is_secure",
+        "now",
+        "own_id",
+        "request_id",
+        "response_fields",
+        "route",
+        "segments",
+        "shadow",
+        "status",
+        "target",
+        "upstream_fields",
+        "upstream_path",
+    )
+
+    body_limit: int
+    client: str
+    forwarded_for: bytes
+    has_encoded_slash: bool
+    is_from_proxy: bool
+    is_secure: bool
+    request_id: bytes
+    route: RoutePlan
+    segments: tuple[str, ...]
+    status: int
+    target: UpstreamTarget
+    upstream_fields: Fields
+    upstream_path: bytes
+
+    def __init__(
+        self, connection: Connection, head: RequestHead | None, now: float, own_id: bytes
+    ) -> None:
+        self.connection = connection
+        self.head = head
+        self.now = now
+        self.own_id = own_id
+        self.shadow: list[Refuse] = []
+        self.response_fields: Fields = []

@@ -1,0 +1,89 @@
+"""The one table of refusals: code, HTTP status, title. Codes are public and stable."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class RefusalCode(StrEnum):
+    """Stable name of a kind of refusal, as clients, audit and metrics see it."""
+
+    BAD_REQUEST = "BAD_REQUEST"
+    FORBIDDEN = "FORBIDDEN"
+    NOT_FOUND = "NOT_FOUND"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    URI_TOO_LONG = "URI_TOO_LONG"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    HEADERS_TOO_LARGE = "HEADERS_TOO_LARGE"
+    INTERNAL = "INTERNAL"
+    NOT_IMPLEMENTED = "NOT_IMPLEMENTED"
+    BAD_GATEWAY = "BAD_GATEWAY"
+    OVERLOADED = "OVERLOADED"
+    UPSTREAM_UNAVAILABLE = "UPSTREAM_UNAVAILABLE"
+    UPSTREAM_TIMEOUT = "UPSTREAM_TIMEOUT"
+    VERSION_NOT_SUPPORTED = "VERSION_NOT_SUPPORTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a client is told of a refusal.
+
+    Attributes:
+        status: HTTP status code.
+        title: short English summary, the same for every occurrence (RFC 9457 §3.1.3).
+        when: when it happens, for the reference manual.
+    """
+
+    status: int
+    title: str
+    when: str
+
+
+REFUSALS: Final[dict[RefusalCode, Refusal]] = {
+    RefusalCode.BAD_REQUEST: Refusal(
+        400, "Bad request", "the message is malformed or ambiguous, or its path has two readings"
+    ),
+    RefusalCode.FORBIDDEN: Refusal(403, "Forbidden", "the client's address may not use the route"),
+    RefusalCode.NOT_FOUND: Refusal(404, "Not found", "no route of the policy matches"),
+    RefusalCode.METHOD_NOT_ALLOWED: Refusal(
+        405, "Method not allowed", "the route exists, but not for this method"
+    ),
+    RefusalCode.REQUEST_TIMEOUT: Refusal(
+        408, "Request timeout", "the client was too slow in sending its request"
+    ),
+    RefusalCode.PAYLOAD_TOO_LARGE: Refusal(
+        413, "Payload too large", "the body is larger than the route accepts"
+    ),
+    RefusalCode.URI_TOO_LONG: Refusal(
+        414, "URI too long", "the request line is longer than the limit"
+    ),
+    RefusalCode.UNSUPPORTED_MEDIA_TYPE: Refusal(
+        415, "Unsupported media type", "the content type is not among the route's, or it is gRPC"
+    ),
+    RefusalCode.HEADERS_TOO_LARGE: Refusal(
+        431, "Request header fields too large", "the head has too many bytes or too many fields"
+    ),
+    RefusalCode.INTERNAL: Refusal(500, "Internal error", "the sidecar itself failed"),
+    RefusalCode.NOT_IMPLEMENTED: Refusal(
+        501,
+        "Not implemented",
+        "CONNECT, TRACE, an upgrade other than WebSocket, or a transfer coding other than chunked",
+    ),
+    RefusalCode.BAD_GATEWAY: Refusal(
+        502, "Bad gateway", "the upstream's answer is malformed, ambiguous or cut short"
+    ),
+    RefusalCode.OVERLOADED: Refusal(
+        503, "Overloaded", "a bound on connections or requests in flight is reached"
+    ),
+    RefusalCode.UPSTREAM_UNAVAILABLE: Refusal(
+        503, "Upstream unavailable", "no connection to the upstream can be made"
+    ),
+    RefusalCode.UPSTREAM_TIMEOUT: Refusal(
+        504, "Upstream timeout", "the upstream did not connect or answer in time"
+    ),
+    RefusalCode.VERSION_NOT_SUPPORTED: Refusal(
+        505, "HTTP version not supported", "the request is neither HTTP/1.0 nor HTTP/1.1"
+    ),
+}

@@ -1,0 +1,49 @@
+"""How an exchange ended, for audit and metrics."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sidecar.model.refusals import RefusalCode
+
+
+class Ending(StrEnum):
+    """The four ways in which an exchange ends."""
+
+    ADMITTED = "admitted"
+    REFUSED = "refused"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
+
+CLIENT_LEFT = 499
+"""Status recorded when the client left before an answer began; it is never sent."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """How an exchange ended.
+
+    Attributes:
+        ending: admitted (the upstream answered), refused (a step or the framing said no), failed
+            (the upstream or the sidecar could not), abandoned (the client left).
+        status: status that the client got; CLIENT_LEFT if none.
+        code: refusal code, None for what the upstream answered.
+        reason: why, in words, for the audit record alone.
+        step: step that refused, `framing` or `upstream`; empty when nothing did.
+        seconds: from the complete head to the last byte of the answer.
+        upstream_seconds: from the request's hand-over to the upstream's head; None without one.
+        received_bytes: body bytes from the client.
+        sent_bytes: body bytes to the client.
+        is_upgraded: whether the connection became a WebSocket.
+    """
+
+    ending: Ending
+    status: int
+    code: RefusalCode | None
+    reason: str
+    step: str
+    seconds: float
+    upstream_seconds: float | None
+    received_bytes: int
+    sent_bytes: int
+    is_upgraded: bool
