@@ -34,6 +34,11 @@ def test_every_row_says_what_and_where() -> None:
     assert [name for name, row in CONTROLS.items() if not (row.step and row.title)] == []
 
 
+def test_every_row_names_a_module_that_is_there() -> None:
+    names = {source.name for source in sources_under("sidecar")}
+    assert [name for name, row in CONTROLS.items() if f"sidecar.{row.step}" not in names] == []
+
+
 def test_the_mark_is_found_wherever_it_stands() -> None:
     source = a_source(
         "tests.a",

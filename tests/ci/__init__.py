@@ -1,0 +1,1 @@
+"""What holds the house must itself be held."""

@@ -1,0 +1,49 @@
+"""The guard sees what blocks a loop, and lets pass what only waits."""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterator
+
+import pytest
+
+from tests.loop_guard import LIMIT_SECONDS, LoopGuard
+
+
+@pytest.fixture
+def guard() -> Iterator[LoopGuard]:
+    guard = LoopGuard()
+    guard.start()
+    yield guard
+    guard.stop()
+
+
+def _run(guard: LoopGuard, work: Coroutine[object, object, None]) -> None:
+    with asyncio.Runner(loop_factory=guard.new_loop) as runner:
+        runner.run(work)
+
+
+async def _block() -> None:
+    await asyncio.sleep(0)
+    time.sleep(3 * LIMIT_SECONDS)  # noqa: ASYNC251  the very mistake that the guard is for
+
+
+async def _wait() -> None:
+    await asyncio.sleep(2 * LIMIT_SECONDS)
+
+
+def test_a_blocked_loop_is_seen_with_the_line_that_blocked_it(guard: LoopGuard) -> None:
+    _run(guard, _block())
+    assert "time.sleep(3 * LIMIT_SECONDS)" in guard.take()[0]
+
+
+def test_a_loop_that_waits_is_not_blocked(guard: LoopGuard) -> None:
+    _run(guard, _wait())
+    assert guard.take() == []
+
+
+def test_a_loop_that_stands_still_between_two_runs_is_not_blocked(guard: LoopGuard) -> None:
+    with asyncio.Runner(loop_factory=guard.new_loop) as runner:
+        runner.run(asyncio.sleep(0.1))
+        time.sleep(2 * LIMIT_SECONDS)
+        runner.run(asyncio.sleep(0.1))
+    assert guard.take() == []
