@@ -70,5 +70,5 @@ docs-check: setup ## fail when the generated manual is stale
 check: lint types coverage docs-check ## what CI runs before test-system
 
 clean: ## remove what setup, tests and tools made
-	rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist htmlcov
+	rm -rf .venv .venv-bench .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist htmlcov
 	rm -f .coverage .coverage.* coverage.json
