@@ -1,0 +1,1 @@
+"""Measures the sidecar beside the proxies that it is compared with: `python -m bench`."""

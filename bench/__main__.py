@@ -1,0 +1,130 @@
+"""The command line of the bench: what to measure, how long, and where the table goes."""
+
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+from bench import report
+from bench.arena import arena
+from bench.contenders import CONTENDERS, ROOT, Contender, absence, version_of
+from bench.interpreter import Interpreter, choose
+from bench.machine import Cores, cores, describe
+from bench.measure import FULL, QUICK, Bench, Effort
+from bench.processes import BenchError
+from bench.results import Results
+from bench.routes import measure_in
+from bench.targets import judge
+
+DOCUMENT: Final = ROOT / "docs" / "performance.md"
+_PARTS: Final = ("throughput", "latency", "memory", "payloads", "routes")
+_FLOOR_MISSED: Final = 1
+_COULD_NOT: Final = 3
+
+
+def _chosen(_: click.Context, __: click.Parameter, value: str | None) -> tuple[Contender, ...]:
+    if not value:
+        return CONTENDERS
+    known = {contender.name: contender for contender in CONTENDERS}
+    names = value.split(",")
+    if unknown := [name for name in names if name not in known]:
+        raise click.BadParameter(f"{', '.join(unknown)}: choose from {', '.join(known)}")
+    return tuple(known[name] for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for on the command line."""
+
+    contenders: tuple[Contender, ...]
+    parts: tuple[str, ...]
+    effort: Effort
+    python: Path | None
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--quick", is_flag=True, help="One round of one second each: does it work at all?")
+@click.option("--only", callback=_chosen, metavar="NAMES", help="Contenders, separated by commas.")
+@click.option("--part", "parts", multiple=True, type=click.Choice(_PARTS), help="Only this part.")
+@click.option("--python", type=click.Path(path_type=Path), help="The interpreter of the sidecar.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
+@click.option("--check", is_flag=True, help="Exit with 1 if a floor is missed.")
+def main(  # noqa: PLR0913 - one argument an option
+    *,
+    quick: bool,
+    only: tuple[Contender, ...],
+    parts: tuple[str, ...],
+    python: Path | None,
+    json_file: Path | None,
+    check: bool,
+) -> None:
+    """Measure the sidecar beside other proxies and print a table.
+
+    A full run, with every contender and part, also updates docs/performance.md.
+
+    Example: python -m bench --only nginx,sidecar --part throughput
+    """
+    wish = Wish(only, parts or _PARTS, QUICK if quick else FULL, python)
+    # A bench that is told to stop ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_COULD_NOT))
+    try:
+        results = _measure(wish)
+    except BenchError as error:
+        click.echo(f"bench: {error}", err=True)
+        sys.exit(_COULD_NOT)
+    click.echo(report.markdown(results))
+    if json_file is not None:
+        json_file.write_text(json.dumps(results.as_json(), indent=1) + "\n")
+    if not (quick or parts) and only == CONTENDERS:
+        report.write(DOCUMENT, results)
+    if check and any(verdict.is_missed for verdict in judge(results)):
+        sys.exit(_FLOOR_MISSED)
+
+
+def _measure(wish: Wish) -> Results:
+    chosen = cores()
+    # Children move themselves to their own core; the bench's clients stay on this one.
+    os.sched_setaffinity(0, {chosen.load})
+    python = choose(wish.python)
+    results = Results(describe(), str(python), wish.effort.seconds)
+    for contender in wish.contenders:
+        reason = absence(contender)
+        if reason is None:
+            results.versions[contender.name] = version_of(contender, python.path)
+        else:
+            results.absent[contender.name] = reason
+    if "routes" in wish.parts:
+        _say("decisions with few and with many routes")
+        results.routes = measure_in(python.path, chosen.proxy)
+    if set(wish.parts) - {"routes"}:
+        _rounds(wish, python, chosen, results)
+    return results
+
+
+def _rounds(wish: Wish, python: Interpreter, chosen: Cores, results: Results) -> None:
+    present = [one for one in wish.contenders if one.name not in results.absent]
+    with arena(present, chosen, python.path) as up:
+        results.absent.update(up.failed)
+        bench = Bench(up, chosen, wish.effort, results, _say)
+        steps = {
+            "throughput": bench.throughput,
+            "latency": bench.latency,
+            "memory": bench.memory,
+            "payloads": bench.payloads,
+        }
+        for part, step in steps.items():
+            if part in wish.parts:
+                step()
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The upstream and all contenders, up and checked, for the length of a measurement."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from bench.contenders import Contender, Place, find_program, prepare, write_config
+from bench.machine import Cores
+from bench.policy import ORDER_PATH
+from bench.processes import BenchError, Program, await_answer, free_port, running
+
+DOWNLOAD_BYTES: Final = 10_000_000
+DIRECT: Final = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something that answers requests.
+
+    Attributes:
+        name: a contender's, or `direct` for the upstream itself.
+        port: where it listens on loopback.
+        pid: its process, the root of its family.
+    """
+
+    name: str
+    port: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """Who is up.
+
+    Attributes:
+        direct: the upstream without a proxy.
+        targets: the contenders.
+        has_files: whether the upstream takes uploads and gives downloads.
+        failed: contenders that did not come up, with the reason.
+    """
+
+    direct: Target
+    targets: tuple[Target, ...]
+    has_files: bool
+    failed: dict[str, str]
+
+
+@contextmanager
+def arena(contenders: Sequence[Contender], cores: Cores, python: Path) -> Iterator[Arena]:
+    """Start everything; end everything when the block is left.
+
+    Raises:
+        BenchError: if there is no program that can be the upstream.
+    """
+    with ExitStack() as stack:
+        root = Path(stack.enter_context(TemporaryDirectory(prefix="sidecar-bench-")))
+        direct, has_files = _start_upstream(stack, root, cores)
+        targets: list[Target] = []
+        failed: dict[str, str] = {}
+        for contender in contenders:
+            place = Place(_folder(root, contender.name), free_port(), direct.port, python)
+            try:
+                targets.append(_start(stack, contender, place, cores.proxy))
+            except BenchError as error:
+                failed[contender.name] = str(error)
+        yield Arena(direct, tuple(targets), has_files, failed)
+
+
+def _folder(root: Path, name: str) -> Path:
+    folder = root / name
+    folder.mkdir()
+    return folder
+
+
+def _start(stack: ExitStack, contender: Contender, place: Place, core: int) -> Target:
+    command = prepare(contender, place)
+    program = Program(command, core, place.folder, contender.environment)
+    return _up(stack, contender.name, place.port, program)
+
+
+def _start_upstream(stack: ExitStack, root: Path, cores: Cores) -> tuple[Target, bool]:
+    place = Place(_folder(root, "upstream"), free_port(), 0, Path())
+    if (nginx := find_program("nginx")) is not None:
+        config = place.folder / "upstream.nginx.conf"
+        command = [nginx, "-e", "stderr", "-c", str(config)]
+        (place.folder / "large.bin").write_bytes(bytes(DOWNLOAD_BYTES))
+    elif (haproxy := find_program("haproxy")) is not None:
+        config = place.folder / "upstream.haproxy.cfg"
+        command = [haproxy, "-db", "-f", str(config)]
+    else:
+        raise BenchError("no upstream: install nginx or haproxy (Debian: apt-get install nginx)")
+    write_config(config.name, place, config)
+    program = Program(command, cores.load, place.folder, {})
+    return _up(stack, DIRECT, place.port, program), nginx is not None
+
+
+def _up(stack: ExitStack, name: str, port: int, program: Program) -> Target:
+    # One that does not come up is ended here, the others later, by the arena's stack.
+    with ExitStack() as attempt:
+        pid = attempt.enter_context(running(program))
+        await_answer(port, ORDER_PATH, program, pid)
+        stack.enter_context(attempt.pop_all())
+    return Target(name, port, pid)

@@ -1,0 +1,138 @@
+"""Turns results into the Markdown of docs/performance.md."""
+
+from pathlib import Path
+from statistics import mean
+from typing import Final
+
+from bench.arena import DIRECT
+from bench.contenders import CONTENDERS, Contender
+from bench.machine import BUSY_SHARE
+from bench.results import Results, RouteCost, Row, middle
+from bench.targets import Verdict, judge
+
+BEGIN: Final = "<!-- bench:begin (written by `make bench`) -->"
+END: Final = "<!-- bench:end -->"
+_NONE: Final = "-"
+_HEAD: Final = (
+    "| proxy | requests/s | of nginx | rounds | added median, ms | added p99, ms "
+    "| RSS, MB | 1 MB up, MB/s | 10 MB down, MB/s |\n"
+    "|---|---:|---:|---|---:|---:|---:|---:|---:|"
+)
+
+
+def markdown(results: Results) -> str:
+    """Write everything that is generated, without the markers."""
+    parts = [_preamble(results), _figures(results), _goals(judge(results))]
+    if results.routes is not None:
+        parts.append(_routes(results.routes))
+    parts.append(_roster(results))
+    return "\n\n".join(parts) + "\n"
+
+
+def insert(document: str, table: str) -> str:
+    """Replace what stands between the markers of a document.
+
+    Raises:
+        ValueError: if the document lacks a marker.
+    """
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError("the document has lost its bench markers")
+    return f"{before}{BEGIN}\n\n{table}\n{END}{after}"
+
+
+def write(path: Path, results: Results) -> None:
+    """Bring a document up to date."""
+    path.write_text(insert(path.read_text(), markdown(results)))
+
+
+def _preamble(results: Results) -> str:
+    rounds = max((len(row.rates) for row in results.rows.values()), default=0)
+    interpreter = (
+        f"Interpreter of the sidecar and of the plain aiohttp proxy: {results.interpreter}."
+    )
+    lines = [
+        f"Machine: {results.machine}.",
+        interpreter,
+        f"{rounds} interleaved rounds of {results.seconds} s; medians.",
+    ]
+    if results.neighbours:
+        share = mean(results.neighbours)
+        lines.append(f"Other work on the machine used {share:.2f} of a core between rounds.")
+        if share > BUSY_SHARE:
+            lines.append("**The machine was not idle: trust ratios only, and these with care.**")
+    return "\n".join(lines)
+
+
+def _figures(results: Results) -> str:
+    lines = [_HEAD]
+    lines.extend(
+        _line(contender.title, contender.name, results)
+        for contender in CONTENDERS
+        if contender.name in results.rows
+    )
+    if DIRECT in results.rows:
+        lines.append(_line("no proxy: what load and upstream allow", DIRECT, results))
+    return "\n".join(lines)
+
+
+def _line(title: str, name: str, results: Results) -> str:
+    row = results.rows[name]
+    is_proxy = name != DIRECT
+    cells = [
+        f"{title} ({row.failures} failed)" if row.failures else title,
+        _number(middle(row.rates), 1, "{:,.0f}"),
+        _number(results.ratio(name, "nginx"), 1, "{:.2f}"),
+        _spread(row),
+        _number(results.added_median(name) if is_proxy else None, 1e3, "{:.2f}"),
+        _number(results.added_p99(name) if is_proxy else None, 1e3, "{:.2f}"),
+        _number(row.resident_bytes, 1e-6, "{:.0f}"),
+        _number(middle(row.uploads), 1e-6, "{:,.0f}"),
+        _number(middle(row.downloads), 1e-6, "{:,.0f}"),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _number(figure: float | None, scale: float, form: str) -> str:
+    return _NONE if figure is None else form.format(figure * scale)
+
+
+def _spread(row: Row) -> str:
+    return f"{min(row.rates):,.0f} to {max(row.rates):,.0f}" if row.rates else _NONE
+
+
+def _goals(verdicts: list[Verdict]) -> str:
+    lines = [
+        "| what the sidecar must reach | measured | floor | goal | |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for verdict in verdicts:
+        bound = "at most " if verdict.goal.is_upper else ""
+        lines.append(
+            f"| {verdict.goal.title} | {_number(verdict.figure, 1, '{:.2f}')} "
+            f"| {bound}{verdict.goal.floor:g} | {_number(verdict.goal.goal, 1, '{:g}')} "
+            f"| {verdict.word} |"
+        )
+    return "\n".join(lines)
+
+
+def _routes(cost: RouteCost) -> str:
+    return (
+        f"One decision in process, without sockets: {cost.few:.1f} µs with 200 routes, "
+        f"{cost.many:.1f} µs with 20,000."
+    )
+
+
+def _roster(results: Results) -> str:
+    lines = ["| proxy | version | what it does for a request |", "|---|---|---|"]
+    lines.extend(_roster_line(contender, results) for contender in CONTENDERS)
+    return "\n".join(lines)
+
+
+def _roster_line(contender: Contender, results: Results) -> str:
+    if contender.name in results.absent:
+        reason = results.absent[contender.name].replace("\n", " ").replace("|", "/")
+        return f"| {contender.title} | absent | not measured: {reason} |"
+    version = results.versions.get(contender.name, _NONE)
+    return f"| {contender.title} | {version} | {contender.enforces} |"

@@ -1,0 +1,102 @@
+"""What a measurement found: plain values, medians and ratios."""
+
+from dataclasses import asdict, dataclass, field
+from statistics import median
+
+
+@dataclass(slots=True)
+class Row:
+    """The figures of one contender, or of the upstream itself.
+
+    Attributes:
+        name: the contender's.
+        rates: requests a second, a round each.
+        failures: requests that were not answered with 2xx or 3xx.
+        medians: seconds, the median latency at a constant rate, a round each.
+        p99s: seconds, the 99th percentile likewise.
+        uploads: bytes a second of 1 MB uploads, a round each.
+        downloads: bytes a second of 10 MB downloads, a round each.
+        resident_bytes: memory after many connections.
+    """
+
+    name: str
+    rates: list[float] = field(default_factory=list)
+    failures: int = 0
+    medians: list[float] = field(default_factory=list)
+    p99s: list[float] = field(default_factory=list)
+    uploads: list[float] = field(default_factory=list)
+    downloads: list[float] = field(default_factory=list)
+    resident_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteCost:
+    """Microseconds of one decision: medians with few and with many routes, and their ratio."""
+
+    few: float
+    many: float
+    ratio: float
+
+
+@dataclass(slots=True)
+class Results:
+    """All of one run.
+
+    Attributes:
+        machine: processor, cores, kernel.
+        interpreter: the Python of the sidecar.
+        seconds: length of a round.
+        neighbours: cores that others used, a sample each.
+        rows: by name, `direct` among them.
+        versions: of the contenders.
+        absent: contenders that did not take part, with the reason.
+        routes: cost of a decision with 20,000 routes against 200.
+    """
+
+    machine: str
+    interpreter: str
+    seconds: int
+    neighbours: list[float] = field(default_factory=list)
+    rows: dict[str, Row] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    routes: RouteCost | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Turn into what `json` writes, with the medians worked out."""
+        plain: dict[str, object] = asdict(self)
+        plain["ratios_to_nginx"] = {name: self.ratio(name, "nginx") for name in self.rows}
+        plain["added_median_seconds"] = {name: self.added_median(name) for name in self.rows}
+        return plain
+
+    def ratio(self, name: str, other: str) -> float | None:
+        """Compare two by their rates, round by round, and take the median.
+
+        Rounds of one number ran side by side, so what slowed one slowed the other.
+        """
+        if name not in self.rows or other not in self.rows:
+            return None
+        pairs = zip(self.rows[name].rates, self.rows[other].rates, strict=False)
+        return middle([mine / theirs for mine, theirs in pairs if theirs > 0])
+
+    def added_median(self, name: str) -> float | None:
+        """Seconds that a proxy adds to the median latency of the upstream."""
+        through, direct = self._row(name), self._row("direct")
+        return _difference(through.medians, direct.medians)
+
+    def added_p99(self, name: str) -> float | None:
+        """Seconds that a proxy adds to the 99th percentile of the upstream."""
+        through, direct = self._row(name), self._row("direct")
+        return _difference(through.p99s, direct.p99s)
+
+    def _row(self, name: str) -> Row:
+        return self.rows.get(name, Row(name))
+
+
+def _difference(through: list[float], direct: list[float]) -> float | None:
+    return median(through) - median(direct) if through and direct else None
+
+
+def middle(figures: list[float]) -> float | None:
+    """Take the median, or None of nothing."""
+    return median(figures) if figures else None

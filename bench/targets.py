@@ -1,0 +1,76 @@
+"""What the sidecar must reach, and what it should: the floors and goals of `--check`."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from bench.results import Results
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One figure and its two thresholds.
+
+    Attributes:
+        title: what is measured, with its unit.
+        floor: missing it fails the check.
+        goal: missing it asks for an explanation in the docs; None where there is only a floor.
+        is_upper: whether the figure must stay at or below the thresholds.
+    """
+
+    title: str
+    floor: float
+    goal: float | None = None
+    is_upper: bool = False
+
+    def is_met(self, figure: float, threshold: float) -> bool:
+        """Compare a figure with one of the thresholds."""
+        return figure <= threshold if self.is_upper else figure >= threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A goal and what was measured; None where the run did not measure it."""
+
+    goal: Goal
+    figure: float | None
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether the floor was measured and missed."""
+        return self.figure is not None and not self.goal.is_met(self.figure, self.goal.floor)
+
+    @property
+    def word(self) -> str:
+        """The verdict as the table has it."""
+        if self.figure is None:
+            return "not measured"
+        if self.is_missed:
+            return "**floor missed**"
+        if self.goal.goal is None or self.goal.is_met(self.figure, self.goal.goal):
+            return "reached"
+        return "above the floor"
+
+
+OF_NGINX: Final = Goal("requests/s, of nginx passing through", floor=0.40, goal=0.5)
+OF_TRAEFIK: Final = Goal("requests/s, of Traefik", floor=1.2, goal=1.5)
+OF_AIOHTTP: Final = Goal("requests/s, of the plain aiohttp proxy", floor=4.0, goal=5.0)
+ADDED_MS: Final = Goal("added median latency at 500 requests/s, ms", floor=1.0, is_upper=True)
+MEMORY_MB: Final = Goal("RSS after 256 connections, MB", floor=60.0, is_upper=True)
+ROUTES: Final = Goal("cost with 20,000 routes, of that with 200", floor=1.1, is_upper=True)
+FAILURES: Final = Goal("answers that failed under load", floor=0.0, is_upper=True)
+
+
+def judge(results: Results) -> list[Verdict]:
+    """Hold a run against every goal, in the order of the docs."""
+    row = results.rows.get("sidecar")
+    added = results.added_median("sidecar")
+    resident = row.resident_bytes if row else None
+    return [
+        Verdict(OF_NGINX, results.ratio("sidecar", "nginx")),
+        Verdict(OF_TRAEFIK, results.ratio("sidecar", "traefik")),
+        Verdict(OF_AIOHTTP, results.ratio("sidecar", "aiohttp")),
+        Verdict(ADDED_MS, None if added is None else added * 1e3),
+        Verdict(MEMORY_MB, None if resident is None else resident / 1e6),
+        Verdict(ROUTES, results.routes.ratio if results.routes else None),
+        Verdict(FAILURES, float(row.failures) if row else None),
+    ]
