@@ -35,6 +35,12 @@ def test_a_missed_branch_of_what_only_decides_is_named(file: str) -> None:
     assert [line.split(":")[0] for line in found] == [file.replace("__", "/") + ".py"]
 
 
+def test_what_was_missed_is_named_once_and_briefly() -> None:
+    missed = Coverage(Summary(9, 5, 4, 1), [3, 4, 5, 9], [(4, 5), (7, 8), (7, -1)])
+    [line] = gaps(_a_report(sidecar__policy__a=missed))
+    assert line == "sidecar/policy/a.py: 6 of 13; not run: 3-5, 9, 7->8, 7->-1"
+
+
 def test_the_outside_half_may_miss_a_tenth_but_no_more() -> None:
     assert gaps(_a_report(sidecar__app=_a_file((10, 10)))) == []
     found = gaps(_a_report(sidecar__app=_a_file((9, 20))))
