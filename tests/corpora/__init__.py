@@ -1,0 +1,1 @@
+"""Attacks as data: malformed requests, malformed answers, and odd ones that are right."""

@@ -1,0 +1,1 @@
+"""Answers of an upstream: heads, framing, and how messages end."""
