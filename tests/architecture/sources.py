@@ -2,7 +2,7 @@
 
 import ast
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -59,6 +59,11 @@ def _read(file: Path) -> Source:
     is_package = words[-1] == "__init__"
     text = file.read_text("utf-8")
     return Source(".".join(words[:-1] if is_package else words), text, ast.parse(text), is_package)
+
+
+def problems_of(rule: Callable[[Source], list[str]], found: list[Source]) -> str:
+    """Judge modules by a rule: a problem a line, empty when the house is in order."""
+    return "\n".join(problem for source in found for problem in rule(source))
 
 
 def is_within(name: str, room: str) -> bool:

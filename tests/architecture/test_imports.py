@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from tests.architecture.sources import Source, a_source, is_within, sources_under
+from tests.architecture.sources import Source, a_source, is_within, problems_of, sources_under
 
 # The levels of the house. Rooms of one level never meet; each front is a room of its own.
 LEVELS: Final = {
@@ -152,19 +152,23 @@ def init_problems(source: Source) -> list[str]:
 
 
 def test_imports_point_downwards_only() -> None:
-    assert [p for source in sources_under("sidecar") for p in level_problems(source)] == []
+    problems = problems_of(level_problems, sources_under("sidecar"))
+    assert not problems, problems
 
 
 def test_the_rooms_of_values_are_pure() -> None:
-    assert [p for source in sources_under("sidecar") for p in purity_problems(source)] == []
+    problems = problems_of(purity_problems, sources_under("sidecar"))
+    assert not problems, problems
 
 
 def test_foreign_packages_stay_at_home() -> None:
-    assert [p for source in sources_under("sidecar") for p in home_problems(source)] == []
+    problems = problems_of(home_problems, sources_under("sidecar"))
+    assert not problems, problems
 
 
 def test_a_package_is_a_docstring() -> None:
-    assert [p for source in sources_under("sidecar") for p in init_problems(source)] == []
+    problems = problems_of(init_problems, sources_under("sidecar"))
+    assert not problems, problems
 
 
 def test_no_test_imports_a_mock() -> None:

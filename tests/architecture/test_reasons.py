@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from tests.architecture.sources import Source, a_source, sources_under
+from tests.architecture.sources import Source, a_source, problems_of, sources_under
 
 # The reason follows what is silenced on its line, or is a comment on the line above.
 SILENCED: Final = re.compile(
@@ -42,12 +42,14 @@ def skip_problems(source: Source) -> list[str]:
 def test_whoever_silences_a_tool_says_why() -> None:
     found = sources_under("sidecar", "bench", "ci", "docs", "tests")
     ours = [source for source in found if source.name != __name__]
-    assert [problem for source in ours for problem in reason_problems(source)] == []
+    problems = problems_of(reason_problems, ours)
+    assert not problems, problems
 
 
 def test_no_test_is_skipped() -> None:
     found = [source for source in sources_under("tests") if source.name != __name__]
-    assert [problem for source in found for problem in skip_problems(source)] == []
+    problems = problems_of(skip_problems, found)
+    assert not problems, problems
 
 
 @pytest.mark.parametrize(
