@@ -1,0 +1,1 @@
+"""Long tests: real applications, large bodies, thousands of failures (`make soak`)."""
