@@ -23,6 +23,7 @@ def decide(steps: Sequence[Step], exchange: Exchange, *, shadow: bool) -> Refuse
         outcome = step.decide(exchange)
         if outcome is not PASS:
             if not (shadow and step.can_shadow):
+                exchange.refused_by = step.name
                 return outcome
             exchange.shadow.append(outcome)
     return None

@@ -53,6 +53,7 @@ class Exchange:
         target: upstream that gets the request; by `upstream`.
         upstream_path: request target for the upstream; by `upstream`.
         upstream_fields: request fields for the upstream; by `forward`.
+        refused_by: name of the step that refused; by the runner.
         status: status of the upstream's answer, else of our own; by the driver.
         response_fields: response fields for the client; given, append-only for RESPONSE steps.
     """
@@ -68,6 +69,7 @@ class Exchange:
         "is_secure",
         "now",
         "own_id",
+        "refused_by",
         "request_id",
         "response_fields",
         "route",
@@ -85,6 +87,7 @@ class Exchange:
     has_encoded_slash: bool
     is_from_proxy: bool
     is_secure: bool
+    refused_by: str
     request_id: bytes
     route: RoutePlan
     segments: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""The proxy listener: bytes in, the decision core, bytes out."""

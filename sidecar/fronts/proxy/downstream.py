@@ -1,0 +1,424 @@
+"""One connection of a client: bytes, heads, framing, back-pressure, nothing else.
+
+    HEAD   -> BUSY | BODY   a head was read; the request has no body, or one that follows
+    BODY   -> BUSY          the body is complete
+    BUSY   -> HEAD          the answer is written; the next request may begin
+    any    -> LINGER        the answer is written, bytes of unknown number follow: they are dropped
+    BUSY   -> TUNNEL        the connection became a WebSocket
+    any    -> CLOSED
+"""
+
+import asyncio
+from enum import Enum
+from typing import TYPE_CHECKING, Final, cast
+
+from sidecar.fronts.proxy.deadlines import Deadline
+from sidecar.fronts.proxy.driver import Flight
+from sidecar.fronts.proxy.flow import HIGH_WATER, Flow, Holder
+from sidecar.knowledge.http1.framing import (
+    BodyDecoder,
+    ChunkedDecoder,
+    FramingError,
+    LengthDecoder,
+)
+from sidecar.knowledge.http1.request import HEAD_END, RequestHeadParser
+from sidecar.model.errors import ProtocolError
+from sidecar.model.exchange import Connection
+from sidecar.model.message import CHUNKED, RequestHead
+from sidecar.model.refusals import RefusalCode
+
+if TYPE_CHECKING:
+    from sidecar.fronts.proxy.context import Context
+    from sidecar.fronts.proxy.tunnel import Tunnel
+    from sidecar.fronts.proxy.upstream import UpstreamConnection
+
+_LINGER_SECONDS: Final = 2.0
+_LINGER_BYTES: Final = 1_048_576
+"""What a client may still send after a refusal before the connection is cut (RFC 9112 §9.6)."""
+
+_REFUSED_CONNECTIONS: Final = 64
+"""Connections above the limit that may be told so at a time; further ones are just cut."""
+
+
+class State(Enum):
+    """What the connection is doing."""
+
+    HEAD = 0
+    BODY = 1
+    BUSY = 2
+    LINGER = 3
+    TUNNEL = 4
+    CLOSED = 5
+
+
+class Downstream(asyncio.Protocol):
+    """One connection of a client.
+
+    Attributes:
+        connection: what steps may know of it.
+    """
+
+    __slots__ = (
+        "_advancing", "_body_bytes", "_body_since", "_buffer", "_context", "_deadline", "_decoder",
+        "_eof", "_flight", "_flow", "_is_full", "_is_head_begun", "_lingered", "_parser", "_port", "_state",
+        "_transport", "_tunnel", "_unsent", "connection",
+    )  # fmt: skip
+
+    def __init__(self, context: "Context", port: int) -> None:
+        self._context = context
+        self._port = port
+        self._state = State.HEAD
+        self._parser = RequestHeadParser(context.head_limits, context.kinds, context.hosts)
+        self._buffer = b""
+        self._eof = False
+        self._advancing = False
+        self._is_full = False
+        self._is_head_begun = False
+        self._lingered = 0
+        self._unsent = 0
+        self._flight: Flight | None = None
+        self._tunnel: Tunnel | None = None
+        self._decoder: BodyDecoder | None = None
+        self._deadline = Deadline(context.wheel, self._expire)
+
+    # --- what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Admit the connection, or refuse it if there are too many."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
+        self._flow = Flow(self._transport)
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]).removeprefix("::ffff:").partition("%")[0] if peer else ""
+        is_tls = transport.get_extra_info("sslcontext") is not None
+        self.connection = Connection(address, is_tls, self._port)
+        live = self._context.live
+        live.connections.add(self)
+        self._deadline.arm(self._context.timeouts.idle)
+        excess = len(live.connections) - self._context.generation.policy.listen.limits.connections
+        if excess > _REFUSED_CONNECTIONS:
+            self.abort()
+        elif excess > 0:
+            self._refuse(ProtocolError(RefusalCode.OVERLOADED, "too many connections"))
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the client."""
+        state = self._state
+        if state is State.HEAD:
+            self._buffer = self._buffer + data if self._buffer else data
+            self._advance()
+        elif state is State.BODY:
+            self._read_body(data)
+        elif state is State.TUNNEL and self._tunnel is not None:
+            self._tunnel.from_client(data)
+        elif state is State.BUSY:
+            # The next request waits for its turn; what it may occupy is bounded.
+            self._buffer += data
+            if len(self._buffer) > HIGH_WATER:
+                self._flow.hold(Holder.BUFFER_FULL)
+        elif state is State.LINGER:
+            self._lingered += len(data)
+            if self._lingered > _LINGER_BYTES:
+                self.abort()
+
+    def eof_received(self) -> bool:
+        """Answer what was asked before the client closed its side; then close ours."""
+        self._eof = True
+        state = self._state
+        if state is State.BUSY:
+            return True
+        if state is State.BODY:
+            self._fail_body(ProtocolError(RefusalCode.BAD_REQUEST, "the body was cut short"))
+            return True
+        if state is State.TUNNEL and self._tunnel is not None:
+            self._tunnel.client_lost()
+        elif state is State.HEAD and self._buffer.strip(b"\r\n"):
+            self._refuse(ProtocolError(RefusalCode.BAD_REQUEST, "the head was cut short"))
+            return True
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever uses the connection."""
+        self._state = State.CLOSED
+        self._deadline.disarm()
+        self._context.live.connections.discard(self)
+        flight, self._flight = self._flight, None
+        if self._tunnel is not None:
+            self._tunnel.client_lost()
+        elif flight is not None:
+            flight.client_left()
+
+    def pause_writing(self) -> None:
+        """Stop reading the upstream: the client does not take its answer."""
+        self._is_full = True
+        self._unsent = self._transport.get_write_buffer_size()
+        if self._tunnel is not None:
+            self._tunnel.client_full()
+        elif self._flight is not None:
+            self._flight.client_full()
+        self._deadline.arm(self._context.timeouts.write)
+
+    def resume_writing(self) -> None:
+        """Read the upstream on."""
+        self._is_full = False
+        if self._tunnel is not None:
+            self._deadline.disarm()
+            self._tunnel.client_drained()
+        elif self._flight is not None:
+            self._deadline.disarm()
+            if self._state is State.BODY:
+                self._await_body()
+            self._flight.client_drained()
+        elif self._state is State.HEAD:
+            self._deadline.arm(self._context.timeouts.idle)
+            self._advance()
+
+    # --- what a flight or a tunnel calls
+
+    def write(self, data: bytes) -> None:
+        """Write to the client."""
+        if self._state is not State.CLOSED:
+            self._transport.write(data)
+
+    def hold(self) -> None:
+        """Stop reading: the upstream does not take the body."""
+        self._flow.hold(Holder.PEER_FULL)
+        if self._tunnel is None:
+            self._deadline.disarm()
+
+    def release(self) -> None:
+        """Read on."""
+        self._flow.release(Holder.PEER_FULL)
+        if self._state is State.BODY:
+            self._await_body()
+
+    def hold_for_connection(self) -> None:
+        """Stop reading: there is no connection to the upstream yet."""
+        self._flow.hold(Holder.NOT_CONNECTED)
+        self._deadline.disarm()
+
+    def release_for_connection(self) -> None:
+        """Read on: the connection stands."""
+        self._flow.release(Holder.NOT_CONNECTED)
+        if self._state is State.BODY:
+            self._await_body()
+
+    def can_follow(self) -> bool:
+        """Say whether another request can follow a refusal: nothing unread stands between."""
+        if self._eof:
+            return False
+        decoder = self._decoder
+        if self._state is not State.BODY or decoder is None or decoder.done:
+            return True
+        if isinstance(decoder, LengthDecoder) and self._buffer:
+            decoder.feed(self._buffer)
+            self._buffer = decoder.rest
+        return decoder.done
+
+    def become_tunnel(self, tunnel: "Tunnel", upstream: "UpstreamConnection") -> None:
+        """Pass bytes untouched from now on."""
+        self._state = State.TUNNEL
+        self._tunnel = tunnel
+        self._flight = None
+        self._deadline.disarm()
+        self._flow.release(Holder.BUFFER_FULL)
+        tunnel.join(self, upstream)
+        rest, self._buffer = self._buffer, b""
+        if rest:
+            tunnel.from_client(rest)
+
+    def exchange_over(self, flight: Flight) -> None:
+        """Go on with the next request, or close."""
+        if self._state is State.CLOSED:
+            return
+        self._flight = None
+        self._flow.release(Holder.PEER_FULL | Holder.NOT_CONNECTED)
+        if not flight.keeps_alive:
+            self._finish(flight)
+        elif self._eof and not self._buffer:
+            self._close()
+        else:
+            self._decoder = None
+            self._state = State.HEAD
+            if not self._is_full:
+                self._deadline.arm(self._context.timeouts.idle)
+            self._flow.release(Holder.BUFFER_FULL)
+            if self._buffer and not self._advancing:
+                self._advance()
+
+    def drain(self) -> None:
+        """Close if idle; a tunnel ends; an exchange under way ends first."""
+        if self._tunnel is not None:
+            self._tunnel.drain()
+        elif self._state is State.HEAD and not self._buffer:
+            self._close()
+
+    def close_soon(self, seconds: float) -> None:
+        """Close once what was written has left, at the latest after some seconds."""
+        if self._state is not State.CLOSED:
+            self._state = State.LINGER
+            self._transport.close()
+            self._deadline.arm(seconds)
+
+    def abort(self) -> None:
+        """Break the connection, so that the client sees that its answer is not whole."""
+        if self._state is not State.CLOSED:
+            self._state = State.CLOSED
+            self._transport.abort()
+
+    # --- heads
+
+    def _advance(self) -> None:
+        """Read heads until one must wait for its answer; refusals are answered at once."""
+        self._advancing = True
+        try:
+            while self._state is State.HEAD and self._buffer and not self._is_full:
+                if not self._read_head():
+                    break
+        finally:
+            self._advancing = False
+        if self._state is State.HEAD and self._eof:
+            self._close()
+
+    def _read_head(self) -> bool:
+        data = self._buffer
+        if data[:1] in {b"\r", b"\n"}:
+            # RFC 9112 §2.2: a server "SHOULD ignore at least one empty line (CRLF)".
+            if data[:2] == b"\r\n":
+                data = self._buffer = data[2:]
+            if not data or data == b"\r":
+                return False
+        end = data.find(HEAD_END)
+        try:
+            if end < 0:
+                self._parser.check_partial(data)
+                self._await_head(data)
+                return False
+            split = end + len(HEAD_END)
+            if split == len(data):
+                self._buffer = b""
+                head = self._parser.parse(data)
+            else:
+                self._buffer = data[split:]
+                head = self._parser.parse(data[:split])
+        except ProtocolError as error:
+            self._refuse(error)
+            return False
+        self._take(head)
+        return True
+
+    def _await_head(self, data: bytes) -> None:
+        """Start the clock with the first bytes; more bytes do not wind it back (slow-loris)."""
+        if not self._is_head_begun and data:
+            self._is_head_begun = True
+            self._deadline.arm(self._context.timeouts.head)
+
+    def _take(self, head: RequestHead) -> None:
+        self._is_head_begun = False
+        flight = self._flight = Flight(self._context, self, head)
+        try:
+            if head.length == 0:
+                self._state = State.BUSY
+                self._deadline.disarm()
+                if flight.decide():
+                    flight.start()
+                return
+            self._state = State.BODY
+            self._decoder = ChunkedDecoder() if head.length == CHUNKED else LengthDecoder(head.length)
+            if not flight.decide():
+                return
+            self._body_since = self._context.wheel.now
+            self._body_bytes = 0
+            self._await_body()
+            rest, self._buffer = self._buffer, b""
+            if rest:
+                self._read_body(rest)
+            if not flight.is_over:
+                flight.start()
+        except Exception:  # noqa: BLE001 -- the driver's last resort: log, an opaque 500
+            flight.broke()
+
+    def _refuse(self, error: ProtocolError) -> None:
+        flight = self._flight = Flight(self._context, self, None)
+        self._buffer = b""
+        flight.refuse_unread(error)
+
+    # --- bodies
+
+    def _read_body(self, data: bytes) -> None:
+        decoder, flight = self._decoder, self._flight
+        if decoder is None or flight is None:
+            return
+        try:
+            payload = decoder.feed(data)
+            if payload:
+                flight.body(payload)
+        except FramingError as error:
+            self._fail_body(ProtocolError(RefusalCode.BAD_REQUEST, str(error)))
+            return
+        except ProtocolError as error:
+            self._fail_body(error)
+            return
+        self._body_bytes += len(payload)
+        if decoder.done:
+            self._state = State.BUSY
+            self._buffer = decoder.rest
+            self._deadline.disarm()
+            flight.body_ended()
+        elif not self._flow.is_held:
+            self._await_body()
+
+    def _await_body(self) -> None:
+        """Allow some silence, but on the whole no less than the minimum rate (slow-loris)."""
+        patience = self._context.timeouts.body
+        rate = self._context.generation.policy.listen.limits.body_rate
+        if rate:
+            spent = self._context.wheel.now - self._body_since
+            patience = min(patience, patience + self._body_bytes / rate - spent)
+        self._deadline.arm(max(patience, 0.0))
+
+    def _fail_body(self, error: ProtocolError) -> None:
+        self._decoder = None
+        self._buffer = b""
+        if self._flight is not None:
+            self._flight.client_failed(error)
+
+    # --- the end
+
+    def _expire(self) -> None:
+        state = self._state
+        if self._is_full and state is not State.LINGER:
+            unsent = self._transport.get_write_buffer_size()
+            if unsent < self._unsent:
+                self._unsent = unsent
+                self._deadline.arm(self._context.timeouts.write)
+            else:
+                self._transport.abort()
+        elif state is State.HEAD and self._buffer:
+            self._refuse(ProtocolError(RefusalCode.REQUEST_TIMEOUT, "the head took too long"))
+        elif state is State.BODY:
+            self._fail_body(ProtocolError(RefusalCode.REQUEST_TIMEOUT, "the body took too long"))
+        elif state is State.LINGER:
+            self._transport.abort()
+        else:
+            self._close()
+
+    def _finish(self, flight: Flight) -> None:
+        """Close after an answer; while the client may still send, let it read first."""
+        is_whole = flight.exchange.head is not None and flight.is_request_complete
+        if (is_whole and not self._buffer) or self._eof:
+            self._close()
+            return
+        self._state = State.LINGER
+        self._lingered = 0
+        self._buffer = b""
+        self._flow.release(Holder.BUFFER_FULL)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._deadline.arm(_LINGER_SECONDS)
+
+    def _close(self) -> None:
+        self._state = State.LINGER
+        self._transport.close()
+        # A client that does not read would keep the rest, and so the connection, for ever.
+        self._deadline.arm(self._context.timeouts.write)

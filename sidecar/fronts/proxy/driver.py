@@ -1,0 +1,453 @@
+"""One exchange from its head to its audit record.
+
+    decide    run the steps
+    start     hand the request to an upstream connection, idle or new
+    body      bytes of the request pass on, counted against the limit
+    response  head and bytes of the answer pass back
+    finish    audit and metrics, once, whatever happened
+
+A flight is called by its downstream (request side) and its upstream connection (response side); it
+never touches a socket itself.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from sidecar.decision.runner import decide, respond
+from sidecar.fronts.proxy.flow import HIGH_WATER
+from sidecar.fronts.proxy.tunnel import Tunnel, is_accepted
+from sidecar.knowledge.http1.framing import LAST_CHUNK, encode_chunk
+from sidecar.knowledge.http1.write import CONTINUE, phrase, write_request, write_response
+from sidecar.model.errors import ProtocolError, UpstreamError
+from sidecar.model.exchange import Exchange
+from sidecar.model.headers import Field
+from sidecar.model.message import CHUNKED, RequestHead, ResponseHead, Upgrade
+from sidecar.model.outcome import Refuse
+from sidecar.model.refusals import REFUSALS, RefusalCode
+from sidecar.model.route import RoutePlan, Timeouts
+from sidecar.model.verdict import CLIENT_LEFT, Ending, Verdict
+
+if TYPE_CHECKING:
+    from sidecar.fronts.proxy.context import Context
+    from sidecar.fronts.proxy.downstream import Downstream
+    from sidecar.fronts.proxy.upstream import UpstreamConnection
+
+_LOG: Final = logging.getLogger(__name__)
+
+# RFC 9110 §9.2.2; a request with a body is never sent twice, whatever its method.
+_IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
+_NO_BODY: Final = frozenset((204, 304))
+_CLOSE: Final = (b"Connection", b"close")
+_KEEP_ALIVE: Final = (b"Connection", b"keep-alive")
+_CHUNKED: Final = (b"Transfer-Encoding", b"chunked")
+
+
+class Flight:
+    """One exchange between a downstream and an upstream connection.
+
+    Attributes:
+        exchange: its notebook.
+        is_request_complete: whether the whole request was taken from the client.
+        is_over: whether audit and metrics were told.
+        keeps_alive: whether the client's connection goes on after the answer.
+    """
+
+    __slots__ = (
+        "_context", "_downstream", "_encodes", "_generation", "_out", "_pending", "_received",
+        "_retried", "_sent", "_started", "_answered_in", "_handed_over", "_upstream", "_waits",
+        "exchange", "is_over", "is_request_complete", "is_response_begun", "keeps_alive",
+    )  # fmt: skip
+
+    def __init__(
+        self, context: "Context", downstream: "Downstream", head: RequestHead | None
+    ) -> None:
+        self._context = context
+        self._downstream = downstream
+        self._generation = context.generation
+        self._started = context.monotonic()
+        self.exchange = Exchange(downstream.connection, head, context.clock(), context.new_id())
+        self._upstream: UpstreamConnection | None = None
+        self._pending: list[bytes] = []
+        self._out: list[bytes] = []
+        self._received = 0
+        self._sent = 0
+        self._handed_over = 0.0
+        self._answered_in: float | None = None
+        self._encodes = False
+        self._retried = False
+        self._waits = False
+        self.keeps_alive = head is not None and head.keeps_alive
+        self.is_request_complete = head is None or head.length == 0
+        self.is_response_begun = False
+        self.is_over = False
+        context.live.requests += 1
+
+    @property
+    def plan(self) -> RoutePlan:
+        """The plan of the route, or the one for exchanges without a route."""
+        return getattr(self.exchange, "route", self._generation.unrouted)
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """Patience with the upstream."""
+        return self.plan.timeouts
+
+    # --- the request side
+
+    def decide(self) -> bool:
+        """Run the steps; refuse, or say that the request may go on."""
+        exchange = self.exchange
+        generation = self._generation
+        refusal = self._overload() or decide(generation.edge, exchange, shadow=generation.shadow)
+        if refusal is None:
+            plan = exchange.route
+            refusal = decide(plan.steps, exchange, shadow=plan.shadow)
+        if refusal is None:
+            return True
+        self._refuse(refusal, Ending.REFUSED, exchange.refused_by)
+        return False
+
+    def _overload(self) -> Refuse | None:
+        context = self._context
+        policy = self._generation.policy
+        head = self.exchange.head
+        self.exchange.refused_by = "overload"
+        if context.live.requests > policy.listen.limits.requests:
+            return Refuse(RefusalCode.OVERLOADED, "too many requests in flight")
+        if head is not None and head.upgrade is Upgrade.WEBSOCKET:
+            if context.live.websockets >= policy.websockets.max:
+                return Refuse(RefusalCode.OVERLOADED, "too many WebSockets")
+        return None
+
+    def start(self) -> None:
+        """Hand the request to an idle upstream connection, or have one opened."""
+        pool = self._context.pools.of(self.exchange.target)
+        connection = pool.take()
+        if connection is not None:
+            self._hand_over(connection)
+        else:
+            self._waits = True
+            self._context.spawn(pool.open(self._context, self))
+
+    def _hand_over(self, connection: "UpstreamConnection") -> None:
+        exchange = self.exchange
+        head = exchange.head
+        if head is None:
+            return
+        self._upstream = connection
+        first = write_request(head.method, exchange.upstream_path, exchange.upstream_fields)
+        if self._pending:
+            first = b"".join((first, *self._pending))
+            self._pending.clear()
+        self._handed_over = self._context.monotonic()
+        connection.begin(self, head.method, first)
+        if self.is_request_complete:
+            connection.await_head(self.timeouts.response)
+
+    def body(self, data: bytes) -> None:
+        """Take bytes of the request's body.
+
+        Raises:
+            ProtocolError: the body is larger than the route accepts (RQ-1).
+        """
+        before = self._received
+        self._received += len(data)
+        limit = self.exchange.body_limit
+        if before <= limit < self._received:
+            refusal = Refuse(RefusalCode.PAYLOAD_TOO_LARGE, "body above the limit while streaming")
+            if not self.plan.shadow:
+                raise ProtocolError(refusal.code, refusal.reason)
+            self.exchange.shadow.append(refusal)
+        head = self.exchange.head
+        if head is not None and head.length == CHUNKED:
+            data = encode_chunk(data)
+        self._send(data)
+
+    def body_ended(self) -> None:
+        """Note that the request is complete."""
+        self.is_request_complete = True
+        head = self.exchange.head
+        if head is not None and head.length == CHUNKED:
+            self._send(LAST_CHUNK)
+        if self._upstream is not None:
+            self._upstream.await_head(self.timeouts.response)
+
+    def _send(self, data: bytes) -> None:
+        if self._upstream is not None:
+            self._upstream.write(data)
+        elif not self.is_over:
+            self._pending.append(data)
+            if self._waits and sum(map(len, self._pending)) > HIGH_WATER:
+                self._downstream.hold_for_connection()
+
+    def client_drained(self) -> None:
+        """Read the upstream's answer on: the client takes it."""
+        if self._upstream is not None:
+            self._upstream.release()
+
+    def client_full(self) -> None:
+        """Stop reading the upstream's answer: the client does not take it."""
+        if self._upstream is not None:
+            self._upstream.hold()
+
+    def client_left(self) -> None:
+        """End the exchange: nobody waits for the answer."""
+        self._drop_upstream()
+        status = self.exchange.status if self.is_response_begun else CLIENT_LEFT
+        self._finish(Ending.ABANDONED, status, None, "client closed the connection", "")
+
+    def client_failed(self, error: ProtocolError) -> None:
+        """End the exchange: the client broke the protocol, or was too slow, inside its body."""
+        self._drop_upstream()
+        self.keeps_alive = False
+        refusal = Refuse(error.code, error.reason)
+        step = "declared_body" if error.code is RefusalCode.PAYLOAD_TOO_LARGE else "framing"
+        if self.is_response_begun:
+            self._downstream.abort()
+            self._finish(Ending.REFUSED, self.exchange.status, error.code, error.reason, step)
+        else:
+            self._refuse(refusal, Ending.REFUSED, step)
+
+    def refuse_unread(self, error: ProtocolError) -> None:
+        """Refuse a request whose head could not be read."""
+        self.keeps_alive = False
+        self._refuse(Refuse(error.code, error.reason), Ending.REFUSED, "framing")
+
+    # --- the response side
+
+    def upstream_connected(self, connection: "UpstreamConnection") -> None:
+        """Take a new connection, unless the exchange ended while it was opened."""
+        self._waits = False
+        if self.is_over:
+            connection.abandon_unused()
+            return
+        self._hand_over(connection)
+        self._downstream.release_for_connection()
+
+    def upstream_full(self) -> None:
+        """Stop reading the client: the upstream does not take its body."""
+        self._downstream.hold()
+
+    def upstream_drained(self) -> None:
+        """Read the client on."""
+        self._downstream.release()
+        if self.is_request_complete and self._upstream is not None:
+            self._upstream.await_head(self.timeouts.response)
+
+    def interim(self, head: ResponseHead) -> None:
+        """Pass an interim response on, if the client can understand it (RFC 9110 §15.2)."""
+        request = self.exchange.head
+        if request is None or request.minor == 0:
+            return
+        if head.status == 100:
+            if request.expects_continue and not self.is_request_complete:
+                self._downstream.write(CONTINUE)
+        elif head.status == 103:
+            links = [field for field in head.fields if field[0].lower() == b"link"]
+            self._downstream.write(write_response(103, phrase(103), links))
+
+    def response_began(self, head: ResponseHead) -> None:
+        """Write the response head: the RESPONSE steps, then the framing."""
+        exchange = self.exchange
+        request = exchange.head
+        if request is None:
+            return
+        self._answered_in = self._context.monotonic() - self._handed_over
+        self.is_response_begun = True
+        exchange.status = head.status
+        fields = head.fields
+        if head.connection_options:
+            options = head.connection_options
+            fields = [field for field in fields if field[0].lower() not in options]
+        exchange.response_fields = fields
+        respond(self.plan.response, exchange)
+        fields = exchange.response_fields
+        if head.status == 204:
+            fields = [field for field in fields if field[0].lower() != b"content-length"]
+        has_body = request.method != b"HEAD" and head.status not in _NO_BODY
+        if has_body and head.length < 0:
+            self._encodes = request.minor == 1
+            self.keeps_alive = self.keeps_alive and self._encodes
+            if self._encodes:
+                fields.append(_CHUNKED)
+        self._close_or_keep(fields, request)
+        self._out.append(write_response(head.status, head.reason, fields))
+
+    def _close_or_keep(self, fields: list[Field], request: RequestHead) -> None:
+        # An answer that comes before the end of the request leaves bytes of unknown number.
+        if self._context.live.is_draining or not self.is_request_complete:
+            self.keeps_alive = False
+        if not self.keeps_alive:
+            fields.append(_CLOSE)
+        elif request.minor == 0:
+            fields.append(_KEEP_ALIVE)
+
+    def response_data(self, data: bytes) -> None:
+        """Take bytes of the response's body; `flush` sends them."""
+        self._sent += len(data)
+        self._out.append(encode_chunk(data) if self._encodes else data)
+
+    def flush(self) -> None:
+        """Send what was taken, in one write."""
+        out = self._out
+        if out:
+            self._downstream.write(out[0] if len(out) == 1 else b"".join(out))
+            out.clear()
+
+    def response_ended(self) -> None:
+        """Finish: the response is whole."""
+        self._upstream = None
+        if self._encodes:
+            self._out.append(LAST_CHUNK)
+        self.flush()
+        self._finish(Ending.ADMITTED, self.exchange.status, None, "", "")
+        self._downstream.exchange_over(self)
+
+    def upgraded(self, head: ResponseHead) -> None:
+        """Become a tunnel, if the client asked for it and the upstream proves that it understood."""
+        connection = self._upstream
+        request = self.exchange.head
+        if connection is None or request is None:
+            return
+        if not is_accepted(request, head):
+            connection.abandon()
+            self.upstream_failed(
+                UpstreamError(RefusalCode.BAD_GATEWAY, "upgrade that was not asked for or is wrong")
+            )
+            return
+        exchange = self.exchange
+        self._answered_in = self._context.monotonic() - self._handed_over
+        self.is_response_begun = True
+        exchange.status = 101
+        exchange.response_fields = list(head.fields)
+        respond(self.plan.response, exchange)
+        fields = [*exchange.response_fields, (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
+        self._downstream.write(write_response(101, head.reason or phrase(101), fields))
+        self._upstream = None
+        self._context.live.requests -= 1
+        section = self._generation.policy.websockets
+        tunnel = Tunnel(self._context, self, section.idle, section.life)
+        self._downstream.become_tunnel(tunnel, connection)
+
+    def tunnel_ended(self, received: int, sent: int, reason: str) -> None:
+        """Finish: both sides of the WebSocket are closed."""
+        self._received, self._sent = received, sent
+        self._finish(Ending.ADMITTED, 101, None, reason, "", is_upgraded=True)
+
+    def upstream_failed(self, error: UpstreamError) -> None:
+        """Try again on a new connection where that is safe, else refuse, else break off."""
+        self._waits = False
+        if self.is_over:
+            return
+        connection, self._upstream = self._upstream, None
+        if connection is not None and self._may_retry(connection):
+            self._retried = True
+            self._waits = True
+            pool = self._context.pools.of(self.exchange.target)
+            self._context.spawn(pool.open(self._context, self))
+        elif self.is_response_begun:
+            # The client must not take what it has for the whole: the connection is broken off.
+            self.flush()
+            self._finish(
+                Ending.FAILED, self.exchange.status, error.code, error.reason, "upstream"
+            )
+            self._downstream.abort()
+        else:
+            self._refuse(Refuse(error.code, error.reason), Ending.FAILED, "upstream")
+
+    def _may_retry(self, connection: "UpstreamConnection") -> bool:
+        """Judge whether the failure is a stale connection's and repeating is harmless."""
+        head = self.exchange.head
+        return (
+            connection.is_reused
+            and not connection.has_answered
+            and not self._retried
+            and head is not None
+            and head.length == 0
+            and head.upgrade is Upgrade.NONE
+            and head.method in _IDEMPOTENT
+        )
+
+    def broke(self) -> None:
+        """End the exchange after a bug of ours: an opaque 500."""
+        _LOG.exception("exchange failed", extra={"request_id": self.exchange.own_id.decode()})
+        self._drop_upstream()
+        self.keeps_alive = False
+        if self.is_over or self.is_response_begun:
+            self._finish(Ending.FAILED, 500, RefusalCode.INTERNAL, "internal error", "internal")
+            self._downstream.abort()
+        else:
+            self._refuse(
+                Refuse(RefusalCode.INTERNAL, "internal error"), Ending.FAILED, "internal"
+            )
+
+    # --- the end
+
+    def _refuse(self, refusal: Refuse, ending: Ending, step: str) -> None:
+        exchange = self.exchange
+        head = exchange.head
+        status = REFUSALS[refusal.code].status
+        exchange.status = status
+        self.is_response_begun = True
+        self._pending.clear()
+        content_type, body = self._face(refusal.code, head)
+        fields: list[Field] = [
+            (b"Content-Type", content_type),
+            (b"Content-Length", b"%d" % len(body)),
+            (b"Date", self._context.date()),
+            (b"Cache-Control", b"no-store"),
+            *refusal.fields,
+        ]
+        exchange.response_fields = fields
+        respond(self.plan.response, exchange)
+        fields = exchange.response_fields
+        if not self._downstream.can_follow():
+            self.keeps_alive = False
+        if self._context.live.is_draining:
+            self.keeps_alive = False
+        if not self.keeps_alive:
+            fields.append(_CLOSE)
+        elif head is not None and head.minor == 0:
+            fields.append(_KEEP_ALIVE)
+        if head is not None and head.method == b"HEAD":
+            body = b""
+        self._sent = len(body)
+        self._downstream.write(write_response(status, phrase(status), fields) + body)
+        self._finish(ending, status, refusal.code, refusal.reason, step)
+        self._downstream.exchange_over(self)
+
+    def _face(self, code: RefusalCode, head: RequestHead | None) -> tuple[bytes, bytes]:
+        navigates = False
+        if head is not None and head.values(b"sec-fetch-mode") == [b"navigate"]:
+            navigates = any(b"text/html" in value for value in head.values(b"accept"))
+        return self._generation.faces.of(code, navigates=navigates)
+
+    def _drop_upstream(self) -> None:
+        connection, self._upstream = self._upstream, None
+        if connection is not None:
+            connection.abandon()
+
+    def _finish(
+        self,
+        ending: Ending,
+        status: int,
+        code: RefusalCode | None,
+        reason: str,
+        step: str,
+        *,
+        is_upgraded: bool = False,
+    ) -> None:
+        if self.is_over:
+            return
+        self.is_over = True
+        context = self._context
+        # A WebSocket left the bound on requests when it came under its own.
+        context.live.requests -= not is_upgraded
+        verdict = Verdict(
+            ending, status, code, reason, step, context.monotonic() - self._started,
+            self._answered_in, self._received, self._sent, is_upgraded,
+        )  # fmt: skip
+        for ledger in context.ledgers:
+            ledger.note(self.exchange, verdict)
+
+

@@ -1,0 +1,100 @@
+"""The sockets of the proxy listener: opened, served, drained."""
+
+import asyncio
+import socket
+from typing import Final
+
+from sidecar.fronts.proxy.context import Context
+from sidecar.fronts.proxy.deadlines import TICK
+from sidecar.fronts.proxy.downstream import Downstream
+from sidecar.fronts.proxy.tls import listener_context
+from sidecar.policy.schema.listen import Listen
+
+_BACKLOG: Final = 2048
+_DRAIN_LOOK: Final = 0.05
+
+
+class Listener:
+    """The proxy listener of one process.
+
+    Attributes:
+        port: the port that it serves, known once it is started.
+    """
+
+    def __init__(self, context: Context, section: Listen) -> None:
+        self._context = context
+        self._section = section
+        self._server: asyncio.Server | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        self.port = section.proxy.port
+
+    async def start(self) -> None:
+        """Open the socket and serve.
+
+        Raises:
+            OSError: the address is taken or not ours, or TLS files cannot be used.
+        """
+        section = self._section
+        loop = asyncio.get_running_loop()
+        tls = None if section.tls is None else listener_context(section.tls)
+        sock = open_socket(section.proxy.host, section.proxy.port)
+        self.port = sock.getsockname()[1]
+        self._tick()
+        self._server = await loop.create_server(
+            lambda: Downstream(self._context, self.port),
+            sock=sock,
+            backlog=_BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=section.timeouts.head if tls else None,
+        )
+
+    def _tick(self) -> None:
+        context = self._context
+        context.wheel.advance(context.monotonic())
+        self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
+
+    async def drain(self) -> None:
+        """Accept nothing more, let what is under way end, then cut the rest.
+
+        An answer under way keeps its connection until it is whole; an idle connection and a
+        WebSocket are closed at once. `listen.drain` bounds it all.
+        """
+        context = self._context
+        context.live.is_draining = True
+        if self._server is not None:
+            self._server.close()
+        for connection in tuple(context.live.connections):
+            connection.drain()
+        end = context.monotonic() + self._section.drain
+        while context.live.connections and context.monotonic() < end:
+            await asyncio.sleep(_DRAIN_LOOK)
+        for connection in tuple(context.live.connections):
+            connection.abort()
+        # One turn of the loop, so that the aborted exchanges reach audit and metrics.
+        await asyncio.sleep(0)
+        for task in tuple(context.tasks):
+            task.cancel()
+        context.pools.close()
+        if self._ticker is not None:
+            self._ticker.cancel()
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Open a listening TCP socket that several worker processes can share (SO_REUSEPORT).
+
+    Raises:
+        OSError: the address is taken or not ours.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(address)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,142 @@
+"""Connections to the upstreams: kept while idle, opened when none is, never shared between targets."""
+
+import asyncio
+import socket
+import ssl
+from collections import deque
+from typing import TYPE_CHECKING
+
+from sidecar.fronts.proxy.tls import upstream_context
+from sidecar.fronts.proxy.upstream import UpstreamConnection
+from sidecar.model.errors import UpstreamError
+from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import UpstreamTarget
+
+if TYPE_CHECKING:
+    from sidecar.fronts.proxy.context import Context
+    from sidecar.fronts.proxy.driver import Flight
+
+
+class Pool:
+    """Connections to one target.
+
+    Attributes:
+        busy: number of connections that serve a request.
+    """
+
+    __slots__ = ("_idle", "_target", "_tls", "busy")
+
+    def __init__(self, target: UpstreamTarget) -> None:
+        self._target = target
+        self._idle: deque[UpstreamConnection] = deque()
+        self._tls: ssl.SSLContext | None = None
+        self.busy = 0
+
+    @property
+    def idle(self) -> int:
+        """Number of idle connections."""
+        return len(self._idle)
+
+    def take(self) -> UpstreamConnection | None:
+        """Hand out the connection that was idle for the shortest time, if there is one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable:
+                self.busy += 1
+                return connection
+        return None
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        """Take back a connection whose exchange ended cleanly."""
+        self.busy -= 1
+        if len(self._idle) >= self._target.idle_connections:
+            # The oldest goes: the upstream is the likeliest to close it first.
+            self._idle.popleft().close()
+        self._idle.append(connection)
+        connection.rest(self._target.idle_seconds)
+
+    def forget(self, connection: UpstreamConnection, *, was_busy: bool) -> None:
+        """Drop a connection that closed."""
+        if was_busy:
+            self.busy -= 1
+        elif connection in self._idle:
+            self._idle.remove(connection)
+
+    async def open(self, context: "Context", flight: "Flight") -> None:
+        """Open a connection for a flight and hand it over, or tell the flight why not."""
+        self.busy += 1
+        try:
+            async with asyncio.timeout(self._target.connect_timeout):
+                connection = await self._connect(context)
+        except TimeoutError:
+            self.busy -= 1
+            flight.upstream_failed(
+                UpstreamError(RefusalCode.UPSTREAM_TIMEOUT, "connecting took too long")
+            )
+        except ssl.SSLError as error:
+            self.busy -= 1
+            flight.upstream_failed(_unavailable(f"TLS failed: {error.reason or 'handshake'}"))
+        except OSError as error:
+            self.busy -= 1
+            flight.upstream_failed(_unavailable(f"cannot connect: {error.strerror or 'failed'}"))
+        else:
+            flight.upstream_connected(connection)
+
+    async def _connect(self, context: "Context") -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        target = self._target
+
+        def new() -> UpstreamConnection:
+            return UpstreamConnection(context, self)
+
+        if target.socket_path:
+            _, connection = await loop.create_unix_connection(new, target.socket_path)
+            return connection
+        if target.tls is None:
+            transport, connection = await loop.create_connection(new, target.host, target.port)
+        else:
+            if self._tls is None:
+                self._tls = upstream_context(target.tls)
+            transport, connection = await loop.create_connection(
+                new, target.host, target.port, ssl=self._tls, server_hostname=target.tls.server_name
+            )
+        raw = transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return connection
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+class Pools:
+    """The pools of all targets."""
+
+    __slots__ = ("_pools",)
+
+    def __init__(self) -> None:
+        self._pools: dict[UpstreamTarget, Pool] = {}
+
+    def of(self, target: UpstreamTarget) -> Pool:
+        """Return the pool of a target."""
+        pool = self._pools.get(target)
+        if pool is None:
+            pool = self._pools[target] = Pool(target)
+        return pool
+
+    def counts(self) -> tuple[int, int]:
+        """Return the numbers of idle and busy connections."""
+        pools = self._pools.values()
+        return sum(pool.idle for pool in pools), sum(pool.busy for pool in pools)
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        for pool in self._pools.values():
+            pool.close()
+
+
+def _unavailable(reason: str) -> UpstreamError:
+    return UpstreamError(RefusalCode.UPSTREAM_UNAVAILABLE, reason)

@@ -1,0 +1,37 @@
+"""TLS contexts: towards clients from the policy, towards upstreams always verified."""
+
+import ssl
+
+from sidecar.model.route import UpstreamTls
+from sidecar.policy.schema.listen import Tls
+
+
+def listener_context(section: Tls) -> ssl.SSLContext:
+    """Make the context of the proxy listener.
+
+    Raises:
+        OSError: a file cannot be read, or certificate and key do not fit (`ssl.SSLError`).
+
+    Controls: RS-1.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    is_1_3 = section.min_version == "1.3"
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if is_1_3 else ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(section.certificate, section.key)
+    return context
+
+
+def upstream_context(tls: UpstreamTls) -> ssl.SSLContext:
+    """Make the context for an upstream; its certificate and name are always verified.
+
+    Raises:
+        OSError: a file cannot be read or does not fit.
+    """
+    context = ssl.create_default_context(cafile=tls.ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if tls.certificate is not None:
+        context.load_cert_chain(tls.certificate, tls.key)
+    return context

@@ -1,0 +1,136 @@
+"""An accepted WebSocket: bytes pass both ways untouched until one side ends or time is up."""
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+from sidecar.fronts.proxy.deadlines import Deadline
+from sidecar.model.headers import list_members
+from sidecar.model.message import RequestHead, ResponseHead, Upgrade
+
+if TYPE_CHECKING:
+    from sidecar.fronts.proxy.context import Context
+    from sidecar.fronts.proxy.downstream import Downstream
+    from sidecar.fronts.proxy.driver import Flight
+    from sidecar.fronts.proxy.upstream import UpstreamConnection
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_FLUSH_SECONDS: Final = 5.0
+"""How long the rest of what one side wrote may take to reach the other."""
+
+
+def is_accepted(request: RequestHead, response: ResponseHead) -> bool:
+    """Judge a 101 against the handshake that it must answer (RFC 6455 §4.1, §4.2.2)."""
+    if request.upgrade is not Upgrade.WEBSOCKET:
+        return False
+    given = {name.lower(): value for name, value in response.fields}
+    upgrades = [token.lower() for token in list_members([given.get(b"upgrade", b"")])]
+    key = request.values(b"sec-websocket-key")[0]
+    # SHA-1 is what RFC 6455 §1.3 prescribes: proof of understanding, not of identity.
+    digest = hashlib.sha1(key + _GUID, usedforsecurity=False).digest()
+    return (
+        upgrades == [b"websocket"]
+        and b"upgrade" in response.connection_options
+        and given.get(b"sec-websocket-accept") == base64.b64encode(digest)
+    )
+
+
+class Tunnel:
+    """Joins a downstream and an upstream connection.
+
+    Attributes:
+        received: bytes from the client.
+        sent: bytes to the client.
+    """
+
+    __slots__ = (
+        "_context", "_downstream", "_flight", "_idle", "_idle_seconds", "_is_over", "_life",
+        "_reason", "_upstream", "received", "sent",
+    )  # fmt: skip
+
+    def __init__(
+        self, context: "Context", flight: "Flight", idle_seconds: float, life_seconds: float
+    ) -> None:
+        self._context = context
+        self._flight = flight
+        self._idle_seconds = idle_seconds
+        self._idle = Deadline(context.wheel, self._idled)
+        self._life = Deadline(context.wheel, self._outlived)
+        self._life.arm(life_seconds)
+        self._reason = ""
+        self._is_over = False
+        self.received = 0
+        self.sent = 0
+
+    def join(self, downstream: "Downstream", upstream: "UpstreamConnection") -> None:
+        """Start to pass bytes."""
+        self._downstream = downstream
+        self._upstream = upstream
+        self._context.live.websockets += 1
+        self._idle.arm(self._idle_seconds)
+        rest = upstream.become_tunnel(self)
+        if rest:
+            self.from_upstream(rest)
+
+    def from_client(self, data: bytes) -> None:
+        """Pass bytes to the upstream."""
+        if self._is_over:
+            return
+        self.received += len(data)
+        self._idle.arm(self._idle_seconds)
+        self._upstream.write(data)
+
+    def from_upstream(self, data: bytes) -> None:
+        """Pass bytes to the client."""
+        if self._is_over:
+            return
+        self.sent += len(data)
+        self._idle.arm(self._idle_seconds)
+        self._downstream.write(data)
+
+    def client_full(self) -> None:
+        """Stop reading the upstream."""
+        self._upstream.hold()
+
+    def client_drained(self) -> None:
+        """Read the upstream on."""
+        self._upstream.release()
+
+    def upstream_full(self) -> None:
+        """Stop reading the client."""
+        self._downstream.hold()
+
+    def upstream_drained(self) -> None:
+        """Read the client on."""
+        self._downstream.release()
+
+    def client_lost(self) -> None:
+        """End: the client closed."""
+        self._end("client closed")
+
+    def upstream_lost(self) -> None:
+        """End: the upstream closed."""
+        self._end("upstream closed")
+
+    def drain(self) -> None:
+        """End: the listener shuts down."""
+        self._end("sidecar is shutting down")
+
+    def _idled(self) -> None:
+        self._end("idle for too long")
+
+    def _outlived(self) -> None:
+        self._end("life limit reached")
+
+    def _end(self, reason: str) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        self._idle.disarm()
+        self._life.disarm()
+        self._context.live.websockets -= 1
+        self._upstream.close()
+        self._downstream.close_soon(_FLUSH_SECONDS)
+        upstream = self._upstream
+        Deadline(self._context.wheel, upstream.cut).arm(_FLUSH_SECONDS)
+        self._flight.tunnel_ended(self.received, self.sent, reason)
