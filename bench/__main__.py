@@ -13,16 +13,16 @@ import click
 from bench import report
 from bench.arena import arena
 from bench.contenders import CONTENDERS, ROOT, Contender, absence, version_of
-from bench.interpreter import Interpreter, choose
-from bench.machine import Cores, cores, describe
+from bench.interpreter import choose
+from bench.machine import cores, describe
 from bench.measure import FULL, QUICK, Bench, Effort
 from bench.processes import BenchError
 from bench.results import Results
 from bench.routes import measure_in
-from bench.targets import judge
+from bench.targets import Verdict, judge
 
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
-_PARTS: Final = ("throughput", "latency", "memory", "payloads", "routes")
+_PARTS: Final = ("throughput", "latency", "memory", "payloads", "tls", "routes")
 _FLOOR_MISSED: Final = 1
 _COULD_NOT: Final = 3
 
@@ -53,7 +53,7 @@ class Wish:
 @click.option("--part", "parts", multiple=True, type=click.Choice(_PARTS), help="Only this part.")
 @click.option("--python", type=click.Path(path_type=Path), help="The interpreter of the sidecar.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
-@click.option("--check", is_flag=True, help="Exit with 1 if a floor is missed.")
+@click.option("--check", is_flag=True, help="Exit with 1 if a floor is missed, 3 if unmeasured.")
 def main(  # noqa: PLR0913 - one argument an option
     *,
     quick: bool,
@@ -80,10 +80,19 @@ def main(  # noqa: PLR0913 - one argument an option
     click.echo(report.markdown(results))
     if json_file is not None:
         json_file.write_text(json.dumps(results.as_json(), indent=1) + "\n")
-    if not (quick or parts) and only == CONTENDERS:
+    is_full = only == CONTENDERS and not parts
+    if is_full and not quick:
         report.write(DOCUMENT, results)
-    if check and any(verdict.is_missed for verdict in judge(results)):
-        sys.exit(_FLOOR_MISSED)
+    if check:
+        sys.exit(_exit_code(judge(results), is_full=is_full))
+
+
+def _exit_code(verdicts: list[Verdict], *, is_full: bool) -> int:
+    if any(verdict.is_missed for verdict in verdicts):
+        return _FLOOR_MISSED
+    # A floor that nobody measured is not a floor that holds.
+    is_blind = is_full and any(verdict.figure is None for verdict in verdicts)
+    return _COULD_NOT if is_blind else 0
 
 
 def _measure(wish: Wish) -> Results:
@@ -101,25 +110,27 @@ def _measure(wish: Wish) -> Results:
     if "routes" in wish.parts:
         _say("decisions with few and with many routes")
         results.routes = measure_in(python.path, chosen.proxy)
-    if set(wish.parts) - {"routes"}:
-        _rounds(wish, python, chosen, results)
+    present = [one for one in wish.contenders if one.name not in results.absent]
+    for over_tls in (False, True):
+        parts = [part for part in wish.parts if part != "routes" and (part == "tls") is over_tls]
+        if parts:
+            with arena(present, chosen, python.path, over_tls=over_tls) as up:
+                results.absent.update(up.failed)
+                _run(parts, Bench(up, chosen, wish.effort, results, _say))
     return results
 
 
-def _rounds(wish: Wish, python: Interpreter, chosen: Cores, results: Results) -> None:
-    present = [one for one in wish.contenders if one.name not in results.absent]
-    with arena(present, chosen, python.path) as up:
-        results.absent.update(up.failed)
-        bench = Bench(up, chosen, wish.effort, results, _say)
-        steps = {
-            "throughput": bench.throughput,
-            "latency": bench.latency,
-            "memory": bench.memory,
-            "payloads": bench.payloads,
-        }
-        for part, step in steps.items():
-            if part in wish.parts:
-                step()
+def _run(parts: list[str], bench: Bench) -> None:
+    steps = {
+        "throughput": bench.throughput,
+        "latency": bench.latency,
+        "memory": bench.memory,
+        "payloads": bench.payloads,
+        "tls": bench.tls,
+    }
+    for part, step in steps.items():
+        if part in parts:
+            step()
 
 
 def _say(text: str) -> None:

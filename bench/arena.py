@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from bench.certificate import make_certificate
 from bench.contenders import Contender, Place, find_program, prepare, write_config
 from bench.machine import Cores
 from bench.policy import ORDER_PATH
@@ -24,11 +25,17 @@ class Target:
         name: a contender's, or `direct` for the upstream itself.
         port: where it listens on loopback.
         pid: its process, the root of its family.
+        scheme: http, or https where it ends TLS.
     """
 
     name: str
     port: int
     pid: int
+    scheme: str
+
+    def url(self, path: str) -> str:
+        """Where a path of it is."""
+        return f"{self.scheme}://127.0.0.1:{self.port}{path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,16 @@ class Arena:
 
 
 @contextmanager
-def arena(contenders: Sequence[Contender], cores: Cores, python: Path) -> Iterator[Arena]:
+def arena(
+    contenders: Sequence[Contender], cores: Cores, python: Path, *, over_tls: bool = False
+) -> Iterator[Arena]:
     """Start everything; end everything when the block is left.
+
+    Args:
+        contenders: who is started.
+        cores: where.
+        python: the interpreter of the contenders in Python.
+        over_tls: whether clients speak TLS to them; those that cannot stay away.
 
     Raises:
         BenchError: if there is no program that can be the upstream.
@@ -58,10 +73,14 @@ def arena(contenders: Sequence[Contender], cores: Cores, python: Path) -> Iterat
     with ExitStack() as stack:
         root = Path(stack.enter_context(TemporaryDirectory(prefix="sidecar-bench-")))
         direct, has_files = _start_upstream(stack, root, cores)
+        certificate = make_certificate(root) if over_tls else None
         targets: list[Target] = []
         failed: dict[str, str] = {}
         for contender in contenders:
-            place = Place(_folder(root, contender.name), free_port(), direct.port, python)
+            if over_tls and not contender.tls:
+                continue
+            folder = _folder(root, contender.name)
+            place = Place(folder, free_port(), direct.port, python, certificate)
             try:
                 targets.append(_start(stack, contender, place, cores.proxy))
             except BenchError as error:
@@ -78,11 +97,11 @@ def _folder(root: Path, name: str) -> Path:
 def _start(stack: ExitStack, contender: Contender, place: Place, core: int) -> Target:
     command = prepare(contender, place)
     program = Program(command, core, place.folder, contender.environment)
-    return _up(stack, contender.name, place.port, program)
+    return _up(stack, contender.name, place, program)
 
 
 def _start_upstream(stack: ExitStack, root: Path, cores: Cores) -> tuple[Target, bool]:
-    place = Place(_folder(root, "upstream"), free_port(), 0, Path())
+    place = Place(_folder(root, "upstream"), free_port(), 0, Path(), None)
     if (nginx := find_program("nginx")) is not None:
         config = place.folder / "upstream.nginx.conf"
         command = [nginx, "-e", "stderr", "-c", str(config)]
@@ -92,15 +111,16 @@ def _start_upstream(stack: ExitStack, root: Path, cores: Cores) -> tuple[Target,
         command = [haproxy, "-db", "-f", str(config)]
     else:
         raise BenchError("no upstream: install nginx or haproxy (Debian: apt-get install nginx)")
-    write_config(config.name, place, config)
+    write_config(config.name, place, tls="")
     program = Program(command, cores.load, place.folder, {})
-    return _up(stack, DIRECT, place.port, program), nginx is not None
+    return _up(stack, DIRECT, place, program), nginx is not None
 
 
-def _up(stack: ExitStack, name: str, port: int, program: Program) -> Target:
+def _up(stack: ExitStack, name: str, place: Place, program: Program) -> Target:
     # One that does not come up is ended here, the others later, by the arena's stack.
     with ExitStack() as attempt:
         pid = attempt.enter_context(running(program))
-        await_answer(port, ORDER_PATH, program, pid)
+        target = Target(name, place.port, pid, "https" if place.certificate else "http")
+        await_answer(target.url(ORDER_PATH), program, pid)
         stack.enter_context(attempt.pop_all())
-    return Target(name, port, pid)
+    return target

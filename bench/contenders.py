@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Final
 
+from bench.certificate import Certificate
 from bench.policy import routes_text
 from bench.processes import BenchError, free_port
 
@@ -43,6 +44,8 @@ class Contender:
         configs: files of `bench/configs` that are filled in and written to its folder.
         version: arguments that make the program (or interpreter) print a version.
         environment: variables for the process.
+        tls: what `@{tls}` is when it ends TLS, with {chain}, {key}, {both}; empty if it is not
+            measured so.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Contender:
     program: str | None = None
     configs: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    tls: str = ""
 
 
 NGINX: Final = Contender(
@@ -63,6 +67,7 @@ NGINX: Final = Contender(
     command=("{program}", "-e", "stderr", "-c", "{folder}/nginx.conf"),
     configs=("nginx.conf",),
     version=("-v",),
+    tls=" ssl; ssl_certificate {chain}; ssl_certificate_key {key}; ssl_protocols TLSv1.3",
 )
 SIDECAR: Final = Contender(
     name="sidecar",
@@ -75,6 +80,7 @@ SIDECAR: Final = Contender(
     configs=("sidecar.yaml",),
     version=("-c", "import sidecar; print(sidecar.__version__)"),
     environment={"PYTHONPATH": str(ROOT)},
+    tls="tls: {{certificate: {chain}, key: {key}}}",
 )
 AIOHTTP: Final = Contender(
     name="aiohttp",
@@ -94,6 +100,7 @@ CONTENDERS: Final = (
         command=("{program}", "-db", "-f", "{folder}/haproxy.cfg"),
         configs=("haproxy.cfg",),
         version=("-v",),
+        tls=" ssl crt {both} ssl-min-ver TLSv1.3",
     ),
     Contender(
         name="envoy",
@@ -129,7 +136,7 @@ class Place:
     port: int
     upstream: int
     python: Path
-    tls: str = ""
+    certificate: Certificate | None
 
 
 def find_program(name: str) -> str | None:
@@ -164,8 +171,9 @@ def version_of(contender: Contender, python: Path) -> str:
 
 def prepare(contender: Contender, place: Place) -> list[str]:
     """Write a contender's configuration and return its command."""
+    files = asdict(place.certificate) if place.certificate else {}
     for name in contender.configs:
-        write_config(name, place, place.folder / name)
+        write_config(name, place, tls=contender.tls.format_map(files) if files else "")
     program = find_program(contender.program) if contender.program else ""
     if program is None:
         raise BenchError(f"{contender.program} is not installed here")
@@ -180,7 +188,7 @@ def prepare(contender: Contender, place: Place) -> list[str]:
     return [argument.format_map(values) for argument in contender.command]
 
 
-def write_config(name: str, place: Place, target: Path) -> None:
+def write_config(name: str, place: Place, *, tls: str) -> None:
     """Fill in one file of `bench/configs`, where its name ends in `.in`."""
     template = ConfigTemplate((CONFIGS / f"{name}.in").read_text())
     text = template.substitute(
@@ -190,6 +198,6 @@ def write_config(name: str, place: Place, target: Path) -> None:
         admin=free_port(),
         answer=ANSWER,
         routes=routes_text(),
-        tls=place.tls,
+        tls=tls,
     )
-    target.write_text(text)
+    (place.folder / name).write_text(text)

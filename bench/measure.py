@@ -18,6 +18,7 @@ MANY_CONNECTIONS: Final = 256
 UPLOAD_BYTES: Final = 1_000_000
 # Few at a time: the bytes are what is measured.
 _BULK_CONNECTIONS: Final = 8
+_BULK_ROUNDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,21 @@ class Bench:
             self._row(target).resident_bytes = found
             self.say(f"{target.name}: {found / 1e6:,.0f} MB resident")
 
+    def tls(self) -> None:
+        """Requests a second over TLS, connections kept."""
+        for target in self.arena.targets:
+            hammer(self._load(target, ORDER_PATH, seconds=1))
+        for _ in range(self.effort.rounds):
+            for target in self.arena.targets:
+                flow = self._counted(target, self._load(target, ORDER_PATH))
+                self._row(target).tls_rates.append(flow)
+                self.say(f"{target.name}: {flow:,.0f} requests/s over TLS")
+
     def payloads(self) -> None:
         """Bytes a second of uploads and downloads."""
         if not self.arena.has_files:
             return
-        for _ in range(self.effort.rounds):
+        for _ in range(min(self.effort.rounds, _BULK_ROUNDS)):
             for target in self._everyone():
                 up = self._counted(target, self._bulk(target, UPLOAD_PATH, CONFIGS / "upload.lua"))
                 down = self._counted(target, self._bulk(target, DOWNLOAD_PATH, None))
@@ -98,8 +109,7 @@ class Bench:
         seconds: int | None = None,
         connections: int = CONNECTIONS,
     ) -> Load:
-        url = f"http://127.0.0.1:{target.port}{path}"
-        return Load(url, self.cores.load, seconds or self.effort.seconds, connections)
+        return Load(target.url(path), self.cores.load, seconds or self.effort.seconds, connections)
 
     def _bulk(self, target: Target, path: str, script: Path | None) -> Load:
         load = self._load(target, path, connections=_BULK_CONNECTIONS)

@@ -23,6 +23,8 @@ _HEAD: Final = (
 def markdown(results: Results) -> str:
     """Write everything that is generated, without the markers."""
     parts = [_preamble(results), _figures(results), _goals(judge(results))]
+    if any(row.tls_rates for row in results.rows.values()):
+        parts.append(_tls(results))
     if results.routes is not None:
         parts.append(_routes(results.routes))
     parts.append(_roster(results))
@@ -92,6 +94,17 @@ def _line(title: str, name: str, results: Results) -> str:
         _number(middle(row.downloads), 1e-6, "{:,.0f}"),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _tls(results: Results) -> str:
+    lines = ["| over TLS 1.3, kept connections | requests/s | of nginx |", "|---|---:|---:|"]
+    for contender in CONTENDERS:
+        row = results.rows.get(contender.name)
+        if row is not None and row.tls_rates:
+            rate = _number(middle(row.tls_rates), 1, "{:,.0f}")
+            ratio = _number(results.tls_ratio(row.name, "nginx"), 1, "{:.2f}")
+            lines.append(f"| {contender.title} | {rate} | {ratio} |")
+    return "\n".join(lines)
 
 
 def _number(figure: float | None, scale: float, form: str) -> str:

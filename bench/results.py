@@ -12,6 +12,7 @@ class Row:
         name: the contender's.
         rates: requests a second, a round each.
         failures: requests that were not answered with 2xx or 3xx.
+        tls_rates: requests a second over TLS, a round each.
         medians: seconds, the median latency at a constant rate, a round each.
         p99s: seconds, the 99th percentile likewise.
         uploads: bytes a second of 1 MB uploads, a round each.
@@ -21,6 +22,7 @@ class Row:
 
     name: str
     rates: list[float] = field(default_factory=list)
+    tls_rates: list[float] = field(default_factory=list)
     failures: int = 0
     medians: list[float] = field(default_factory=list)
     p99s: list[float] = field(default_factory=list)
@@ -70,14 +72,12 @@ class Results:
         return plain
 
     def ratio(self, name: str, other: str) -> float | None:
-        """Compare two by their rates, round by round, and take the median.
+        """Compare two by their rates."""
+        return _ratio(self._row(name).rates, self._row(other).rates)
 
-        Rounds of one number ran side by side, so what slowed one slowed the other.
-        """
-        if name not in self.rows or other not in self.rows:
-            return None
-        pairs = zip(self.rows[name].rates, self.rows[other].rates, strict=False)
-        return middle([mine / theirs for mine, theirs in pairs if theirs > 0])
+    def tls_ratio(self, name: str, other: str) -> float | None:
+        """Compare two by their rates over TLS."""
+        return _ratio(self._row(name).tls_rates, self._row(other).tls_rates)
 
     def added_median(self, name: str) -> float | None:
         """Seconds that a proxy adds to the median latency of the upstream."""
@@ -91,6 +91,11 @@ class Results:
 
     def _row(self, name: str) -> Row:
         return self.rows.get(name, Row(name))
+
+
+def _ratio(mine: list[float], theirs: list[float]) -> float | None:
+    # Round by round: rounds of one number ran side by side, so what slowed one slowed the other.
+    return middle([a / b for a, b in zip(mine, theirs, strict=False) if b > 0])
 
 
 def _difference(through: list[float], direct: list[float]) -> float | None:

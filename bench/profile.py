@@ -1,0 +1,165 @@
+"""Where the time of a contender goes under full load: `python -m bench.profile`.
+
+Kernel, interpreter, event loop and parsers are told apart by perf, Python functions by py-spy; each
+is left out where it is missing. Both slow the process down while they watch, so microseconds are
+their shares of the cost of a request that was measured without them.
+"""
+
+import re
+import shutil
+import subprocess
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import click
+
+from bench.arena import Target, arena
+from bench.contenders import CONTENDERS, SIDECAR, find_program
+from bench.interpreter import choose
+from bench.load import Load, hammer
+from bench.machine import Cores, cores
+from bench.policy import ORDER_PATH
+from bench.processes import BenchError
+
+# Which shared object belongs to what; the first pattern that fits decides.
+_GROUPS: Final = (
+    ("kernel", re.compile(r"kernel|unknown|vdso")),
+    ("parsers of HTTP", re.compile(r"_http_parser|parser\.c")),
+    ("event loop", re.compile(r"loop\.c|_asyncio|libuv")),
+    ("other libraries", re.compile(r"_multidict|_msgspec|_quoting_c|_helpers_c|_http_writer")),
+    ("interpreter", re.compile(r"")),
+)
+_OBJECT_LINE: Final = re.compile(r"^\s*([0-9.]+)%\s+(\S.*?)\s*$", re.MULTILINE)
+_STACK_LINE: Final = re.compile(r"^(.*) (\d+)$", re.MULTILINE)
+_FRAME: Final = re.compile(r"^(?P<function>.+) \((?P<file>[^:]+)(?::\d+)?\)$")
+# Odd, so that sampling does not march in step with timers.
+_HERTZ: Final = 499
+_ROWS: Final = 20
+# The load starts before a sampler and ends after it.
+_MARGIN_SECONDS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of the time: its name and its fraction."""
+
+    name: str
+    fraction: float
+
+
+def of_objects(report: str) -> list[Share]:
+    """Group perf's shares of shared objects."""
+    shares: dict[str, float] = defaultdict(float)
+    for percent, name in _OBJECT_LINE.findall(report):
+        group = next(title for title, pattern in _GROUPS if pattern.search(name))
+        shares[group] += float(percent) / 100
+    ordered = sorted(shares.items(), key=itemgetter(1), reverse=True)
+    return [Share(name, fraction) for name, fraction in ordered]
+
+
+def of_functions(stacks: str) -> list[Share]:
+    """Sum py-spy's folded stacks by the function that was running."""
+    samples: Counter[str] = Counter()
+    for stack, count in _STACK_LINE.findall(stacks):
+        frame = _FRAME.match(stack.rpartition(";")[2])
+        if frame is not None:
+            samples[f"{_module(frame['file'])} {frame['function']}"] += int(count)
+    total = sum(samples.values())
+    return [Share(name, count / total) for name, count in samples.most_common(_ROWS)]
+
+
+def _module(file: str) -> str:
+    parts = Path(file).parts
+    start = next((i for i, part in enumerate(parts) if part == "sidecar"), len(parts) - 1)
+    return "/".join(parts[start:])
+
+
+@click.command()
+@click.option("--seconds", default=5, show_default=True, help="How long each sampler watches.")
+@click.option("--name", default="sidecar", show_default=True, help="The contender to look into.")
+@click.option("--path", default=ORDER_PATH, show_default=True, help="What is asked for.")
+@click.option("--python", type=click.Path(path_type=Path), help="The interpreter of the sidecar.")
+def main(*, seconds: int, name: str, path: str, python: Path | None) -> None:
+    """Print where the time of the sidecar goes, as Markdown."""
+    contender = next((one for one in CONTENDERS if one.name == name), SIDECAR)
+    chosen = cores()
+    interpreter = choose(python)
+    try:
+        with arena([contender], chosen, interpreter.path) as up:
+            for reason in up.failed.values():
+                click.echo(reason, err=True)
+            for target in up.targets:
+                click.echo(f"{contender.title} on {interpreter}.\n")
+                _print_all(target, path, chosen, seconds)
+    except BenchError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _print_all(target: Target, path: str, chosen: Cores, seconds: int) -> None:
+    load = Load(target.url(path), chosen.load, seconds + _MARGIN_SECONDS)
+    micros = 1e6 / hammer(load).per_second
+    with TemporaryDirectory(prefix="sidecar-profile-") as folder:
+        for title, sample in (("part", _objects), ("function", _functions)):
+            with _under(load):
+                shares = sample(target.pid, seconds, Path(folder))
+            _print(title, shares, micros)
+
+
+@contextmanager
+def _under(load: Load) -> Iterator[None]:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(hammer, load)
+        yield
+
+
+def _print(title: str, shares: list[Share], micros: float) -> None:
+    if not shares:
+        return
+    click.echo(f"| {title} | share | µs a request |\n|---|---:|---:|")
+    for share in shares:
+        click.echo(f"| {share.name} | {share.fraction:.1%} | {share.fraction * micros:.1f} |")
+    click.echo()
+
+
+def _objects(pid: int, seconds: int, folder: Path) -> list[Share]:
+    perf = shutil.which("perf")
+    if perf is None:
+        click.echo("perf is not installed: no split between kernel, interpreter and parsers.")
+        return []
+    recorded = folder / "perf.data"
+    watched = ["-e", "cpu-clock", "-F", str(_HERTZ), "-p", str(pid), "-o", str(recorded)]
+    _run([perf, "record", "-q", *watched, "--", "sleep", str(seconds)], seconds)
+    report = _run([perf, "report", "-i", str(recorded), "--sort", "dso", "--stdio"], seconds)
+    return of_objects(report)
+
+
+def _functions(pid: int, seconds: int, folder: Path) -> list[Share]:
+    spy = find_program("py-spy")
+    if spy is None:
+        click.echo("py-spy is not installed: no split between Python functions.")
+        return []
+    stacks = folder / "stacks.txt"
+    watched = ["--pid", str(pid), "--rate", str(_HERTZ), "--duration", str(seconds)]
+    _run([spy, "record", *watched, "--format", "raw", "--output", str(stacks)], seconds)
+    return of_functions(stacks.read_text())
+
+
+def _run(command: list[str], seconds: int) -> str:
+    try:
+        ran = subprocess.run(  # noqa: S603 - our own commands, no shell
+            command, capture_output=True, text=True, check=True, timeout=seconds + 30
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BenchError(f"{Path(command[0]).name} failed: {error}") from error
+    return ran.stdout
+
+
+if __name__ == "__main__":
+    main()

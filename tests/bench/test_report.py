@@ -1,0 +1,69 @@
+"""The table, and its place in the document."""
+
+import pytest
+
+from bench.contenders import CONTENDERS
+from bench.profile import Share, of_functions, of_objects
+from bench.report import BEGIN, END, insert, markdown
+from bench.results import Results, Row
+
+
+def test_only_what_stands_between_the_markers_is_replaced() -> None:
+    document = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    assert insert(document, "new\n") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+
+
+@pytest.mark.parametrize("document", ["no markers", BEGIN, END])
+def test_a_document_without_its_markers_is_left_alone(document: str) -> None:
+    with pytest.raises(ValueError, match="markers"):
+        insert(document, "new\n")
+
+
+def test_every_contender_is_named_even_when_absent() -> None:
+    results = Results(machine="a machine", interpreter="an interpreter", seconds=1)
+    results.absent = {"envoy": "envoy is not installed here"}
+    table = markdown(results)
+    assert "| Envoy | absent | not measured: envoy is not installed here |" in table
+    assert all(contender.title in table for contender in CONTENDERS)
+
+
+@pytest.mark.parametrize(("share", "warns"), [(0.05, False), (0.5, True)])
+def test_a_machine_that_was_not_idle_is_said_so(share: float, *, warns: bool) -> None:
+    results = Results(machine="a machine", interpreter="an interpreter", seconds=1)
+    results.neighbours = [share]
+    assert ("not idle" in markdown(results)) is warns
+
+
+def test_answers_that_failed_stand_beside_the_name() -> None:
+    results = Results(machine="a machine", interpreter="an interpreter", seconds=1)
+    results.rows = {"traefik": Row("traefik", [10.0], failures=3)}
+    assert "| Traefik (3 failed) | 10 |" in markdown(results)
+
+
+def test_shared_objects_are_grouped_by_what_they_do() -> None:
+    report = """
+# Overhead  Shared Object
+    50.00%  [kernel.kallsyms]
+    20.00%  python3.11
+     5.00%  libc.so.6
+    15.00%  loop.cpython-311-x86_64-linux-gnu.so
+    10.00%  _http_parser.cpython-311-x86_64-linux-gnu.so
+"""
+    assert of_objects(report) == [
+        Share("kernel", 0.5),
+        Share("interpreter", 0.25),
+        Share("event loop", 0.15),
+        Share("parsers of HTTP", 0.1),
+    ]
+
+
+def test_samples_count_for_the_function_that_was_running() -> None:
+    stacks = (
+        "<module> (main.py:3);run (/app/sidecar/fronts/proxy/driver.py:9) 3\n"
+        "<module> (main.py:3);run (/app/sidecar/fronts/proxy/driver.py:12) 1\n"
+        "<module> (main.py:3);other (/lib/aiohttp/web.py:1) 4\n"
+    )
+    assert of_functions(stacks) == [
+        Share("sidecar/fronts/proxy/driver.py run", 0.5),
+        Share("web.py other", 0.5),
+    ]

@@ -1,0 +1,1 @@
+"""Tests that need the Debian packages of ci/apt.txt (`make test-system`)."""

@@ -1,0 +1,61 @@
+"""The bench works: real programs, short rounds, and no opinion on how fast they were."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+LIMIT_SECONDS: Final = 150
+
+
+def run_bench(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own command, no shell
+        [sys.executable, "-m", "bench", "--quick", "--python", sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_SECONDS,
+        cwd=ROOT,
+    )
+
+
+@pytest.mark.timeout(LIMIT_SECONDS + 10)
+def test_a_quick_run_gives_figures_of_nginx_and_the_sidecar(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    ran = run_bench(["--only", "nginx,sidecar", "--json", str(figures)])
+    assert ran.returncode == 0, ran.stderr
+    assert "| nginx |" in ran.stdout
+    assert "| Sidecar |" in ran.stdout
+    found = json.loads(figures.read_text())
+    assert found["absent"] == {}
+    for name in ("nginx", "sidecar"):
+        row = found["rows"][name]
+        assert row["failures"] == 0
+        assert row["resident_bytes"] > 0
+        for kind in ("rates", "tls_rates", "medians", "p99s", "uploads", "downloads"):
+            assert min(row[kind]) > 0, kind
+    assert found["routes"]["ratio"] > 0
+
+
+@pytest.mark.timeout(LIMIT_SECONDS + 10)
+def test_a_peer_that_does_not_come_up_is_named_and_the_others_are_measured(tmp_path: Path) -> None:
+    # An interpreter without the package: the sidecar cannot start there.
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+    bare.chmod(0o755)
+    arguments = ["--only", "nginx,sidecar", "--part", "throughput", "--python", str(bare)]
+    ran = run_bench(arguments)
+    assert ran.returncode == 0, ran.stderr
+    assert "| Sidecar | absent | not measured:" in ran.stdout
+    assert "| nginx |" in ran.stdout
+
+
+def test_an_unknown_contender_is_a_usage_error_that_names_the_known() -> None:
+    ran = run_bench(["--only", "apache"])
+    assert ran.returncode == 2
+    assert "nginx" in ran.stderr
