@@ -55,11 +55,11 @@ bench: peers ## throughput and latency beside other proxies, into docs/performan
 	$(BIN)/python -m bench $(ARGS)
 
 soak: peers ## the long tests: real applications, large bodies, thousands of failures
-	$(BIN)/pytest tests/soak $(ARGS)
+	$(BIN)/pytest --timeout=1800 tests/soak $(ARGS)
 
 test-system: peers ## the tests that need the Debian packages of ci/apt.txt
 	@ci/apt.sh check
-	$(BIN)/pytest tests/system $(ARGS)
+	$(BIN)/pytest --timeout=600 tests/system $(ARGS)
 
 docs: setup ## generate the reference manual from its tables
 	$(BIN)/python docs/generate.py
