@@ -66,17 +66,20 @@ def sources_of(info: ValidationInfo) -> Sources:
     return sources
 
 
-def misfit(message: str, hint: str, *, is_quoted: bool = True) -> PydanticCustomError:
+def misfit(
+    message: str, hint: str, *, detail: str = "", is_quoted: bool = True
+) -> PydanticCustomError:
     """Say that a value does not fit.
 
     Args:
         message: a predicate such as 'is not a size'; it must not hold the value, which may have
-            come from the environment. The decoder puts the text of the policy in front of it.
+            come from the environment. The text of the policy is put in front of it.
         hint: what to write instead.
-        is_quoted: false for values that must not be shown (secrets).
+        detail: more, which may hold parts of the value: it is kept back where they were filled in.
+        is_quoted: false for values that must not be shown, and where the message is a sentence.
     """
     # The texts travel as context so that braces in them are not read as placeholders.
-    context = {"message": message, "hint": hint, "is_quoted": is_quoted}
+    context = {"message": message, "hint": hint, "detail": detail, "is_quoted": is_quoted}
     return PydanticCustomError("misfit", "{message}", context)
 
 

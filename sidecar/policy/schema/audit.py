@@ -15,6 +15,7 @@ from pydantic_core import CoreSchema
 from sidecar.policy.schema.files import FileName
 from sidecar.policy.schema.quantities import Duration
 from sidecar.policy.schema.section import Section
+from sidecar.policy.written import misfit
 
 
 class StdoutSink(Section):
@@ -43,6 +44,13 @@ class FileSink(Section):
 
     file: Annotated[FileName, Field(examples=["/var/log/sidecar/audit.jsonl"])]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _mapping_alone(cls, value: object) -> object:
+        if not isinstance(value, dict | FileSink):
+            raise misfit("is no sink", "stdout, or a mapping with file")
+        return value
+
 
 def _kind(value: object) -> str:
     return "<stdout>" if value == "stdout" or isinstance(value, StdoutSink) else "<file>"
@@ -64,6 +72,6 @@ class Audit(Section):
         flush: how long records may wait to be written together.
     """
 
-    sinks: Annotated[tuple[Sink, ...], Field(min_length=1)] = (StdoutSink(),)
+    sinks: Annotated[tuple[Sink, ...], Field(min_length=1, examples=["[stdout]"])] = (StdoutSink(),)
     requests: Literal["all", "refused"] = "all"
     flush: Duration = 0.2

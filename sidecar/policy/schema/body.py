@@ -38,4 +38,7 @@ class Body(Section):
     """
 
     max: Size = 1_000_000
-    content_types: Annotated[tuple[MediaType, ...], Field(min_length=1)] | None = None
+    content_types: (
+        Annotated[tuple[MediaType, ...], Field(min_length=1, examples=["[application/json]"])]
+        | None
+    ) = None

@@ -108,7 +108,11 @@ class Headers(Section):
     @model_validator(mode="before")
     @classmethod
     def _preset_alone(cls, value: object) -> object:
-        return {"preset": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"preset": value}
+        if not isinstance(value, dict | Headers):
+            raise misfit("says nothing of headers", "api, web or none, or a mapping such as set:")
+        return value
 
     def over(self, general: Self) -> Self:
         """Lay a route's headers over the policy's: a field named here leaves the policy's lists."""

@@ -28,8 +28,7 @@ def _checked(parse: Callable[[str], T], text: str, hint: str) -> T:
     try:
         return parse(text)
     except ValueError as error:
-        # These messages quote parts of the text: the decoder keeps them back where it was filled.
-        raise misfit(f"is no template: {error}", hint) from error
+        raise misfit("is no template", hint, detail=str(error)) from error
 
 
 def _path(value: object) -> str:
@@ -131,7 +130,9 @@ class Route(Section):
 
     host: Host | None = None
     path: Path
-    methods: Annotated[tuple[Method, ...], Field(min_length=1)] | None = None
+    methods: Annotated[tuple[Method, ...], Field(min_length=1, examples=["[GET, POST]"])] | None = (
+        None
+    )
     public: Flag = False
     addresses: Addresses | None = None
     body: Body | None = None

@@ -89,7 +89,11 @@ class Upstream(Section):
     @model_validator(mode="before")
     @classmethod
     def _url_alone(cls, value: object) -> object:
-        return {"url": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"url": value}
+        if not isinstance(value, dict | Upstream):
+            raise misfit("is no upstream", "http://127.0.0.1:3000, or a mapping with url")
+        return value
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -1,0 +1,49 @@
+"""The rules between the parts of a policy: contradictions are errors, traps are warnings.
+
+A rule sees the whole policy and yields problems. The table says which sections each one reads:
+where one of them has errors of its own the rule is left out, or it would judge a stand-in.
+Routes are the exception: a broken one is stood in for by a route that breaks no rule.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from sidecar.model.errors import Problem
+from sidecar.policy.nodes import Mapping
+from sidecar.policy.rules import content, network, routes
+from sidecar.policy.rules.findings import Findings, Judged
+from sidecar.policy.schema.policy import Policy
+
+RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = (
+    (network.listeners_collide, frozenset({"listen"})),
+    (network.admin_in_the_open, frozenset({"listen"})),
+    (network.trust_in_everyone, frozenset({"listen"})),
+    (network.upstream_is_the_sidecar, frozenset({"listen", "upstream"})),
+    (network.tls_without_https, frozenset({"upstream"})),
+    (network.nobody_admitted, frozenset()),
+    (routes.nothing_admits, frozenset()),
+    (routes.methods_ruled_twice, frozenset()),
+    (routes.prefix_not_of_the_path, frozenset()),
+    (routes.unreachable, frozenset()),
+    (routes.spellings_differ_by_case, frozenset()),
+    (content.every_body_refused, frozenset({"body"})),
+    (content.fields_ruled_twice, frozenset({"headers"})),
+    (content.times_contradict, frozenset({"listen", "websockets"})),
+    (content.streams_less_patient, frozenset({"upstream"})),
+    (content.tokens_in_the_open, frozenset({"admin"})),
+    (content.sinks_listed_twice, frozenset({"audit"})),
+)
+
+
+def lint(policy: Policy, root: Mapping, broken: frozenset[str]) -> list[Problem]:
+    """Apply every rule.
+
+    Args:
+        policy: the policy, with stand-ins for what has errors.
+        root: the tree that it was decoded from.
+        broken: names of the sections that have errors of their own.
+    """
+    judged = Judged(policy, root)
+    return [
+        problem for rule, sections in RULES if not sections & broken for problem in rule(judged)
+    ]

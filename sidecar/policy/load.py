@@ -1,0 +1,155 @@
+"""A policy file, and what it extends, as one policy: every problem in one run."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from collections.abc import Mapping as Environment
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final
+
+from sidecar.model.errors import PolicyError, Problem
+from sidecar.policy.decode import decode
+from sidecar.policy.document import Document, parse
+from sidecar.policy.lint import lint
+from sidecar.policy.nodes import Entry, Mapping, Place, Scalar
+from sidecar.policy.schema.policy import Policy
+from sidecar.policy.written import Sources
+
+_PROFILES: Final = PurePath(__file__).parent / "profiles"
+_PROFILE_NAME: Final = re.compile(r"[a-z][a-z0-9-]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A policy that may be run.
+
+    Attributes:
+        policy: the policy.
+        warnings: what its author may not have meant.
+        sha256: hex digest of the file, followed by the file that it extends.
+    """
+
+    policy: Policy
+    warnings: tuple[Problem, ...]
+    sha256: str
+
+
+def load(name: str, read: Callable[[str], bytes], environ: Environment[str, str]) -> Loaded:
+    """Load a policy.
+
+    Args:
+        name: name of the policy file.
+        read: reads a file by name; raises OSError.
+        environ: variables for `${NAME}` and `env:NAME`.
+
+    Raises:
+        PolicyError: with every error and every warning, in the order of the text.
+    """
+    return _Loading(Sources(read, environ)).load(name)
+
+
+def load_try(upstream: str, read: Callable[[str], bytes], environ: Environment[str, str]) -> Loaded:
+    """Load the package's profile `try` with an upstream of the caller's.
+
+    Args:
+        upstream: URL of the upstream, taken as it is.
+        read: reads the profile's file.
+        environ: variables, of which the profile names none.
+
+    Raises:
+        PolicyError: when the URL cannot be an upstream; its place is `--upstream`.
+    """
+    place = Place("--upstream", 0, 0)
+    url = Scalar(place, upstream, upstream, PurePath())
+    extends = Scalar(place, "try", "try", PurePath())
+    entries = {"extends": Entry(place, extends), "upstream": Entry(place, url)}
+    written = Document(Mapping(place, entries), [])
+    return _Loading(Sources(read, environ)).finish(written, upstream.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """The steps from a name to a policy."""
+
+    sources: Sources
+
+    def load(self, name: str) -> Loaded:
+        try:
+            content = self.sources.read(name)
+        except OSError as error:
+            hint = "name a policy file that exists and may be read"
+            message = f"cannot be read: {error.strerror or 'no such file'}"
+            raise PolicyError([Problem(name, 0, 0, "", message, hint)]) from error
+        return self.finish(parse(name, content, self.sources.environ), content)
+
+    def finish(self, own: Document, content: bytes) -> Loaded:
+        if own.root is None:
+            raise PolicyError(own.problems)
+        digest = hashlib.sha256(content)
+        root, problems = own.root, list(own.problems)
+        if (extends := own.root.entries.get("extends")) is not None:
+            general, general_content = self._extended(extends)
+            digest.update(general_content)
+            problems += general.problems
+            root = own.root if general.root is None else merged(general.root, own.root)
+        policy = self._judge(root, problems)
+        return Loaded(policy, tuple(problems), digest.hexdigest())
+
+    def _judge(self, root: Mapping, problems: list[Problem]) -> Policy:
+        decoded = decode(root, self.sources)
+        # The first problem of a place is the cause of the others: a variable that is not set is
+        # no number either.
+        known = {(problem.file, problem.line, problem.column) for problem in problems}
+        found = list(decoded.problems)
+        if decoded.policy is not None:
+            found += lint(decoded.policy, root, decoded.broken)
+        problems += [p for p in found if (p.file, p.line, p.column) not in known or not p.line]
+        problems.sort(key=lambda p: (p.file != root.place.file, p.file, p.line, p.column))
+        if decoded.policy is None or not all(problem.warning for problem in problems):
+            raise PolicyError(problems)
+        return decoded.policy
+
+    def _extended(self, extends: Entry) -> tuple[Document, bytes]:
+        """Read what a policy extends; an empty tree and a problem if that cannot be."""
+        node = extends.node
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            # The schema says what is wrong with it.
+            return Document(None, []), b""
+        name = str(
+            _PROFILES / f"{node.value}.yaml"
+            if _PROFILE_NAME.match(node.value)
+            else node.folder / node.value
+        )
+        try:
+            content = self.sources.read(name)
+        except (OSError, ValueError):
+            hint = "the name of a profile (try), or of a file relative to this one"
+            return Document(None, [_problem(node.place, "cannot be read", hint)]), b""
+        general = parse(name, content, self.sources.environ)
+        if general.root is not None and (nested := general.root.entries.pop("extends", None)):
+            hint = "one level only: take extends out of this file, or name its file directly"
+            general.problems.append(
+                _problem(nested.key, "a policy that is extended extends another", hint)
+            )
+        return general, content
+
+
+def merged(general: Mapping, special: Mapping) -> Mapping:
+    """Lay one tree over another: mappings merge, lists and single values replace."""
+    entries = dict(general.entries)
+    for name, entry in special.entries.items():
+        below = entries.get(name)
+        if (
+            below is not None
+            and isinstance(below.node, Mapping)
+            and isinstance(entry.node, Mapping)
+        ):
+            entries[name] = Entry(entry.key, merged(below.node, entry.node))
+        else:
+            entries[name] = entry
+    return Mapping(special.place, entries)
+
+
+def _problem(place: Place, message: str, hint: str) -> Problem:
+    return Problem(place.file, place.line, place.column, "extends", message, hint)

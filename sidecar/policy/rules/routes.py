@@ -1,0 +1,112 @@
+"""Rules about routes: what admits, what overlaps, what is never reached."""
+
+from typing import Final
+
+from sidecar.model.template import Kind, Template, parse_path
+from sidecar.policy.rules.findings import Findings, Judged
+
+Shape = tuple[str | None, tuple[tuple[Kind, str], ...]]
+
+_RESERVED: Final = (Kind.LITERAL, ".sidecar")
+_ANY_METHOD: Final = ""
+
+
+def nothing_admits(judged: Judged) -> Findings:
+    """A route that neither is public nor says who may use it (AZ-4)."""
+    for index, route in enumerate(judged.policy.routes):
+        if not route.public:
+            yield judged.error(
+                ("routes", index),
+                "nothing can admit a request to this route",
+                "say public: true (authentication is not part of this version)",
+            )
+
+
+def methods_ruled_twice(judged: Judged) -> Findings:
+    """Routes of the same host and template merge by method; no method may have two rules."""
+    ruled: dict[Shape, dict[str, int]] = {}
+    for index, route in enumerate(judged.policy.routes):
+        methods = route.admitted_methods or {_ANY_METHOD}
+        earlier = ruled.setdefault(route.template.shape, {})
+        clash = _clash(methods, earlier)
+        if clash is not None:
+            method, other = clash
+            yield judged.error(
+                ("routes", index, "methods" if route.methods else "path"),
+                f"{method} this host and path is ruled by routes[{other}] already",
+                "give each its own methods (GET includes HEAD), or take one out",
+            )
+        earlier.update({method: index for method in methods if method not in earlier})
+
+
+def prefix_not_of_the_path(judged: Judged) -> Findings:
+    """A prefix to strip that the path does not begin with."""
+    for index, route in enumerate(judged.policy.routes):
+        prefix = parse_path(route.strip_prefix or "/")
+        if route.template.segments[: len(prefix)] != prefix:
+            yield judged.error(
+                ("routes", index, "strip_prefix"),
+                "is not a literal prefix of path",
+                "the first segments of path, such as /api for /api/**",
+            )
+
+
+def unreachable(judged: Judged) -> Findings:
+    """Routes that no request can reach: reserved paths, and `**` with nothing left to match."""
+    shapes = {route.template.shape for route in judged.policy.routes}
+    for index, route in enumerate(judged.policy.routes):
+        host, path = route.template.shape
+        if path[:1] == (_RESERVED,):
+            yield judged.error(
+                ("routes", index, "path"),
+                "/.sidecar/ is the sidecar's own and never reaches a route",
+                "another path",
+            )
+        elif path[-1:] == ((Kind.REST, ""),) and _is_covered(host, path[:-1], shapes):
+            yield judged.warning(
+                ("routes", index, "path"),
+                "never reached: more specific routes match all that it matches",
+                "take it out, or take one of the others out",
+            )
+
+
+def spellings_differ_by_case(judged: Judged) -> Findings:
+    """Sibling templates such as `/API` and `/api`: a service may take one for the other."""
+    seen: dict[Shape, tuple[Shape, int]] = {}
+    for index, route in enumerate(judged.policy.routes):
+        other = _other_spelling(route.template, index, seen)
+        if other is not None:
+            yield judged.warning(
+                ("routes", index, "path"),
+                f"differs from routes[{other}] by case alone; other spellings are answered 404",
+                "one spelling, the one that the service has",
+            )
+
+
+def _clash(methods: frozenset[str] | set[str], earlier: dict[str, int]) -> tuple[str, int] | None:
+    if _ANY_METHOD in earlier:
+        return "every method of", earlier[_ANY_METHOD]
+    if _ANY_METHOD in methods:
+        return next(((method, index) for method, index in earlier.items()), None)
+    return next(((m, earlier[m]) for m in sorted(methods) if m in earlier), None)
+
+
+def _is_covered(host: str | None, prefix: tuple[tuple[Kind, str], ...], shapes: set[Shape]) -> bool:
+    longer = (*prefix, (Kind.ONE, ""))
+    if (host, prefix) not in shapes:
+        return False
+    return (host, (*longer, (Kind.REST, ""))) in shapes or _is_covered(host, longer, shapes)
+
+
+def _other_spelling(
+    template: Template, index: int, seen: dict[Shape, tuple[Shape, int]]
+) -> int | None:
+    host, path = template.shape
+    other = None
+    for length in range(1, len(path) + 1):
+        exact: Shape = (host, path[:length])
+        folded: Shape = (host, tuple((kind, text.lower()) for kind, text in path[:length]))
+        first, owner = seen.setdefault(folded, (exact, index))
+        if first != exact and other is None:
+            other = owner
+    return other
