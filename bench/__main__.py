@@ -18,7 +18,7 @@ from bench.machine import cores, describe
 from bench.measure import FULL, QUICK, Bench, Effort
 from bench.processes import BenchError
 from bench.results import Results
-from bench.routes import measure_in
+from bench.route_cost import measure_in
 from bench.targets import Verdict, judge
 
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
@@ -108,7 +108,7 @@ def _measure(wish: Wish) -> Results:
         else:
             results.absent[contender.name] = reason
     if "routes" in wish.parts:
-        _say("decisions with few and with many routes")
+        _say("requests in process with few and with many routes")
         results.routes = measure_in(python.path, chosen.proxy)
     present = [one for one in wish.contenders if one.name not in results.absent]
     for over_tls in (False, True):

@@ -132,8 +132,8 @@ def _goals(verdicts: list[Verdict]) -> str:
 
 def _routes(cost: RouteCost) -> str:
     return (
-        f"One decision in process, without sockets: {cost.few:.1f} µs with 200 routes, "
-        f"{cost.many:.1f} µs with 20,000."
+        f"A request in process, bytes in and bytes out without sockets: {cost.few:.1f} µs with "
+        f"200 routes, {cost.many:.1f} µs with 20,000."
     )
 
 

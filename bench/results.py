@@ -33,7 +33,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RouteCost:
-    """Microseconds of one decision: medians with few and with many routes, and their ratio."""
+    """Microseconds of a request in process with few and with many routes, and their ratio."""
 
     few: float
     many: float
@@ -52,7 +52,7 @@ class Results:
         rows: by name, `direct` among them.
         versions: of the contenders.
         absent: contenders that did not take part, with the reason.
-        routes: cost of a decision with 20,000 routes against 200.
+        routes: cost of a request in process with 20,000 routes against 200.
     """
 
     machine: str

@@ -1,28 +1,27 @@
-"""The cost of one decision with many routes against few, in process and without sockets.
+"""The cost of a request in process with many routes against few: bytes in, bytes out, no sockets.
 
-Run as `python -m bench.routes` it prints the figures as JSON; the bench runs it so, in the
-interpreter of the sidecar and on the core of the contenders.
+Run as `python -m bench.routes` it prints the figures as JSON; `bench.route_cost` runs it so, in the
+interpreter of the sidecar, where the bench's own libraries are missing.
 """
 
 import json
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench.contenders import ROOT
+from bench.load import FIELDS
 from bench.policy import routes
-from bench.processes import BenchError, pinned
+from bench.processes import BenchError
 from bench.results import RouteCost
 from sidecar.decision.pipeline import Generation, build
 from sidecar.decision.runner import decide, respond
+from sidecar.knowledge.http1.request import HeadLimits, RequestHeadParser, new_hosts, new_kinds
+from sidecar.knowledge.http1.write import write_request, write_response
 from sidecar.model.exchange import Connection, Exchange
-from sidecar.model.message import RequestHead, Upgrade
 from sidecar.policy.schema.policy import Policy
 
 FEW: Final = 200
@@ -32,38 +31,13 @@ _REQUESTS: Final = 200
 _ROUNDS: Final = 15
 _PASSES: Final = 20
 _NOW: Final = 1_750_000_000.0
-_LIMIT_SECONDS: Final = 300
 _CLIENT: Final = Connection(peer="192.0.2.7", is_tls=False, port=8080)
-_FIELDS: Final = (
-    (b"Host", b"orders.example"),
-    (b"User-Agent", b"orders-client/1.0"),
-    (b"Accept", b"application/json"),
-    (b"Accept-Encoding", b"gzip, deflate"),
-    (b"Accept-Language", b"en"),
-)
-
-
-def measure_in(python: Path, core: int) -> RouteCost:
-    """Measure in another interpreter, on one core.
-
-    Raises:
-        BenchError: if it does not run there.
-    """
-    command = pinned([str(python), "-m", "bench.routes"], core)
-    try:
-        ran = subprocess.run(  # noqa: S603 - our own command, no shell
-            command, capture_output=True, text=True, check=False, timeout=_LIMIT_SECONDS, cwd=ROOT
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BenchError(f"the cost of routes was not measured: {error}") from error
-    if ran.returncode != 0:
-        last = ran.stderr.strip().rpartition("\n")[2]
-        raise BenchError(f"the cost of routes was not measured: {last}")
-    return RouteCost(**json.loads(ran.stdout))
+_FIELDS: Final = "\r\n".join(("Host: orders.example", *FIELDS, ""))
+_LIMITS: Final = HeadLimits(start_line=8192, head=32768, fields=100)
 
 
 def measure() -> RouteCost:
-    """Time decisions with both tables in turn, and compare them round by round."""
+    """Time requests with both tables in turn, and compare them round by round."""
     few, many = (_Table.of(count) for count in (FEW, MANY))
     few.seconds()
     many.seconds()
@@ -77,10 +51,11 @@ def measure() -> RouteCost:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A compiled policy and requests that its routes match."""
+    """A compiled policy, a connection's parser, and heads that the routes match."""
 
     generation: Generation
-    heads: Sequence[RequestHead]
+    parser: RequestHeadParser
+    heads: Sequence[bytes]
 
     @classmethod
     def of(cls, count: int) -> "_Table":
@@ -89,45 +64,36 @@ class _Table:
             {"version": 1, "upstream": "http://127.0.0.1:3000", "routes": table}
         )
         chosen = random.Random(count).sample(table, _REQUESTS)  # noqa: S311 - the same each time
-        return cls(build(policy), [_head(str(row["path"])) for row in chosen])
+        parser = RequestHeadParser(_LIMITS, new_kinds(), new_hosts())
+        return cls(build(policy), parser, [_head(str(row["path"])) for row in chosen])
 
     def seconds(self) -> float:
-        """Time one decision, the mean over some thousand."""
+        """Time one request, the mean over some thousand."""
         start = time.perf_counter()
         for _ in range(_PASSES):
             for head in self.heads:
-                _decide(self.generation, head)
+                self._serve(head)
         return (time.perf_counter() - start) / (_PASSES * len(self.heads))
 
-
-def _head(template: str) -> RequestHead:
-    path = template.replace("{id}", "4711").replace("{order}", "4711").encode()
-    return RequestHead(
-        method=b"POST" if b"upload" in path else b"GET",
-        target=path,
-        path=path,
-        query=None,
-        minor=1,
-        fields=_FIELDS,
-        host=b"orders.example",
-        length=0,
-        keeps_alive=True,
-        expects_continue=False,
-        upgrade=Upgrade.NONE,
-        connection_options=frozenset(),
-    )
+    def _serve(self, received: bytes) -> tuple[bytes, bytes]:
+        head = self.parser.parse(received)
+        exchange = Exchange(_CLIENT, head, _NOW, b"0198c0de-0000-7000-8000-000000000000")
+        refusal = decide(self.generation.edge, exchange, shadow=False)
+        plan = exchange.route
+        refusal = refusal or decide(plan.steps, exchange, shadow=False)
+        if refusal is not None:
+            raise BenchError(f"refused: {refusal.reason}")
+        request = write_request(head.method, exchange.upstream_path, exchange.upstream_fields)
+        exchange.status = 200
+        exchange.response_fields = [(b"Content-Type", b"application/json"), (b"Server", b"nginx")]
+        respond(plan.response, exchange)
+        return request, write_response(200, b"OK", exchange.response_fields)
 
 
-def _decide(generation: Generation, head: RequestHead) -> None:
-    exchange = Exchange(_CLIENT, head, _NOW, b"0198c0de-0000-7000-8000-000000000000")
-    refusal = decide(generation.edge, exchange, shadow=False)
-    plan = exchange.route
-    refusal = refusal or decide(plan.steps, exchange, shadow=False)
-    if refusal is not None:
-        raise BenchError(f"refused: {refusal.reason}")
-    exchange.status = 200
-    exchange.response_fields = [(b"Content-Type", b"application/json"), (b"Server", b"nginx")]
-    respond(plan.response, exchange)
+def _head(template: str) -> bytes:
+    path = template.replace("{id}", "4711").replace("{order}", "4711")
+    method = "POST" if "upload" in path else "GET"
+    return f"{method} {path} HTTP/1.1\r\n{_FIELDS}\r\n".encode()
 
 
 if __name__ == "__main__":
