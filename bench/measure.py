@@ -1,6 +1,7 @@
 """The rounds: every contender in turn, again and again, so that no neighbour hurts only one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,7 @@ from bench.contenders import CONFIGS
 from bench.load import CONNECTIONS, Load, hammer
 from bench.machine import Cores, neighbours
 from bench.policy import DOWNLOAD_PATH, ORDER_PATH, UPLOAD_PATH
-from bench.processes import resident_bytes
+from bench.processes import BenchError, resident_bytes
 from bench.results import Results, Row
 from bench.steady import steady_latency
 
@@ -59,7 +60,8 @@ class Bench:
         """Latency at a constant rate, the upstream itself included."""
         for _ in range(self.effort.rounds):
             for target in self._everyone():
-                found = steady_latency(target.port, ORDER_PATH, self.effort.seconds)
+                with _naming(target):
+                    found = steady_latency(target.port, ORDER_PATH, self.effort.seconds)
                 self._row(target).medians.append(found.median)
                 self._row(target).p99s.append(found.p99)
                 self.say(f"{target.name}: median {found.median * 1e3:.2f} ms at a constant rate")
@@ -116,6 +118,15 @@ class Bench:
         return replace(load, script=script)
 
     def _counted(self, target: Target, load: Load) -> float:
-        flow = hammer(load)
+        with _naming(target):
+            flow = hammer(load)
         self._row(target).failures += flow.failures
         return flow.per_second
+
+
+@contextmanager
+def _naming(target: Target) -> Iterator[None]:
+    try:
+        yield
+    except BenchError as error:
+        raise BenchError(f"{target.name}: {error}") from error
