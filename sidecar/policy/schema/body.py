@@ -38,7 +38,6 @@ class Body(Section):
     """
 
     max: Size = 1_000_000
-    content_types: (
-        Annotated[tuple[MediaType, ...], Field(min_length=1, examples=["[application/json]"])]
-        | None
-    ) = None
+    content_types: Annotated[
+        tuple[MediaType, ...] | None, Field(min_length=1, examples=["[application/json]"])
+    ] = None

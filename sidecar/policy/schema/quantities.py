@@ -65,6 +65,22 @@ def parse_size(value: object) -> int:
     return size_bytes
 
 
+def write_duration(seconds: float) -> str:
+    """Write a duration in the largest unit that leaves a whole number."""
+    milliseconds = round(seconds * 1000)
+    units = {unit: round(length * 1000) for unit, length in _DURATION_UNITS.items()}
+    unit = max((u for u in units if milliseconds % units[u] == 0), key=units.__getitem__)
+    return f"{milliseconds // units[unit]}{unit}"
+
+
+def write_size(size_bytes: int) -> str:
+    """Write a size in the largest unit that leaves a whole number."""
+    unit = max(
+        (u for u in _SIZE_UNITS if size_bytes % _SIZE_UNITS[u] == 0), key=_SIZE_UNITS.__getitem__
+    )
+    return f"{size_bytes // _SIZE_UNITS[unit]}{unit}"
+
+
 def _positive_duration(value: object) -> float:
     seconds = parse_duration(value)
     if seconds == 0:

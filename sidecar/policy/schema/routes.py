@@ -130,7 +130,7 @@ class Route(Section):
 
     host: Host | None = None
     path: Path
-    methods: Annotated[tuple[Method, ...], Field(min_length=1, examples=["[GET, POST]"])] | None = (
+    methods: Annotated[tuple[Method, ...] | None, Field(min_length=1, examples=["[GET, POST]"])] = (
         None
     )
     public: Flag = False

@@ -41,7 +41,7 @@ class UpstreamTls(Section):
     """
 
     ca: ExistingFile | None = None
-    server_name: Annotated[str, Field(min_length=1, examples=["app.internal"])] | None = None
+    server_name: Annotated[str | None, Field(min_length=1, examples=["app.internal"])] = None
     certificate: ExistingFile | None = None
     key: ExistingFile | None = None
 
