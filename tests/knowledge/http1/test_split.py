@@ -1,0 +1,200 @@
+"""A message means the same whole, cut in two at any byte, and byte by byte."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.knowledge.http1 import response
+from sidecar.knowledge.http1.framing import (
+    BodyDecoder,
+    ChunkedDecoder,
+    FramingError,
+    LengthDecoder,
+    UntilCloseDecoder,
+)
+from sidecar.knowledge.http1.request import (
+    HEAD_END,
+    HeadLimits,
+    RequestHeadParser,
+    new_hosts,
+    new_kinds,
+)
+from sidecar.model.errors import ProtocolError, UpstreamError
+from sidecar.model.message import CHUNKED, UNTIL_CLOSE
+from sidecar.model.refusals import RefusalCode
+from tests.corpora.corpus import ANSWERS, LEGAL, MALFORMED
+from tests.corpora.rows import Answer, Arrival, Legal, Malformed
+
+_LIMITS: Final = HeadLimits(start_line=8192, head=32_768, fields=100)
+# Byte by byte costs the square of the length; the large rows are about their size alone.
+_SMALL_BYTES: Final = 1000
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read: whole requests, and the refusal that ended it."""
+
+    arrivals: list[Arrival] = field(default_factory=list)
+    refusal: RefusalCode | None = None
+
+
+class Requests:
+    """Read requests from pieces as a connection does: heads, each with its body."""
+
+    def __init__(self) -> None:
+        self._parser = RequestHeadParser(_LIMITS, new_kinds(), new_hosts())
+        self._waiting = b""
+        self._open: Arrival | None = None
+        self._decoder: BodyDecoder | None = None
+        self.reading = Reading()
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next bytes, until the first refusal."""
+        if self.reading.refusal is not None:
+            return
+        try:
+            while piece or (self._waiting and self._decoder is None):
+                if not self._take(piece):
+                    return
+                piece = b""
+        except ProtocolError as error:
+            self.reading.refusal = error.code
+        except FramingError:
+            self.reading.refusal = RefusalCode.BAD_REQUEST
+
+    def _take(self, piece: bytes) -> bool:
+        """Take bytes once; return whether there may be more to read in what waits."""
+        if self._decoder is not None and self._open is not None:
+            self._take_body(self._decoder, self._open, piece)
+            return True
+        self._waiting += piece
+        if self._waiting[:2] == b"\r\n":
+            self._waiting = self._waiting[2:]
+        end = self._waiting.find(HEAD_END)
+        if end < 0:
+            if self._waiting not in {b"", b"\r"}:
+                self._parser.check_partial(self._waiting)
+            return False
+        self._take_head(end + len(HEAD_END))
+        return True
+
+    def _take_head(self, size: int) -> None:
+        head = self._parser.parse(self._waiting[:size])
+        rest, self._waiting = self._waiting[size:], b""
+        self._open = Arrival(head.method, head.path, b"")
+        is_chunked = head.length == CHUNKED
+        self._decoder = ChunkedDecoder() if is_chunked else LengthDecoder(head.length)
+        self._take_body(self._decoder, self._open, rest)
+
+    def _take_body(self, decoder: BodyDecoder, request: Arrival, piece: bytes) -> None:
+        got = decoder.feed(piece)
+        self._open = Arrival(request.method, request.target, request.body + got)
+        if decoder.done:
+            self.reading.arrivals.append(self._open)
+            self._open = self._decoder = None
+            self._waiting = decoder.rest
+
+
+def read_requests(pieces: Sequence[bytes]) -> Reading:
+    requests = Requests()
+    for piece in pieces:
+        requests.feed(piece)
+    return requests.reading
+
+
+def cuts(raw: bytes) -> Iterator[list[bytes]]:
+    """Cut bytes in two at every place, and at last into single bytes."""
+    for cut in range(1, len(raw)):
+        yield [raw[:cut], raw[cut:]]
+    yield [raw[at : at + 1] for at in range(len(raw))]
+
+
+def whole(row: Malformed | Legal | Answer) -> bytes:
+    return row.raw if isinstance(row.raw, bytes) else b"".join(row.raw)
+
+
+def small(rows: Sequence[Malformed | Answer]) -> list[Malformed | Answer]:
+    return [row for row in rows if 0 < len(whole(row)) < _SMALL_BYTES]
+
+
+@pytest.mark.parametrize("row", LEGAL, ids=lambda row: row.id)
+def test_a_legal_request_means_the_same_however_it_is_cut(row: Legal) -> None:
+    expected = read_requests([row.raw])
+    assert expected.refusal is None
+    assert [(a.method, a.body) for a in expected.arrivals] == [
+        (a.method, a.body) for a in row.arrivals
+    ]
+    # Four thousand cuts of a long path teach what the first hundreds do.
+    for pieces in cuts(row.raw) if len(row.raw) < _SMALL_BYTES else ():
+        assert read_requests(pieces) == expected, pieces
+
+
+@pytest.mark.parametrize("row", small(MALFORMED), ids=lambda row: row.id)
+def test_a_malformed_request_is_refused_alike_however_it_is_cut(row: Malformed) -> None:
+    expected = read_requests([whole(row)])
+    for pieces in cuts(whole(row)):
+        assert read_requests(pieces) == expected, pieces
+
+
+def read_answer(pieces: Sequence[bytes], method: bytes) -> tuple[bytes, bool] | None:
+    """Read one answer: its content and whether it was whole, or None for a refusal."""
+    waiting, content = b"", b""
+    decoder: BodyDecoder | None = None
+    try:
+        for piece in pieces:
+            if decoder is not None:
+                content += b"" if decoder.done else decoder.feed(piece)
+                continue
+            waiting += piece
+            end = waiting.find(HEAD_END)
+            if end < 0:
+                response.check_partial(waiting)
+                continue
+            size = end + len(HEAD_END)
+            decoder = decoder_for(waiting[:size], method)
+            if waiting[size:]:
+                content += b"" if decoder.done else decoder.feed(waiting[size:])
+    except (UpstreamError, FramingError):
+        return None
+    return content, decoder is not None and decoder.done
+
+
+def decoder_for(head: bytes, method: bytes) -> BodyDecoder:
+    parsed = response.parse_response(head, method, response.new_specials())
+    if parsed.length == CHUNKED:
+        return ChunkedDecoder()
+    return UntilCloseDecoder() if parsed.length == UNTIL_CLOSE else LengthDecoder(parsed.length)
+
+
+@pytest.mark.parametrize("row", small(ANSWERS), ids=lambda row: row.id)
+def test_an_answer_means_the_same_however_it_is_cut(row: Answer) -> None:
+    method = row.request.partition(b" ")[0]
+    expected = read_answer([whole(row)], method)
+    for pieces in cuts(whole(row)):
+        assert read_answer(pieces, method) == expected, pieces
+
+
+_CHUNKS: Final = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
+
+
+@given(chunks=_CHUNKS, behind=st.binary(max_size=10), at=st.lists(st.integers(0, 400), max_size=8))
+def test_chunks_give_back_what_was_put_in_and_what_stands_behind_them(
+    chunks: list[bytes], behind: bytes, at: list[int]
+) -> None:
+    raw = b"".join(b"%X;n=v\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    raw += b"0\r\nX-Row: v\r\n\r\n" + behind
+    places = sorted({0, len(raw), *(place for place in at if place < len(raw))})
+    decoder = ChunkedDecoder()
+    content = rest = b""
+    for start, end in pairwise(places):
+        if decoder.done:
+            rest += raw[start:end]
+        else:
+            content += decoder.feed(raw[start:end])
+            rest += decoder.rest
+    assert (decoder.done, content, rest) == (True, b"".join(chunks), behind)
