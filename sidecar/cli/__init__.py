@@ -1,0 +1,1 @@
+"""Level 7: the command line, words in, exit code out."""

@@ -1,0 +1,141 @@
+"""`sidecar check`: every problem of a policy, or the routes as they will be matched."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from sidecar.cli.exit_codes import DONE, NO
+from sidecar.decision.pipeline import build
+from sidecar.model.errors import PolicyError, Problem
+from sidecar.policy.load import Loaded, load
+from sidecar.policy.schema.policy import Policy
+from sidecar.policy.schema.routes import Route
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What is to be said of one policy file."""
+
+    name: str
+    loaded: Loaded | None
+    problems: tuple[Problem, ...]
+
+    def is_good(self, *, is_strict: bool) -> bool:
+        return self.loaded is not None and not (is_strict and self.problems)
+
+
+@click.command(epilog="Example: sidecar check policy.yaml && sidecar run policy.yaml")
+@click.argument(
+    "policies",
+    metavar="POLICY...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, readable=True),
+)
+@click.option("--strict", is_flag=True, help="Let warnings fail the check too.")
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON object instead of text.")
+def command(policies: tuple[str, ...], *, strict: bool, is_json: bool) -> int:
+    """Check policies: list every problem at once, or the routes as they will be matched.
+
+    Exit status: 0 all are good, 1 one is not, 2 a file is missing.
+    """
+    verdicts = [_judge(name) for name in policies]
+    good = [verdict.is_good(is_strict=strict) for verdict in verdicts]
+    if is_json:
+        click.echo(json.dumps(_report(verdicts, good), indent=2, ensure_ascii=False))
+    else:
+        for verdict, is_good in zip(verdicts, good, strict=True):
+            _print(verdict, is_good=is_good)
+    return DONE if all(good) else NO
+
+
+def _judge(name: str) -> _Verdict:
+    try:
+        loaded = load(name, lambda file: Path(file).read_bytes(), os.environ)
+        # Patterns and expressions of a policy are compiled here; a bad one is its author's too.
+        build(loaded.policy)
+    except PolicyError as error:
+        return _Verdict(name, None, tuple(error.problems))
+    return _Verdict(name, loaded, loaded.warnings)
+
+
+def _print(verdict: _Verdict, *, is_good: bool) -> None:
+    for problem in verdict.problems:
+        click.echo(str(problem), err=True)
+    if verdict.loaded is None or not is_good:
+        return
+    click.echo(f"{verdict.name}: ok")
+    click.echo("routes, the most specific first:")
+    rows = [_row(verdict.loaded.policy, route) for route in _ordered(verdict.loaded.policy)]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        click.echo(f"  {'  '.join(cells)}  {row[3]}")
+
+
+def _ordered(policy: Policy) -> list[Route]:
+    return sorted(policy.routes, key=lambda route: route.template.order)
+
+
+def _row(policy: Policy, route: Route) -> tuple[str, str, str, str]:
+    methods = ",".join(route.methods) if route.methods else "any method"
+    return route.host or "any host", route.path, methods, _admitted(policy, route)
+
+
+def _admitted(policy: Policy, route: Route) -> str:
+    """Say in words whom a route admits."""
+    words = ["public"]
+    if route.addresses is not None:
+        words += [f"from {_listed(route.addresses.allow)}"] if route.addresses.allow else []
+        words += [f"not from {_listed(route.addresses.deny)}"] if route.addresses.deny else []
+    if policy.mode_of(route) == "shadow":
+        words.append("(shadow)")
+    return " ".join(words)
+
+
+def _listed(networks: Iterable[object]) -> str:
+    return ", ".join(str(network) for network in networks)
+
+
+def _report(verdicts: list[_Verdict], good: list[bool]) -> dict[str, object]:
+    policies = [
+        {
+            "file": verdict.name,
+            "ok": is_good,
+            "sha256": verdict.loaded.sha256 if verdict.loaded else None,
+            "problems": [_problem(problem) for problem in verdict.problems],
+            "routes": _routes(verdict.loaded),
+        }
+        for verdict, is_good in zip(verdicts, good, strict=True)
+    ]
+    return {"ok": all(good), "policies": policies}
+
+
+def _problem(problem: Problem) -> dict[str, object]:
+    return {
+        "severity": "warning" if problem.warning else "error",
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "path": problem.path,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
+
+
+def _routes(loaded: Loaded | None) -> list[dict[str, object]]:
+    if loaded is None:
+        return []
+    return [
+        {
+            "host": route.host,
+            "path": route.path,
+            "methods": route.methods,
+            "admits": _admitted(loaded.policy, route),
+        }
+        for route in _ordered(loaded.policy)
+    ]
