@@ -1,0 +1,264 @@
+"""From records to sinks: batches on the event loop, and one thread that waits for each sink.
+
+A stalled disk stalls its thread, never the event loop. What waits for a sink is bounded; when the
+bound is reached the newest records are dropped and counted, and a record of the gap takes their
+place as soon as there is room.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Final
+
+from sidecar.adapters.audit.record import (
+    Asked,
+    Record,
+    Timestamps,
+    encode_lines,
+    of_admin,
+    of_exchange,
+    of_gap,
+)
+from sidecar.adapters.audit.sinks import Sink
+from sidecar.model.exchange import Exchange
+from sidecar.model.ports import RequestIds
+from sidecar.model.verdict import Ending, Verdict
+from sidecar.policy.schema.audit import Audit
+
+BATCH_RECORDS: Final = 256
+QUEUE_BYTES: Final = 8 << 20
+CLOSE_SECONDS: Final = 5.0
+COMPLAINT_SECONDS: Final = 60.0
+FIRST_RETRY_SECONDS: Final = 0.1
+LAST_RETRY_SECONDS: Final = 5.0
+_CLOSING_RETRY_SECONDS: Final = 0.05
+
+_LOG: Final = logging.getLogger("sidecar.audit")
+
+
+class SinkWriter:
+    """The queue of one sink and the thread that empties it.
+
+    The event loop owns `dropped` and what was accepted, the thread owns `errors` and what was
+    written: no number has two writers, so none needs a lock.
+
+    Attributes:
+        name: name of the sink.
+        dropped: records that were given up.
+        errors: attempts to write that failed.
+    """
+
+    def __init__(self, sink: Sink, gap_line: Callable[[int], bytes]) -> None:
+        self._sink = sink
+        self._gap_line = gap_line
+        self._queue: SimpleQueue[tuple[bytes, int] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"audit {sink.name}", daemon=True)
+        self._ended: Future[None] = Future()
+        self._closing = threading.Event()
+        self._deadline = 0.0
+        self._wants_reopening = False
+        self._next_complaint = 0.0
+        self._missing = 0
+        self._accepted_records = self._accepted_bytes = 0
+        self._written_records = self._written_bytes = 0
+        self.name = sink.name
+        self.dropped = 0
+        self.errors = 0
+
+    @property
+    def waiting(self) -> int:
+        """Records that the sink has not taken yet."""
+        return self._accepted_records - self._written_records
+
+    @property
+    def written(self) -> int:
+        """Records that the sink took."""
+        return self._written_records
+
+    def start(self) -> None:
+        """Open the sink and begin to write.
+
+        Raises:
+            OSError: the sink cannot be opened.
+        """
+        self._sink.open()
+        self._thread.start()
+
+    def put(self, lines: bytes, records: int) -> None:
+        """Hand lines over, or drop them when the queue is full; never waits."""
+        waiting_bytes = self._accepted_bytes - self._written_bytes
+        if self._closing.is_set() or waiting_bytes + len(lines) > QUEUE_BYTES:
+            self.dropped += records
+            self._missing += records
+            return
+        if self._missing:
+            lines = self._gap_line(self._missing) + lines
+            records += 1
+            self._missing = 0
+        self._enqueue(lines, records)
+
+    def reopen(self) -> None:
+        """Open the sink again, after what is being written."""
+        self._wants_reopening = True
+        self._queue.put((b"", 0))
+
+    async def close(self, seconds: float) -> None:
+        """Write what waits, for so many seconds at most; what is left then is dropped."""
+        if self._missing:
+            self._enqueue(self._gap_line(self._missing), 1)
+        self._deadline = time.monotonic() + seconds
+        self._closing.set()
+        self._queue.put(None)
+        if self._thread.is_alive():
+            await asyncio.wait([asyncio.wrap_future(self._ended)], timeout=seconds)
+        if self.waiting:
+            self.dropped += self.waiting
+            _LOG.error("%d audit records were not written to %s", self.waiting, self.name)
+
+    def _enqueue(self, lines: bytes, records: int) -> None:
+        self._accepted_records += records
+        self._accepted_bytes += len(lines)
+        self._queue.put((lines, records))
+
+    def _run(self) -> None:
+        while (batch := self._queue.get()) is not None:
+            lines, records = batch
+            if not self._write(lines):
+                break
+            self._written_records += records
+            self._written_bytes += len(lines)
+        self._sink.close()
+        self._ended.set_result(None)
+
+    def _write(self, lines: bytes) -> bool:
+        """Write lines, again and again until they are taken or the deadline has passed."""
+        delay = FIRST_RETRY_SECONDS
+        while True:
+            if self._wants_reopening:
+                self._reopen()
+            rest, error = self._sink.write(lines) if lines else (b"", None)
+            if error is None:
+                return True
+            self._complain(error)
+            delay = FIRST_RETRY_SECONDS if len(rest) < len(lines) else delay
+            lines = rest
+            if not self._closing.wait(delay):
+                delay = min(2 * delay, LAST_RETRY_SECONDS)
+            elif time.monotonic() >= self._deadline:
+                return False
+            else:
+                time.sleep(_CLOSING_RETRY_SECONDS)
+
+    def _reopen(self) -> None:
+        self._wants_reopening = False
+        try:
+            self._sink.open()
+        except OSError as error:
+            # Lines go on to where they went; the next SIGHUP is the next chance.
+            self._complain(error)
+
+    def _complain(self, error: OSError) -> None:
+        self.errors += 1
+        now = time.monotonic()
+        if now >= self._next_complaint:
+            self._next_complaint = now + COMPLAINT_SECONDS
+            _LOG.error("audit records cannot be written to %s: %s", self.name, error.strerror)
+
+
+class AuditLedger:
+    """Takes note of exchanges and events in the audit trail (AU-1).
+
+    One process has one ledger; it is started on the event loop that notes.
+
+    Args:
+        section: the policy's sinks, which requests are recorded, how long records may wait.
+        clock: gives Unix seconds.
+        ids: makes ids for records that belong to no exchange.
+    """
+
+    def __init__(self, section: Audit, clock: Callable[[], float], ids: RequestIds) -> None:
+        self._clock = clock
+        self._ids = ids
+        self._timestamp = Timestamps()
+        self._flush_seconds = section.flush
+        self._only_refused = section.requests == "refused"
+        self._batch: list[Record] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self.sinks = tuple(SinkWriter(Sink(sink), self._gap_line) for sink in section.sinks)
+
+    async def start(self) -> None:
+        """Open every sink; a sink that cannot be used is fatal.
+
+        Raises:
+            OSError: a sink cannot be opened; `filename` names it, `strerror` says why.
+        """
+        self._loop = asyncio.get_running_loop()
+        try:
+            for sink in self.sinks:
+                sink.start()
+        except OSError:
+            await self.close()
+            raise
+
+    def note(self, exchange: Exchange, verdict: Verdict) -> None:
+        """Take note of an exchange; under `requests: refused` only if it was, or would have been.
+
+        Controls: AU-1.
+        """
+        is_admitted = verdict.ending is Ending.ADMITTED and not exchange.shadow
+        if not (self._only_refused and is_admitted):
+            self._add(of_exchange(exchange, verdict, self._timestamp(exchange.now)))
+
+    def note_denied(self, asked: Asked, address: str | None, reason: str) -> None:
+        """Take note of a call of the admin API that nobody was entitled to.
+
+        Args:
+            asked: the call.
+            address: the caller's IP address.
+            reason: why it was refused.
+        """
+        record_id, timestamp = self._ids().decode(), self._timestamp(self._clock())
+        self._add(
+            of_admin(
+                asked, record_id=record_id, timestamp=timestamp, address=address, reason=reason
+            )
+        )
+
+    def flush(self) -> None:
+        """Hand what was noted to the sinks' threads."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._batch:
+            lines, records = encode_lines(self._batch), len(self._batch)
+            self._batch.clear()
+            for sink in self.sinks:
+                sink.put(lines, records)
+
+    def reopen(self) -> None:
+        """Open files again after their rotation; what was noted before goes to the old ones."""
+        self.flush()
+        for sink in self.sinks:
+            sink.reopen()
+
+    async def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """Write everything, for so many seconds at most, and close the sinks."""
+        self.flush()
+        await asyncio.gather(*(sink.close(seconds) for sink in self.sinks))
+
+    def _add(self, record: Record) -> None:
+        batch = self._batch
+        batch.append(record)
+        if len(batch) >= BATCH_RECORDS:
+            self.flush()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(self._flush_seconds, self.flush)
+
+    def _gap_line(self, dropped: int) -> bytes:
+        record_id, timestamp = self._ids().decode(), self._timestamp(self._clock())
+        return encode_lines([of_gap(dropped, record_id=record_id, timestamp=timestamp)])

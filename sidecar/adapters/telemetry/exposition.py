@@ -1,0 +1,97 @@
+"""From the snapshots of all processes to the text that Prometheus reads."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Final
+
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from sidecar.adapters.telemetry.metrics import BOUNDS, METRICS, Kind, Merge, Metric, Row, Snapshot
+
+_MERGING: Final[Mapping[Merge, Callable[[float, float], float]]] = {
+    Merge.SUM: lambda one, other: one + other,
+    Merge.LARGEST: max,
+    Merge.SMALLEST: min,
+}
+
+
+def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """Make one snapshot of those of several processes, number by number."""
+    merged: dict[str, dict[tuple[str, ...], Sequence[float]]] = {}
+    for snapshot in snapshots:
+        for name, rows in snapshot.items():
+            known = merged.setdefault(name, {})
+            join = _MERGING[METRICS[name].merge]
+            for labels, numbers in rows:
+                key = tuple(labels)
+                known[key] = [*map(join, known[key], numbers)] if key in known else numbers
+    return {name: list(rows.items()) for name, rows in merged.items()}
+
+
+def lasting(snapshot: Snapshot) -> Snapshot:
+    """Keep of a process that ended what must not be forgotten: what it counted.
+
+    If its share were missing, the sums would fall, and Prometheus would read that as a restart of
+    all workers and count what the others had done a second time.
+    """
+    return {
+        name: rows
+        for name, rows in snapshot.items()
+        if METRICS[name].kind is not Kind.GAUGE and "worker" not in METRICS[name].labels
+    }
+
+
+def render(snapshot: Snapshot, accept: str) -> tuple[str, bytes]:
+    """Write a snapshot as text.
+
+    Args:
+        snapshot: the numbers.
+        accept: the reader's Accept, empty for none.
+
+    Returns:
+        The content type, OpenMetrics if the reader asked for it, and the text.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Shown(snapshot))
+    encode, content_type = choose_encoder(accept)
+    return content_type, encode(registry)
+
+
+class _Shown(Collector):
+    """A snapshot, as prometheus_client wants to see it."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[Family]:
+        for name, metric in METRICS.items():
+            if rows := self._snapshot.get(name):
+                yield _family(metric, rows)
+
+
+def _family(metric: Metric, rows: Iterable[Row]) -> Family:
+    match metric.kind:
+        case Kind.COUNTER:
+            counter = CounterMetricFamily(metric.name, metric.text, labels=metric.labels)
+            for labels, numbers in rows:
+                counter.add_metric(labels, numbers[0])
+            return counter
+        case Kind.GAUGE:
+            gauge = GaugeMetricFamily(metric.name, metric.text, labels=metric.labels)
+            for labels, numbers in rows:
+                gauge.add_metric(labels, numbers[0])
+            return gauge
+        case Kind.HISTOGRAM:
+            histogram = HistogramMetricFamily(metric.name, metric.text, labels=metric.labels)
+            for labels, numbers in rows:
+                *counts, total = numbers
+                buckets = list(zip(BOUNDS, accumulate(counts), strict=True))
+                histogram.add_metric(labels, buckets, total)
+            return histogram

@@ -1,0 +1,254 @@
+"""Every metric of the sidecar, how it is counted, and how the workers' numbers become one.
+
+A process counts into plain dictionaries and lists: 1 µs an exchange for all of them, where
+prometheus_client takes 6 µs for one counter and one histogram. It writes its numbers down as a
+snapshot, which travels as JSON; whoever answers /metrics merges the snapshots (`exposition.py`).
+"""
+
+import platform
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from prometheus_client.process_collector import ProcessCollector
+
+from sidecar.model.exchange import Exchange
+from sidecar.model.refusals import RefusalCode
+from sidecar.model.verdict import Ending, Verdict
+
+UNROUTED: Final = "-"
+OTHER: Final = "OTHER"
+# A method is a label only if it is one of these: a client may send any token.
+METHODS: Final[Mapping[bytes, str]] = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+}
+# Seconds; a sidecar adds less than one millisecond, an upstream may take a minute.
+BUCKETS: Final = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+)  # fmt: skip
+BOUNDS: Final = (*(str(bound) for bound in BUCKETS), "+Inf")
+
+
+class Kind(StrEnum):
+    """What a metric is to Prometheus."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Merge(StrEnum):
+    """How the numbers of several workers become one."""
+
+    SUM = "sum"
+    LARGEST = "largest"
+    SMALLEST = "smallest"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: what operators, dashboards and the reference manual know of it.
+
+    Attributes:
+        name: as exposed, with its unit; a counter ends in `_total`.
+        kind: counter, gauge or histogram.
+        labels: names of its labels; the values of each are bounded.
+        text: what it counts.
+        merge: how the numbers of several workers become one.
+    """
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    text: str
+    merge: Merge = Merge.SUM
+
+
+_C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
+
+METRICS: Final[Mapping[str, Metric]] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "sidecar_requests_total", _C, ("route", "method", "code", "outcome"),
+            "Exchanges by route template, method (others: OTHER), status and how they ended",
+        ),
+        Metric(
+            "sidecar_request_duration_seconds", _H, ("route",),
+            "From the complete head to the last byte of the answer; WebSockets left out",
+        ),
+        Metric(
+            "sidecar_upstream_duration_seconds", _H, ("route",),
+            "From the hand-over of a request to the head of the upstream's answer",
+        ),
+        Metric(
+            "sidecar_refusals_total", _C, ("step", "code"),
+            "Answers of the sidecar itself by the step that gave them and the refusal code",
+        ),
+        Metric(
+            "sidecar_shadow_refusals_total", _C, ("route", "code"),
+            "Refusals that mode shadow only recorded",
+        ),
+        Metric("sidecar_received_bytes_total", _C, ("route",), "Body bytes from clients"),
+        Metric("sidecar_sent_bytes_total", _C, ("route",), "Body bytes to clients"),
+        Metric("sidecar_connections", _G, (), "Open client connections"),
+        Metric("sidecar_requests_in_flight", _G, (), "Requests in flight"),
+        Metric("sidecar_websockets", _G, (), "Open WebSockets"),
+        Metric(
+            "sidecar_upstream_connections", _G, ("state",),
+            "Connections to upstreams, idle or busy",
+        ),
+        Metric(
+            "sidecar_audit_records_total", _C, ("sink",), "Audit records that a sink has taken"
+        ),
+        Metric("sidecar_audit_queue_records", _G, ("sink",), "Audit records that wait for a sink"),
+        Metric(
+            "sidecar_audit_dropped_total", _C, ("sink",),
+            "Audit records given up because the sink's queue was full",
+        ),
+        Metric(
+            "sidecar_audit_errors_total", _C, ("sink",), "Attempts to write to a sink that failed"
+        ),
+        Metric(
+            "sidecar_tls_certificate_expiry_seconds", _G, (),
+            "Unix time at which the certificate of the proxy listener expires",
+            Merge.SMALLEST,
+        ),
+        Metric(
+            "sidecar_build_info", _G, ("version", "python"), "Always 1; what is running",
+            Merge.LARGEST,
+        ),
+        Metric(
+            "sidecar_policy_info", _G, ("sha256",), "Always 1; the policy in force", Merge.LARGEST
+        ),
+        Metric("process_cpu_seconds_total", _C, ("worker",), "CPU time, user and system"),
+        Metric("process_resident_memory_bytes", _G, ("worker",), "Resident memory"),
+        Metric("process_virtual_memory_bytes", _G, ("worker",), "Virtual memory"),
+        Metric("process_open_fds", _G, ("worker",), "Open file descriptors"),
+        Metric("process_max_fds", _G, ("worker",), "File descriptors that may be open"),
+        Metric("process_start_time_seconds", _G, ("worker",), "Unix time of the start"),
+    )
+}  # fmt: skip
+
+Reading = Callable[[], float]
+# By metric, rows of label values and numbers: one number, of a histogram the count of each bucket
+# and then the sum of what was observed.
+Row = tuple[Sequence[str], Sequence[float]]
+Snapshot = dict[str, list[Row]]
+_NamedRow = tuple[str, Sequence[str], Sequence[float]]
+
+
+class _Route:
+    """What is counted for one route."""
+
+    __slots__ = ("durations", "endings", "received", "seconds", "sent", "wait_seconds", "waits")
+
+    def __init__(self) -> None:
+        self.endings: dict[tuple[str, int, Ending], int] = {}
+        self.durations = [0] * len(BOUNDS)
+        self.seconds = 0.0
+        self.waits = [0] * len(BOUNDS)
+        self.wait_seconds = 0.0
+        self.received = 0
+        self.sent = 0
+
+
+class MetricsLedger:
+    """Counts exchanges, and reads the numbers of others when it is asked.
+
+    Args:
+        version: version of the sidecar.
+        worker: name of this process among those of one sidecar.
+    """
+
+    def __init__(self, version: str, worker: str = "0") -> None:
+        self._routes: dict[str, _Route] = {}
+        self._refusals: dict[tuple[str, RefusalCode], int] = {}
+        self._shadow: dict[tuple[str, RefusalCode], int] = {}
+        self._readings: list[tuple[str, tuple[str, ...], Reading]] = []
+        self._worker = worker
+        self._collector = ProcessCollector(registry=None)
+        self._policy = ""
+        self.watch("sidecar_build_info", lambda: 1, version, platform.python_version())
+
+    def note(self, exchange: Exchange, verdict: Verdict) -> None:
+        """Count an exchange."""
+        plan = getattr(exchange, "route", None)
+        name = UNROUTED if plan is None else plan.name
+        try:
+            route = self._routes[name]
+        except KeyError:
+            route = self._routes[name] = _Route()
+        head = exchange.head
+        method = OTHER if head is None else METHODS.get(head.method, OTHER)
+        key = (method, verdict.status, verdict.ending)
+        route.endings[key] = route.endings.get(key, 0) + 1
+        route.received += verdict.received_bytes
+        route.sent += verdict.sent_bytes
+        if not verdict.is_upgraded:
+            seconds = verdict.seconds
+            route.durations[bisect_left(BUCKETS, seconds)] += 1
+            route.seconds += seconds
+        wait_seconds = verdict.upstream_seconds
+        if wait_seconds is not None:
+            route.waits[bisect_left(BUCKETS, wait_seconds)] += 1
+            route.wait_seconds += wait_seconds
+        if verdict.code is not None:
+            refusal = (verdict.step, verdict.code)
+            self._refusals[refusal] = self._refusals.get(refusal, 0) + 1
+        for refused in exchange.shadow:
+            passed = (name, refused.code)
+            self._shadow[passed] = self._shadow.get(passed, 0) + 1
+
+    def watch(self, name: str, reading: Reading, *labels: str) -> None:
+        """Read a gauge, or a counter that another part keeps, whenever a snapshot is taken.
+
+        Args:
+            name: a metric of the table.
+            reading: gives its number.
+            labels: values of its labels, in the table's order.
+
+        Raises:
+            ValueError: the labels are not those of the table.
+        """
+        if len(labels) != len(METRICS[name].labels):
+            raise ValueError(f"{name} has the labels {METRICS[name].labels}")
+        self._readings.append((name, labels, reading))
+
+    def set_policy(self, sha256: str) -> None:
+        """Say which policy is in force."""
+        self._policy = sha256
+
+    def snapshot(self) -> Snapshot:
+        """Write all numbers down, in lists that JSON can carry."""
+        taken: Snapshot = {}
+        for name, labels, numbers in self._rows():
+            taken.setdefault(name, []).append((labels, numbers))
+        return taken
+
+    def _rows(self) -> Iterator[_NamedRow]:
+        for name, route in self._routes.items():
+            yield from _route_rows(name, route)
+        for refusal, count in self._refusals.items():
+            yield "sidecar_refusals_total", refusal, (count,)
+        for passed, count in self._shadow.items():
+            yield "sidecar_shadow_refusals_total", passed, (count,)
+        for name, labels, reading in self._readings:
+            yield name, labels, (reading(),)
+        if self._policy:
+            yield "sidecar_policy_info", (self._policy,), (1,)
+        # Reads /proc; where there is none, nothing comes.
+        for family in self._collector.collect():
+            for sample in family.samples:
+                yield sample.name, (self._worker,), (sample.value,)
+
+
+def _route_rows(name: str, route: _Route) -> Iterator[_NamedRow]:
+    for (method, status, ending), count in route.endings.items():
+        yield "sidecar_requests_total", (name, method, str(status), ending), (count,)
+    yield "sidecar_request_duration_seconds", (name,), (*route.durations, route.seconds)
+    yield "sidecar_upstream_duration_seconds", (name,), (*route.waits, route.wait_seconds)
+    yield "sidecar_received_bytes_total", (name,), (route.received,)
+    yield "sidecar_sent_bytes_total", (name,), (route.sent,)
