@@ -74,7 +74,7 @@ LIMITS: Final = (
         chunked(b"1\r\nx\r\n" * 11 + b"0\r\n\r\n", target=b"/small/row"), After.EITHER, Reach.PART,
     ),
     Malformed(
-        "chunk-size", "a promise of more than the route takes", "RFC 9110 §15.5.14", 413,
+        "chunk-size", "a promise of more than the route takes", "RFC 9110 §15.5.14", (408, 413),
         chunked(b"7fffffff\r\n"), After.EITHER, Reach.PART, alone=True,
     ),
 )  # fmt: skip

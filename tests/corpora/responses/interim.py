@@ -36,7 +36,7 @@ SWITCHES: Final = (
     ),
     Answer("101", "bare", "RFC 9110 §15.2.2", _REFUSED, _SWITCH + _FRAME, request=_ASK),
     Answer(
-        "101", "from HTTP/1.0", "RFC 9110 §7.8", _REFUSED,
+        "101", "from HTTP/1.0", "RFC 9110 §15.2", _REFUSED,
         b"HTTP/1.0 101 Switching Protocols\r\n" + _OPTION + _PROTOCOL + _ACCEPT + _FRAME,
         request=_ASK,
     ),
