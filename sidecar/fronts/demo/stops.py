@@ -17,6 +17,7 @@ class Expected:
         fields: header fields with their exact value; None: the field is absent.
         is_streamed: the body must have come in more than one piece.
         is_closed: the sidecar must have ended the connection.
+        because: text that the audit record's account of it holds.
     """
 
     status: int
@@ -25,9 +26,15 @@ class Expected:
     fields: tuple[tuple[str, str | None], ...] = ()
     is_streamed: bool = False
     is_closed: bool = False
+    because: str = "admitted"
 
-    def faults(self, answer: Answer) -> list[str]:
-        """Name every difference between the answer and what it must be."""
+    def faults(self, answer: Answer, why: str) -> list[str]:
+        """Name every difference between what happened and what must.
+
+        Args:
+            answer: the answer.
+            why: what the audit record says of it, in words.
+        """
         body = answer.body.lower()
         faults = [f"the body lacks {text!r}" for text in self.says if text.lower() not in body]
         faults += [f"the body holds {text!r}" for text in self.hides if text.lower() in body]
@@ -42,6 +49,8 @@ class Expected:
             faults.append("the body came in one piece")
         if self.is_closed and not answer.is_closed:
             faults.append("the connection stayed open")
+        if self.because not in why:
+            faults.append(f"the reason is not {self.because!r}")
         return faults
 
 
@@ -117,23 +126,23 @@ STOPS: Final[tuple[Stop, ...]] = (
     Stop(
         "A path that climbs out of its folder is refused",
         Plain("GET", "/api/items/../../internal/report"),
-        Expected(400, fields=(_PROBLEM,)),
+        Expected(400, fields=(_PROBLEM,), because="refused by path"),
     ),
     Stop(
         "So is a slash in disguise: policy and service might read it differently",
         Plain("GET", "/api/items/1%2F..%2F2"),
-        Expected(400, fields=(_PROBLEM,)),
+        Expected(400, fields=(_PROBLEM,), because="refused by path: encoded slash"),
     ),
     Stop(
         "No route, no way in: what the policy does not name does not exist",
         Plain("GET", "/nowhere", fields=(("Accept", "text/html"),)),
-        Expected(404, says=("No such page",)),
+        Expected(404, says=("No such page",), because="refused by route"),
         shows=("Content-Type",),
     ),
     Stop(
         "The route exists, but not for this method",
         Plain("DELETE", "/api/items"),
-        Expected(405, fields=(("Allow", "GET, HEAD, POST"),)),
+        Expected(405, fields=(("Allow", "GET, HEAD, POST"),), because="refused by route"),
         shows=("Allow",),
     ),
     Stop(
@@ -144,23 +153,37 @@ STOPS: Final[tuple[Stop, ...]] = (
     Stop(
         "A body over the route's cap is refused",
         Plain("POST", "/api/items", fields=(_JSON,), body=b'"' + 20_000 * b"x" + b'"'),
-        Expected(413, fields=(_PROBLEM,)),
+        Expected(
+            413, fields=(_PROBLEM,), because="refused by declared_body: declared length above"
+        ),
     ),
     Stop(
         "So is a content type that the route does not take",
         Plain("POST", "/api/items", fields=(("Content-Type", "text/xml"),), body=b"<drill/>"),
-        Expected(415, fields=(_PROBLEM,)),
+        Expected(415, fields=(_PROBLEM,), because="refused by declared_body: content type"),
+    ),
+    Stop(
+        "A rule on trial lets it pass, and says what it would have done",
+        Plain("POST", "/trial/echo/xml", fields=(("Content-Type", "text/xml"),), body=b"<drill/>"),
+        Expected(200, says=("/echo/xml",), because="UNSUPPORTED_MEDIA_TYPE in earnest"),
     ),
     Stop(
         "A smuggled request: refused, and the connection is closed",
         Raw(_SMUGGLED),
-        Expected(400, hides=("HTTP/1.1", "quarterly figures"), is_closed=True),
+        Expected(
+            400,
+            hides=("HTTP/1.1", "quarterly figures"),
+            is_closed=True,
+            because="refused by framing: Content-Length beside Transfer-Encoding",
+        ),
         shows=("Connection",),
     ),
     Stop(
         "An address that the route does not admit, whatever the client claims",
         Plain("GET", "/internal/report", fields=(("X-Forwarded-For", "10.0.0.7"),)),
-        Expected(403, hides=("quarterly figures",), fields=(_PROBLEM,)),
+        Expected(
+            403, hides=("quarterly figures",), fields=(_PROBLEM,), because="refused by addresses"
+        ),
     ),
     Stop(
         "Server-sent events arrive as they happen",
@@ -192,11 +215,11 @@ STOPS: Final[tuple[Stop, ...]] = (
     Stop(
         "A service that hangs up becomes a clean 502",
         Plain("GET", "/crash"),
-        Expected(502, fields=(_PROBLEM,)),
+        Expected(502, fields=(_PROBLEM,), because="failed by upstream"),
     ),
     Stop(
         "A service that takes too long becomes a 504",
         Plain("GET", "/slow?seconds=5"),
-        Expected(504, fields=(_PROBLEM,)),
+        Expected(504, fields=(_PROBLEM,), because="failed by upstream"),
     ),
 )

@@ -58,9 +58,9 @@ class Tour:
             return False
         for line in _answer_lines(answer, stop.shows):
             self.show(f"    < {line}")
-        record = await _find_record(self.trail, answer.get("X-Request-Id"))
-        faults = stop.expected.faults(answer) + ([] if record else ["no audit record was found"])
-        self.show(self._paint(_DIM, f"    why: {_why(record)}"))
+        why = _why(await _find_record(self.trail, answer.get("X-Request-Id")))
+        self.show(self._paint(_DIM, f"    why: {why}"))
+        faults = stop.expected.faults(answer, why)
         for fault in faults:
             self.show(self._paint(_RED, f"    unexpected: {fault}"))
         self.show("")
@@ -128,12 +128,16 @@ def _lines_of(trail: Path) -> list[str]:
 
 
 def _why(record: Record | None) -> str:
-    """Say what the audit record says: the outcome, the reason, the route."""
+    """Say in words what the audit record says: outcome, step, reason, route."""
     if record is None:
         return "the audit trail does not say"
-    parts = [str(record.get("outcome", "unknown"))]
+    traffic = record.get("metadata")
+    traffic = traffic if isinstance(traffic, Mapping) else {}
+    words = str(record.get("outcome"))
+    if step := traffic.get("step"):
+        words += f" by {step}"
     if reason := record.get("reason"):
-        parts.append(str(reason))
-    if route := record.get("route"):
-        parts.append(f"route {route}")
-    return ", ".join(parts)
+        words += f": {reason}"
+    for refusal in traffic.get("would_refuse", ()):
+        words += f", though {refusal['code']} in earnest: {refusal['reason']}"
+    return f"{words} (route {record.get('resource_id')})"

@@ -34,11 +34,14 @@ def an_answer(status: int = 200, body: str = "Hello", pieces: int = 1) -> Answer
         pytest.param(
             Expected(200, is_streamed=True), "the body came in one piece", id="not streamed"
         ),
+        pytest.param(
+            Expected(200, because="refused"), "the reason is not 'refused'", id="another reason"
+        ),
         pytest.param(Expected(200, is_closed=True), "the connection stayed open", id="not closed"),
     ],
 )
 def test_a_stop_names_what_is_not_as_expected(expected: Expected, fault: str | None) -> None:
-    assert expected.faults(an_answer()) == ([] if fault is None else [fault])
+    assert expected.faults(an_answer(), "admitted") == ([] if fault is None else [fault])
 
 
 async def test_without_a_sidecar_the_tour_fails_and_says_where(tmp_path: Path) -> None:
@@ -48,7 +51,7 @@ async def test_without_a_sidecar_the_tour_fails_and_says_where(tmp_path: Path) -
     shown = "\n".join(lines)
     assert f"0 of {len(STOPS)} stops gave the expected answer." in shown
     assert "unexpected: the body holds 'quarterly figures'" in shown
-    assert "unexpected: no audit record was found" in shown
+    assert "unexpected: the reason is not 'admitted'" in shown
     assert "\x1b" not in shown
 
 

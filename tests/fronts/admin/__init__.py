@@ -1,0 +1,1 @@
+"""The admin and health listeners, on real sockets."""
