@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from sidecar.decision.steps.addresses import Addresses
 from sidecar.decision.steps.client_address import compile_client_address
 from sidecar.decision.steps.declared_body import DeclaredBody
-from sidecar.decision.steps.forward import Forward, new_treatments
-from sidecar.decision.steps.hop_by_hop import HopByHop
+from sidecar.decision.steps.forward import Forward, Treatments, new_treatments
 from sidecar.decision.steps.path import EncodedSlash, Path
-from sidecar.decision.steps.request_id import RequestId
+from sidecar.decision.steps.request_id import RequestId, ShowRequestId
 from sidecar.decision.steps.route import Route
 from sidecar.decision.steps.security_headers import SecurityHeaders
 from sidecar.decision.steps.upstream import Upstream
 from sidecar.model.exchange import GIVEN
-from sidecar.model.memo import Memo
 from sidecar.model.problem import Faces
 from sidecar.model.route import ResponseStep, RoutePlan, Step, Timeouts
 from sidecar.policy.schema.policy import Policy
@@ -89,7 +87,7 @@ def build(policy: Policy) -> Generation:
 
 
 def _route_steps(
-    policy: Policy, route: RouteSection | None, treatments: Memo[bytes, int]
+    policy: Policy, route: RouteSection | None, treatments: Treatments
 ) -> tuple[Step, ...]:
     upstream = policy.upstream if route is None else policy.upstream_of(route)
     body = policy.body if route is None else policy.body_of(route)
@@ -103,8 +101,11 @@ def _route_steps(
     return tuple(step for step in steps if step is not None)
 
 
-def _plan(policy: Policy, route: RouteSection, treatments: Memo[bytes, int]) -> RoutePlan:
-    response: tuple[ResponseStep, ...] = (HopByHop(), SecurityHeaders(policy.headers_of(route)))
+def _plan(policy: Policy, route: RouteSection, treatments: Treatments) -> RoutePlan:
+    response: tuple[ResponseStep, ...] = (
+        SecurityHeaders(policy.headers_of(route)),
+        ShowRequestId(),
+    )
     return RoutePlan(
         name=str(route.template),
         steps=_route_steps(policy, route, treatments),
@@ -114,11 +115,11 @@ def _plan(policy: Policy, route: RouteSection, treatments: Memo[bytes, int]) -> 
     )
 
 
-def _unrouted(policy: Policy, treatments: Memo[bytes, int]) -> RoutePlan:
+def _unrouted(policy: Policy, treatments: Treatments) -> RoutePlan:
     return RoutePlan(
         name=UNROUTED,
         steps=_route_steps(policy, None, treatments),
-        response=(HopByHop(), SecurityHeaders(policy.headers)),
+        response=(SecurityHeaders(policy.headers), ShowRequestId()),
         timeouts=_timeouts(policy.upstream.timeouts),
         shadow=policy.mode == "shadow",
     )

@@ -7,7 +7,6 @@ pipeline proves at build time that no step reads a fact before the step that wri
 from dataclasses import dataclass
 from typing import Final
 
-from sidecar.model.headers import Fields
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse
 from sidecar.model.route import RoutePlan, UpstreamTarget
@@ -28,7 +27,7 @@ class Connection:
     port: int
 
 
-GIVEN: Final = frozenset(("connection", "head", "now", "own_id", "shadow", "response_fields"))
+GIVEN: Final = frozenset(("connection", "head", "now", "own_id", "shadow", "response_lines"))
 """Facts that the driver writes before the first step."""
 
 
@@ -52,10 +51,10 @@ class Exchange:
         body_limit: largest body in bytes; by `declared_body`.
         target: upstream that gets the request; by `upstream`.
         upstream_path: request target for the upstream; by `upstream`.
-        upstream_fields: request fields for the upstream; by `forward`.
+        upstream_lines: request field lines for the upstream; by `forward`.
         refused_by: name of the step that refused; by the runner.
         status: status of the upstream's answer, else of our own; by the driver.
-        response_fields: response fields for the client; given, append-only for RESPONSE steps.
+        response_lines: response field lines for the client; given, append-only for RESPONSE steps.
     """
 
     __slots__ = (
@@ -71,13 +70,13 @@ class Exchange:
         "own_id",
         "refused_by",
         "request_id",
-        "response_fields",
+        "response_lines",
         "route",
         "segments",
         "shadow",
         "status",
         "target",
-        "upstream_fields",
+        "upstream_lines",
         "upstream_path",
     )
 
@@ -93,7 +92,7 @@ class Exchange:
     segments: tuple[str, ...]
     status: int
     target: UpstreamTarget
-    upstream_fields: Fields
+    upstream_lines: list[bytes]
     upstream_path: bytes
 
     def __init__(
@@ -104,4 +103,4 @@ class Exchange:
         self.now = now
         self.own_id = own_id
         self.shadow: list[Refuse] = []
-        self.response_fields: Fields = []
+        self.response_lines: list[bytes] = []

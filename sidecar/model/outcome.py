@@ -23,12 +23,12 @@ class Refuse:
     Attributes:
         code: what the client is shown.
         reason: why, in words, for the audit record alone (AN-6).
-        fields: fields that the answer needs, such as `Allow`.
+        lines: field lines that the answer needs, such as `Allow: GET`.
     """
 
     code: RefusalCode
     reason: str
-    fields: tuple[tuple[bytes, bytes], ...] = ()
+    lines: tuple[bytes, ...] = ()
 
 
 Outcome = Literal[Pass.PASS] | Refuse

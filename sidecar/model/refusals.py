@@ -9,6 +9,7 @@ class RefusalCode(StrEnum):
     """Stable name of a kind of refusal, as clients, audit and metrics see it."""
 
     BAD_REQUEST = "BAD_REQUEST"
+    UNAUTHORIZED = "UNAUTHORIZED"
     FORBIDDEN = "FORBIDDEN"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
@@ -44,6 +45,9 @@ class Refusal:
 REFUSALS: Final[dict[RefusalCode, Refusal]] = {
     RefusalCode.BAD_REQUEST: Refusal(
         400, "Bad request", "the message is malformed or ambiguous, or its path has two readings"
+    ),
+    RefusalCode.UNAUTHORIZED: Refusal(
+        401, "Unauthorized", "the admin API was asked without a token of the policy"
     ),
     RefusalCode.FORBIDDEN: Refusal(403, "Forbidden", "the client's address may not use the route"),
     RefusalCode.NOT_FOUND: Refusal(404, "Not found", "no route of the policy matches"),

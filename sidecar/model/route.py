@@ -30,7 +30,7 @@ class Step(Protocol):
 
 
 class ResponseStep(Protocol):
-    """One change of a response's fields; it also runs for refusals at any step.
+    """One change of a response's field lines; it also runs for refusals at any step.
 
     Attributes:
         name: as `explain` calls it.
@@ -41,7 +41,7 @@ class ResponseStep(Protocol):
     may_read: ClassVar[frozenset[str]]
 
     def apply(self, exchange: "Exchange") -> None:
-        """Change `exchange.response_fields`."""
+        """Change `exchange.response_lines`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,11 @@ class UpstreamTls:
     key: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class UpstreamTarget:
-    """An upstream; two routes with equal targets share its connections.
+    """An upstream; routes whose targets have equal keys share its connections.
+
+    Compared by identity, since hashing the fields would cost a microsecond for each request.
 
     Attributes:
         host: name or address; for a Unix socket empty.
@@ -101,6 +103,14 @@ class UpstreamTarget:
     connect_timeout: float
     idle_connections: int
     idle_seconds: float
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two targets the same upstream."""
+        return (
+            self.host, self.port, self.socket_path, self.tls, self.connect_timeout,
+            self.idle_connections, self.idle_seconds,
+        )  # fmt: skip
 
     def __str__(self) -> str:
         """Read as a URL."""

@@ -8,9 +8,9 @@ client's address, the host, the path or the method).
 from typing import ClassVar, Final
 
 from sidecar.model.exchange import Exchange
-from sidecar.model.headers import Fields, canonical
-from sidecar.model.memo import Memo
-from sidecar.model.message import CHUNKED, RequestHead, Upgrade
+from sidecar.model.headers import canonical
+from sidecar.model.memo import LineMemo, Memo
+from sidecar.model.message import CHUNKED, RequestHead
 from sidecar.model.outcome import PASS, Outcome
 from sidecar.policy.schema.upstream import Upstream as Section
 
@@ -36,6 +36,7 @@ _JUDGED: Final = frozenset(
         b"x-http-method-override", b"x-method-override", b"x-request-id",
     )
 )  # fmt: skip
+_WITH_BODY: Final = frozenset((b"POST", b"PUT", b"PATCH"))
 _TRACE: Final = frozenset((b"traceparent", b"tracestate", b"baggage"))
 _X_FORWARDED: Final = b"x-forwarded-"
 
@@ -44,13 +45,16 @@ _DROPPED: Final = 1
 _FROM_PROXY: Final = 2
 
 
-def _treatment(name: bytes) -> int:
-    key = canonical(name)
+def _treatment(line: bytes) -> int:
+    key = canonical(line.partition(b":")[0])
     if key in _TRACE:
         return _FROM_PROXY
     if key in _CONNECTION or key in IDENTITY or key in _JUDGED or key.startswith(_X_FORWARDED):
         return _DROPPED
     return _PASSES
+
+
+Treatments = LineMemo[int]
 
 
 class Forward:
@@ -60,21 +64,22 @@ class Forward:
     reads: ClassVar[frozenset[str]] = frozenset(
         {"connection", "head", "target", "request_id", "forwarded_for", "is_secure", "is_from_proxy"}
     )
-    writes: ClassVar[frozenset[str]] = frozenset({"upstream_fields"})
+    writes: ClassVar[frozenset[str]] = frozenset({"upstream_lines"})
     can_shadow: ClassVar[bool] = False
 
-    def __init__(self, host: bytes | None, treatments: Memo[bytes, int]) -> None:
+    def __init__(self, host: bytes | None, treatments: Treatments) -> None:
         """Keep what is the same for every request.
 
         Args:
             host: the Host that the upstream sees; None for the client's own.
-            treatments: memo made by `new_treatments`, shared by all routes.
+            treatments: made by `new_treatments`, shared by all routes.
         """
         self._host = host
         self._treatments = treatments
+        self._origin = Memo(_origin_lines)
 
     @classmethod
-    def compile(cls, section: Section, treatments: Memo[bytes, int]) -> "Forward":
+    def compile(cls, section: Section, treatments: Treatments) -> "Forward":
         """Compile the rule for Host."""
         host = None
         if section.host == "upstream":
@@ -91,57 +96,62 @@ class Forward:
         head = exchange.head
         if head is None:
             return PASS
-        host = self._host or head.host or exchange.target.authority
-        fields: Fields = [(b"Host", host)]
+        lines = [b"Host: " + (self._host or head.host or exchange.target.authority)]
         known = self._treatments.known
-        options = head.connection_options
-        for line in head.fields:
-            name = line[0]
-            try:
-                treatment = known[name]
-            except KeyError:
-                treatment = self._treatments(name)
-            if treatment == _DROPPED or (treatment and not exchange.is_from_proxy):
-                continue
-            if options and name.lower() in options:
-                continue
-            fields.append(line)
-        self._frame(fields, head)
-        fields += (
-            (b"X-Forwarded-For", exchange.forwarded_for),
-            (b"X-Forwarded-Proto", b"https" if exchange.is_secure else b"http"),
-            (b"X-Forwarded-Port", _port(exchange)),
-            (b"X-Request-Id", exchange.request_id),
-        )
+        for line in head.lines:
+            treatment = known.get(line)
+            if treatment is None:
+                treatment = self._treatments(line)
+            if treatment == _PASSES or (treatment == _FROM_PROXY and exchange.is_from_proxy):
+                lines.append(line)
+        if head.connection_options:
+            lines = _without(lines, head.connection_options)
+        self._frame(lines, head)
+        port = exchange.connection.port if not exchange.is_from_proxy else _port(exchange)
+        lines.append(self._origin((exchange.forwarded_for, exchange.is_secure, port)))
         if head.host is not None:
-            fields.append((b"X-Forwarded-Host", head.host))
-        exchange.upstream_fields = fields
+            lines.append(b"X-Forwarded-Host: " + head.host)
+        lines.append(b"X-Request-Id: " + exchange.request_id)
+        exchange.upstream_lines = lines
         return PASS
 
     @staticmethod
-    def _frame(fields: Fields, head: RequestHead) -> None:
+    def _frame(lines: list[bytes], head: RequestHead) -> None:
         """Frame the request anew: what the client wrote about framing never goes on."""
         if head.length == CHUNKED:
-            fields.append((b"Transfer-Encoding", b"chunked"))
-        elif head.length or head.method in {b"POST", b"PUT", b"PATCH"}:
-            fields.append((b"Content-Length", b"%d" % head.length))
+            lines.append(b"Transfer-Encoding: chunked")
+        elif head.length or head.method in _WITH_BODY:
+            lines.append(b"Content-Length: %d" % head.length)
         if head.expects_continue:
-            fields.append((b"Expect", b"100-continue"))
-        if head.upgrade is Upgrade.WEBSOCKET:
-            fields.append((b"Connection", b"Upgrade"))
-            fields.append((b"Upgrade", b"websocket"))
+            lines.append(b"Expect: 100-continue")
+        if head.is_websocket:
+            lines.append(b"Connection: Upgrade")
+            lines.append(b"Upgrade: websocket")
 
 
-def new_treatments() -> Memo[bytes, int]:
-    """Make the memo of how field names are treated, which all routes share."""
-    return Memo(_treatment)
+def new_treatments() -> Treatments:
+    """Make the memory of how field lines are treated, which all routes share."""
+    return LineMemo(_treatment)
 
 
-def _port(exchange: Exchange) -> bytes:
-    """Say which port the client used: the proxy's in front where one is trusted, else ours."""
-    if not exchange.is_from_proxy:
-        return b"%d" % exchange.connection.port
+def _without(lines: list[bytes], options: frozenset[bytes]) -> list[bytes]:
+    """Take out the fields that the client's `Connection` lists; ours are added afterwards."""
+    host, *others = lines
+    return [host, *(line for line in others if line.partition(b":")[0].lower() not in options)]
+
+
+def _origin_lines(origin: tuple[bytes, bool, int]) -> bytes:
+    forwarded_for, is_secure, port = origin
+    scheme = b"https" if is_secure else b"http"
+    return (
+        b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Port: %d"
+        % (forwarded_for, scheme, port)
+    )  # fmt: skip
+
+
+def _port(exchange: Exchange) -> int:
+    """Say which port the client used at the trusted proxy in front."""
     host = exchange.head.host if exchange.head is not None else None
     if host is not None and b":" in host and not host.endswith(b"]"):
-        return host.rpartition(b":")[2]
-    return b"443" if exchange.is_secure else b"80"
+        return int(host.rpartition(b":")[2])
+    return 443 if exchange.is_secure else 80

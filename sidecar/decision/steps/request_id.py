@@ -25,3 +25,19 @@ class RequestId:
             if len(given) == 1 and _ACCEPTABLE.match(given[0]):
                 exchange.request_id = given[0]
         return PASS
+
+
+class ShowRequestId:
+    """Tell the client the request's id; the upstream's own gives way."""
+
+    name: ClassVar[str] = "request_id"
+    may_read: ClassVar[frozenset[str]] = frozenset({"request_id", "own_id"})
+
+    def apply(self, exchange: Exchange) -> None:
+        """Append the field; the step that filters the upstream's fields took its own out."""
+        try:
+            request_id = exchange.request_id
+        except AttributeError:
+            # The head could not be read: no step ran.
+            request_id = exchange.own_id
+        exchange.response_lines.append(b"X-Request-Id: " + request_id)

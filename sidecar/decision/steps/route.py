@@ -71,7 +71,7 @@ class Route:
             return Refuse(
                 RefusalCode.METHOD_NOT_ALLOWED,
                 "the route does not list the method",
-                ((b"Allow", choice.allow()),),
+                (b"Allow: " + choice.allow(),),
             )
         exchange.route = plan
         return PASS

@@ -7,8 +7,7 @@ same value is there, `remove` takes it away. A field never stands twice by our d
 from typing import ClassVar, Final
 
 from sidecar.model.exchange import Exchange
-from sidecar.model.headers import Field
-from sidecar.model.memo import Memo
+from sidecar.model.memo import LineMemo
 from sidecar.policy.schema.headers import Headers
 
 _HSTS: Final = b"strict-transport-security"
@@ -66,59 +65,83 @@ class SecurityHeaders:
 
     def __init__(self, headers: Headers) -> None:
         preset_set, preset_default, preset_remove = _PRESETS[headers.preset]
-        named = {n.lower() for n in (*headers.set, *headers.default, *headers.append, *headers.remove)}
+        own = (*headers.set, *headers.default, *headers.append, *headers.remove)
+        named = {name.lower() for name in own}
         self._set = _lines({**_without(preset_set, named), **headers.set})
         self._default = _lines({**_without(preset_default, named), **headers.default})
         self._append = _lines(headers.append)
-        removed = (*headers.remove, *(n for n in preset_remove if n.lower() not in named))
-        hsts = None if headers.hsts is None else (b"Strict-Transport-Security", headers.hsts.encode())
-        self._hsts = hsts if _HSTS.decode() not in named else None
+        # What a response without any of these fields gets, which is most of them, in one piece.
+        self._usual = [b"\r\n".join((*self._set, *self._default, *self._append))]
+        if not self._usual[0]:
+            self._usual = []
+        self._hsts: bytes | None = None
+        if headers.hsts is not None and _HSTS.decode() not in named:
+            self._hsts = b"Strict-Transport-Security: " + headers.hsts.encode()
         self._taken = frozenset(
-            (*(n.lower().encode() for n in removed), *(n.lower() for n, _ in self._set))
-        ) | ({_HSTS} if self._hsts or headers.hsts is None else frozenset())
-        self._noted = frozenset(n.lower() for n, _ in (*self._default, *self._append))
-        self._treatment = Memo(self._judge)
+            name.lower().encode()
+            for name in (*headers.remove, *preset_remove, *headers.set, *preset_set, "X-Request-Id")
+            if name in own or name.lower() not in named
+        )
+        if _HSTS.decode() not in named:
+            self._taken |= {_HSTS}
+        self._noted = frozenset(_name(line) for line in (*self._default, *self._append))
+        self._treatment = LineMemo(self._judge)
 
     def apply(self, exchange: Exchange) -> None:
-        """Rewrite the fields of one response.
+        """Rewrite the field lines of one response.
 
         Source: RFC 6797 §7.2 (never over clear text). Controls: RS-1, RS-3.
         """
         known = self._treatment.known
         kept = []
-        present: list[Field] = []
-        for line in exchange.response_fields:
-            name = line[0]
-            try:
-                treatment = known[name]
-            except KeyError:
-                treatment = self._treatment(name)
+        noted = []
+        for line in exchange.response_lines:
+            treatment = known.get(line)
+            if treatment is None:
+                treatment = self._treatment(line)
             if treatment == _TAKEN:
                 continue
             kept.append(line)
             if treatment:
-                present.append((name.lower(), line[1]))
-        kept += self._set
-        if present:
-            names = [name for name, _ in present]
-            kept += [line for line in self._default if line[0].lower() not in names]
-        else:
-            kept += self._default
-        if self._append:
-            kept += [line for line in self._append if (line[0].lower(), line[1]) not in present]
-        if self._hsts is not None and getattr(exchange, "is_secure", exchange.connection.is_tls):
-            kept.append(self._hsts)
-        exchange.response_fields = kept
+                noted.append(line)
+        kept += self._usual if not noted else self._beside(noted)
+        if self._hsts is not None:
+            try:
+                is_secure = exchange.is_secure
+            except AttributeError:
+                # The head could not be read: no step ran.
+                is_secure = exchange.connection.is_tls
+            if is_secure:
+                kept.append(self._hsts)
+        exchange.response_lines = kept
 
-    def _judge(self, name: bytes) -> int:
-        lower = name.lower()
-        if lower in self._taken:
+    def _beside(self, noted: list[bytes]) -> list[bytes]:
+        """Choose our fields where the upstream sent some of the same names."""
+        names = {_name(line) for line in noted}
+        present = {(_name(line), line.partition(b":")[2].strip()) for line in noted}
+        return [
+            *self._set,
+            *(line for line in self._default if _name(line) not in names),
+            *(
+                line
+                for line in self._append
+                if (_name(line), line.partition(b":")[2].strip()) not in present
+            ),
+        ]
+
+    def _judge(self, line: bytes) -> int:
+        name = _name(line)
+        if name in self._taken:
             return _TAKEN
-        return _NOTED if lower in self._noted else _KEPT
+        return _NOTED if name in self._noted else _KEPT
 
 
-def _lines(fields: dict[str, str]) -> tuple[Field, ...]:
-    return tuple((name.encode(), value.encode()) for name, value in fields.items())
+def _name(line: bytes) -> bytes:
+    return line.partition(b":")[0].lower()
+
+
+def _lines(fields: dict[str, str]) -> tuple[bytes, ...]:
+    return tuple(f"{name}: {value}".encode() for name, value in fields.items())
 
 
 def _without(fields: dict[str, str], names: set[str]) -> dict[str, str]:

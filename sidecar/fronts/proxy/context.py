@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sidecar.decision.pipeline import Generation
 from sidecar.fronts.proxy.deadlines import Wheel
-from sidecar.knowledge.http1.request import HeadLimits, new_hosts, new_kinds
-from sidecar.knowledge.http1.response import new_specials
+from sidecar.knowledge.http1.lines import Lines
+from sidecar.knowledge.http1.request import HeadLimits, new_hosts, new_request_lines
+from sidecar.knowledge.http1.response import Statuses, new_response_lines, new_statuses
 from sidecar.model.memo import Memo
-from sidecar.model.message import FieldKind
 from sidecar.model.ports import Ledger, RequestIds
 from sidecar.policy.schema.listen import ListenTimeouts
 
@@ -59,9 +59,10 @@ class Context:
     wheel: Wheel
     pools: "Pools"
     live: Live = field(default_factory=Live)
-    kinds: Memo[bytes, FieldKind] = field(default_factory=new_kinds)
+    request_lines: Lines = field(default_factory=new_request_lines)
+    response_lines: Lines = field(default_factory=new_response_lines)
+    statuses: Statuses = field(default_factory=new_statuses)
     hosts: Memo[bytes, bool] = field(default_factory=new_hosts)
-    specials: Memo[bytes, bytes] = field(default_factory=new_specials)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _dates: Memo[int, bytes] = field(
         default_factory=lambda: Memo(lambda second: formatdate(second, usegmt=True).encode(), 1)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from sidecar.fronts.proxy.deadlines import Deadline
 from sidecar.fronts.proxy.driver import Flight
-from sidecar.fronts.proxy.flow import HIGH_WATER, Flow, Holder
+from sidecar.fronts.proxy.flow import BUFFER_FULL, HIGH_WATER, NOT_CONNECTED, PEER_FULL, Flow
 from sidecar.knowledge.http1.framing import (
     BodyDecoder,
     ChunkedDecoder,
@@ -51,6 +51,10 @@ class State(Enum):
     CLOSED = 5
 
 
+# Access to a member through its class costs 0.16 µs, thirty times a request.
+_HEAD, _BODY, _BUSY, _LINGER, _TUNNEL, _CLOSED = State
+
+
 class Downstream(asyncio.Protocol):
     """One connection of a client.
 
@@ -67,8 +71,8 @@ class Downstream(asyncio.Protocol):
     def __init__(self, context: "Context", port: int) -> None:
         self._context = context
         self._port = port
-        self._state = State.HEAD
-        self._parser = RequestHeadParser(context.head_limits, context.kinds, context.hosts)
+        self._state = _HEAD
+        self._parser = RequestHeadParser(context.head_limits, context.request_lines, context.hosts)
         self._buffer = b""
         self._eof = False
         self._advancing = False
@@ -104,19 +108,19 @@ class Downstream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
         state = self._state
-        if state is State.HEAD:
+        if state is _HEAD:
             self._buffer = self._buffer + data if self._buffer else data
             self._advance()
-        elif state is State.BODY:
+        elif state is _BODY:
             self._read_body(data)
-        elif state is State.TUNNEL and self._tunnel is not None:
+        elif state is _TUNNEL and self._tunnel is not None:
             self._tunnel.from_client(data)
-        elif state is State.BUSY:
+        elif state is _BUSY:
             # The next request waits for its turn; what it may occupy is bounded.
             self._buffer += data
             if len(self._buffer) > HIGH_WATER:
-                self._flow.hold(Holder.BUFFER_FULL)
-        elif state is State.LINGER:
+                self._flow.hold(BUFFER_FULL)
+        elif state is _LINGER:
             self._lingered += len(data)
             if self._lingered > _LINGER_BYTES:
                 self.abort()
@@ -125,21 +129,21 @@ class Downstream(asyncio.Protocol):
         """Answer what was asked before the client closed its side; then close ours."""
         self._eof = True
         state = self._state
-        if state is State.BUSY:
+        if state is _BUSY:
             return True
-        if state is State.BODY:
+        if state is _BODY:
             self._fail_body(ProtocolError(RefusalCode.BAD_REQUEST, "the body was cut short"))
             return True
-        if state is State.TUNNEL and self._tunnel is not None:
+        if state is _TUNNEL and self._tunnel is not None:
             self._tunnel.client_lost()
-        elif state is State.HEAD and self._buffer.strip(b"\r\n"):
+        elif state is _HEAD and self._buffer.strip(b"\r\n"):
             self._refuse(ProtocolError(RefusalCode.BAD_REQUEST, "the head was cut short"))
             return True
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever uses the connection."""
-        self._state = State.CLOSED
+        self._state = _CLOSED
         self._deadline.disarm()
         self._context.live.connections.discard(self)
         flight, self._flight = self._flight, None
@@ -166,10 +170,10 @@ class Downstream(asyncio.Protocol):
             self._tunnel.client_drained()
         elif self._flight is not None:
             self._deadline.disarm()
-            if self._state is State.BODY:
+            if self._state is _BODY:
                 self._await_body()
             self._flight.client_drained()
-        elif self._state is State.HEAD:
+        elif self._state is _HEAD:
             self._deadline.arm(self._context.timeouts.idle)
             self._advance()
 
@@ -177,30 +181,30 @@ class Downstream(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Write to the client."""
-        if self._state is not State.CLOSED:
+        if self._state is not _CLOSED:
             self._transport.write(data)
 
     def hold(self) -> None:
         """Stop reading: the upstream does not take the body."""
-        self._flow.hold(Holder.PEER_FULL)
+        self._flow.hold(PEER_FULL)
         if self._tunnel is None:
             self._deadline.disarm()
 
     def release(self) -> None:
         """Read on."""
-        self._flow.release(Holder.PEER_FULL)
-        if self._state is State.BODY:
+        self._flow.release(PEER_FULL)
+        if self._state is _BODY:
             self._await_body()
 
     def hold_for_connection(self) -> None:
         """Stop reading: there is no connection to the upstream yet."""
-        self._flow.hold(Holder.NOT_CONNECTED)
+        self._flow.hold(NOT_CONNECTED)
         self._deadline.disarm()
 
     def release_for_connection(self) -> None:
         """Read on: the connection stands."""
-        self._flow.release(Holder.NOT_CONNECTED)
-        if self._state is State.BODY:
+        self._flow.release(NOT_CONNECTED)
+        if self._state is _BODY:
             self._await_body()
 
     def can_follow(self) -> bool:
@@ -208,7 +212,7 @@ class Downstream(asyncio.Protocol):
         if self._eof:
             return False
         decoder = self._decoder
-        if self._state is not State.BODY or decoder is None or decoder.done:
+        if self._state is not _BODY or decoder is None or decoder.done:
             return True
         if isinstance(decoder, LengthDecoder) and self._buffer:
             decoder.feed(self._buffer)
@@ -217,11 +221,11 @@ class Downstream(asyncio.Protocol):
 
     def become_tunnel(self, tunnel: "Tunnel", upstream: "UpstreamConnection") -> None:
         """Pass bytes untouched from now on."""
-        self._state = State.TUNNEL
+        self._state = _TUNNEL
         self._tunnel = tunnel
         self._flight = None
         self._deadline.disarm()
-        self._flow.release(Holder.BUFFER_FULL)
+        self._flow.release(BUFFER_FULL)
         tunnel.join(self, upstream)
         rest, self._buffer = self._buffer, b""
         if rest:
@@ -229,20 +233,20 @@ class Downstream(asyncio.Protocol):
 
     def exchange_over(self, flight: Flight) -> None:
         """Go on with the next request, or close."""
-        if self._state is State.CLOSED:
+        if self._state is _CLOSED:
             return
         self._flight = None
-        self._flow.release(Holder.PEER_FULL | Holder.NOT_CONNECTED)
+        self._flow.release(PEER_FULL | NOT_CONNECTED)
         if not flight.keeps_alive:
             self._finish(flight)
         elif self._eof and not self._buffer:
             self._close()
         else:
             self._decoder = None
-            self._state = State.HEAD
+            self._state = _HEAD
             if not self._is_full:
                 self._deadline.arm(self._context.timeouts.idle)
-            self._flow.release(Holder.BUFFER_FULL)
+            self._flow.release(BUFFER_FULL)
             if self._buffer and not self._advancing:
                 self._advance()
 
@@ -250,20 +254,20 @@ class Downstream(asyncio.Protocol):
         """Close if idle; a tunnel ends; an exchange under way ends first."""
         if self._tunnel is not None:
             self._tunnel.drain()
-        elif self._state is State.HEAD and not self._buffer:
+        elif self._state is _HEAD and not self._buffer:
             self._close()
 
     def close_soon(self, seconds: float) -> None:
         """Close once what was written has left, at the latest after some seconds."""
-        if self._state is not State.CLOSED:
-            self._state = State.LINGER
+        if self._state is not _CLOSED:
+            self._state = _LINGER
             self._transport.close()
             self._deadline.arm(seconds)
 
     def abort(self) -> None:
         """Break the connection, so that the client sees that its answer is not whole."""
-        if self._state is not State.CLOSED:
-            self._state = State.CLOSED
+        if self._state is not _CLOSED:
+            self._state = _CLOSED
             self._transport.abort()
 
     # --- heads
@@ -272,12 +276,12 @@ class Downstream(asyncio.Protocol):
         """Read heads until one must wait for its answer; refusals are answered at once."""
         self._advancing = True
         try:
-            while self._state is State.HEAD and self._buffer and not self._is_full:
+            while self._state is _HEAD and self._buffer and not self._is_full:
                 if not self._read_head():
                     break
         finally:
             self._advancing = False
-        if self._state is State.HEAD and self._eof:
+        if self._state is _HEAD and self._eof:
             self._close()
 
     def _read_head(self) -> bool:
@@ -318,12 +322,12 @@ class Downstream(asyncio.Protocol):
         flight = self._flight = Flight(self._context, self, head)
         try:
             if head.length == 0:
-                self._state = State.BUSY
+                self._state = _BUSY
                 self._deadline.disarm()
                 if flight.decide():
                     flight.start()
                 return
-            self._state = State.BODY
+            self._state = _BODY
             self._decoder = ChunkedDecoder() if head.length == CHUNKED else LengthDecoder(head.length)
             if not flight.decide():
                 return
@@ -361,7 +365,7 @@ class Downstream(asyncio.Protocol):
             return
         self._body_bytes += len(payload)
         if decoder.done:
-            self._state = State.BUSY
+            self._state = _BUSY
             self._buffer = decoder.rest
             self._deadline.disarm()
             flight.body_ended()
@@ -387,18 +391,18 @@ class Downstream(asyncio.Protocol):
 
     def _expire(self) -> None:
         state = self._state
-        if self._is_full and state is not State.LINGER:
+        if self._is_full and state is not _LINGER:
             unsent = self._transport.get_write_buffer_size()
             if unsent < self._unsent:
                 self._unsent = unsent
                 self._deadline.arm(self._context.timeouts.write)
             else:
                 self._transport.abort()
-        elif state is State.HEAD and self._buffer:
+        elif state is _HEAD and self._buffer:
             self._refuse(ProtocolError(RefusalCode.REQUEST_TIMEOUT, "the head took too long"))
-        elif state is State.BODY:
+        elif state is _BODY:
             self._fail_body(ProtocolError(RefusalCode.REQUEST_TIMEOUT, "the body took too long"))
-        elif state is State.LINGER:
+        elif state is _LINGER:
             self._transport.abort()
         else:
             self._close()
@@ -409,16 +413,16 @@ class Downstream(asyncio.Protocol):
         if (is_whole and not self._buffer) or self._eof:
             self._close()
             return
-        self._state = State.LINGER
+        self._state = _LINGER
         self._lingered = 0
         self._buffer = b""
-        self._flow.release(Holder.BUFFER_FULL)
+        self._flow.release(BUFFER_FULL)
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._deadline.arm(_LINGER_SECONDS)
 
     def _close(self) -> None:
-        self._state = State.LINGER
+        self._state = _LINGER
         self._transport.close()
         # A client that does not read would keep the rest, and so the connection, for ever.
         self._deadline.arm(self._context.timeouts.write)

@@ -17,11 +17,10 @@ from sidecar.decision.runner import decide, respond
 from sidecar.fronts.proxy.flow import HIGH_WATER
 from sidecar.fronts.proxy.tunnel import Tunnel, is_accepted
 from sidecar.knowledge.http1.framing import LAST_CHUNK, encode_chunk
-from sidecar.knowledge.http1.write import CONTINUE, phrase, write_request, write_response
+from sidecar.knowledge.http1.write import CONTINUE, status_line, write_head
 from sidecar.model.errors import ProtocolError, UpstreamError
 from sidecar.model.exchange import Exchange
-from sidecar.model.headers import Field
-from sidecar.model.message import CHUNKED, RequestHead, ResponseHead, Upgrade
+from sidecar.model.message import CHUNKED, RequestHead, ResponseHead
 from sidecar.model.outcome import Refuse
 from sidecar.model.refusals import REFUSALS, RefusalCode
 from sidecar.model.route import RoutePlan, Timeouts
@@ -36,10 +35,9 @@ _LOG: Final = logging.getLogger(__name__)
 
 # RFC 9110 §9.2.2; a request with a body is never sent twice, whatever its method.
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
-_NO_BODY: Final = frozenset((204, 304))
-_CLOSE: Final = (b"Connection", b"close")
-_KEEP_ALIVE: Final = (b"Connection", b"keep-alive")
-_CHUNKED: Final = (b"Transfer-Encoding", b"chunked")
+_CLOSE: Final = b"Connection: close"
+_KEEP_ALIVE: Final = b"Connection: keep-alive"
+_CHUNKED: Final = b"Transfer-Encoding: chunked"
 
 
 class Flight:
@@ -114,7 +112,7 @@ class Flight:
         self.exchange.refused_by = "overload"
         if context.live.requests > policy.listen.limits.requests:
             return Refuse(RefusalCode.OVERLOADED, "too many requests in flight")
-        if head is not None and head.upgrade is Upgrade.WEBSOCKET:
+        if head is not None and head.is_websocket:
             if context.live.websockets >= policy.websockets.max:
                 return Refuse(RefusalCode.OVERLOADED, "too many WebSockets")
         return None
@@ -135,7 +133,8 @@ class Flight:
         if head is None:
             return
         self._upstream = connection
-        first = write_request(head.method, exchange.upstream_path, exchange.upstream_fields)
+        start = b"%b %b HTTP/1.1" % (head.method, exchange.upstream_path)
+        first = write_head(start, exchange.upstream_lines)
         if self._pending:
             first = b"".join((first, *self._pending))
             self._pending.clear()
@@ -243,8 +242,8 @@ class Flight:
             if request.expects_continue and not self.is_request_complete:
                 self._downstream.write(CONTINUE)
         elif head.status == 103:
-            links = [field for field in head.fields if field[0].lower() == b"link"]
-            self._downstream.write(write_response(103, phrase(103), links))
+            links = [line for line in head.lines if line[:5].lower() == b"link:"]
+            self._downstream.write(write_head(status_line(103), links))
 
     def response_began(self, head: ResponseHead) -> None:
         """Write the response head: the RESPONSE steps, then the framing."""
@@ -255,32 +254,27 @@ class Flight:
         self._answered_in = self._context.monotonic() - self._handed_over
         self.is_response_begun = True
         exchange.status = head.status
-        fields = head.fields
-        if head.connection_options:
-            options = head.connection_options
-            fields = [field for field in fields if field[0].lower() not in options]
-        exchange.response_fields = fields
+        exchange.response_lines = head.lines
         respond(self.plan.response, exchange)
-        fields = exchange.response_fields
+        lines = exchange.response_lines
         if head.status == 204:
-            fields = [field for field in fields if field[0].lower() != b"content-length"]
-        has_body = request.method != b"HEAD" and head.status not in _NO_BODY
-        if has_body and head.length < 0:
+            lines = [line for line in lines if line[:15].lower() != b"content-length:"]
+        if head.length < 0 and request.method != b"HEAD":
             self._encodes = request.minor == 1
             self.keeps_alive = self.keeps_alive and self._encodes
             if self._encodes:
-                fields.append(_CHUNKED)
-        self._close_or_keep(fields, request)
-        self._out.append(write_response(head.status, head.reason, fields))
+                lines.append(_CHUNKED)
+        self._close_or_keep(lines, request)
+        self._out.append(write_head(head.start, lines))
 
-    def _close_or_keep(self, fields: list[Field], request: RequestHead) -> None:
+    def _close_or_keep(self, lines: list[bytes], request: RequestHead) -> None:
         # An answer that comes before the end of the request leaves bytes of unknown number.
         if self._context.live.is_draining or not self.is_request_complete:
             self.keeps_alive = False
         if not self.keeps_alive:
-            fields.append(_CLOSE)
+            lines.append(_CLOSE)
         elif request.minor == 0:
-            fields.append(_KEEP_ALIVE)
+            lines.append(_KEEP_ALIVE)
 
     def response_data(self, data: bytes) -> None:
         """Take bytes of the response's body; `flush` sends them."""
@@ -319,10 +313,10 @@ class Flight:
         self._answered_in = self._context.monotonic() - self._handed_over
         self.is_response_begun = True
         exchange.status = 101
-        exchange.response_fields = list(head.fields)
+        exchange.response_lines = head.lines
         respond(self.plan.response, exchange)
-        fields = [*exchange.response_fields, (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
-        self._downstream.write(write_response(101, head.reason or phrase(101), fields))
+        lines = [*exchange.response_lines, b"Connection: Upgrade", b"Upgrade: websocket"]
+        self._downstream.write(write_head(head.start, lines))
         self._upstream = None
         self._context.live.requests -= 1
         section = self._generation.policy.websockets
@@ -364,7 +358,7 @@ class Flight:
             and not self._retried
             and head is not None
             and head.length == 0
-            and head.upgrade is Upgrade.NONE
+            and not head.is_websocket
             and head.method in _IDEMPOTENT
         )
 
@@ -391,28 +385,27 @@ class Flight:
         self.is_response_begun = True
         self._pending.clear()
         content_type, body = self._face(refusal.code, head)
-        fields: list[Field] = [
-            (b"Content-Type", content_type),
-            (b"Content-Length", b"%d" % len(body)),
-            (b"Date", self._context.date()),
-            (b"Cache-Control", b"no-store"),
-            *refusal.fields,
+        exchange.response_lines = [
+            b"Content-Type: " + content_type,
+            b"Content-Length: %d" % len(body),
+            b"Date: " + self._context.date(),
+            b"Cache-Control: no-store",
+            *refusal.lines,
         ]
-        exchange.response_fields = fields
         respond(self.plan.response, exchange)
-        fields = exchange.response_fields
+        lines = exchange.response_lines
         if not self._downstream.can_follow():
             self.keeps_alive = False
         if self._context.live.is_draining:
             self.keeps_alive = False
         if not self.keeps_alive:
-            fields.append(_CLOSE)
+            lines.append(_CLOSE)
         elif head is not None and head.minor == 0:
-            fields.append(_KEEP_ALIVE)
+            lines.append(_KEEP_ALIVE)
         if head is not None and head.method == b"HEAD":
             body = b""
         self._sent = len(body)
-        self._downstream.write(write_response(status, phrase(status), fields) + body)
+        self._downstream.write(write_head(status_line(status), lines) + body)
         self._finish(ending, status, refusal.code, refusal.reason, step)
         self._downstream.exchange_over(self)
 

@@ -115,26 +115,28 @@ class Pool:
 class Pools:
     """The pools of all targets."""
 
-    __slots__ = ("_pools",)
+    __slots__ = ("_by_key", "_by_target")
 
     def __init__(self) -> None:
-        self._pools: dict[UpstreamTarget, Pool] = {}
+        self._by_key: dict[tuple[object, ...], Pool] = {}
+        self._by_target: dict[UpstreamTarget, Pool] = {}
 
     def of(self, target: UpstreamTarget) -> Pool:
         """Return the pool of a target."""
-        pool = self._pools.get(target)
+        pool = self._by_target.get(target)
         if pool is None:
-            pool = self._pools[target] = Pool(target)
+            pool = self._by_key.setdefault(target.key, Pool(target))
+            self._by_target[target] = pool
         return pool
 
     def counts(self) -> tuple[int, int]:
         """Return the numbers of idle and busy connections."""
-        pools = self._pools.values()
+        pools = self._by_key.values()
         return sum(pool.idle for pool in pools), sum(pool.busy for pool in pools)
 
     def close(self) -> None:
         """Close all idle connections."""
-        for pool in self._pools.values():
+        for pool in self._by_key.values():
             pool.close()
 
 

@@ -5,8 +5,8 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from sidecar.fronts.proxy.deadlines import Deadline
-from sidecar.model.headers import list_members
-from sidecar.model.message import RequestHead, ResponseHead, Upgrade
+from sidecar.knowledge.http1.lines import split_line
+from sidecar.model.message import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
     from sidecar.fronts.proxy.context import Context
@@ -21,18 +21,16 @@ _FLUSH_SECONDS: Final = 5.0
 
 def is_accepted(request: RequestHead, response: ResponseHead) -> bool:
     """Judge a 101 against the handshake that it must answer (RFC 6455 §4.1, §4.2.2)."""
-    if request.upgrade is not Upgrade.WEBSOCKET:
+    if not request.is_websocket:
         return False
-    given = {name.lower(): value for name, value in response.fields}
-    upgrades = [token.lower() for token in list_members([given.get(b"upgrade", b"")])]
     key = request.values(b"sec-websocket-key")[0]
     # SHA-1 is what RFC 6455 §1.3 prescribes: proof of understanding, not of identity.
     digest = hashlib.sha1(key + _GUID, usedforsecurity=False).digest()
-    return (
-        upgrades == [b"websocket"]
-        and b"upgrade" in response.connection_options
-        and given.get(b"sec-websocket-accept") == base64.b64encode(digest)
-    )
+    accepts = [
+        value for name, value in map(split_line, response.lines)
+        if name.lower() == b"sec-websocket-accept"
+    ]  # fmt: skip
+    return response.upgrades == (b"websocket",) and accepts == [base64.b64encode(digest)]
 
 
 class Tunnel:

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, cast
 
 from sidecar.fronts.proxy.deadlines import Deadline
-from sidecar.fronts.proxy.flow import HIGH_WATER, Flow, Holder
+from sidecar.fronts.proxy.flow import HIGH_WATER, PEER_FULL, Flow
 from sidecar.knowledge.http1.framing import (
     BodyDecoder,
     ChunkedDecoder,
@@ -46,6 +46,10 @@ class State(Enum):
     CLOSED = 4
 
 
+# Access to a member through its class costs 0.16 µs, thirty times a request.
+_IDLE, _HEAD, _BODY, _TUNNEL, _CLOSED = State
+
+
 class UpstreamConnection(asyncio.Protocol):
     """One connection to an upstream.
 
@@ -62,7 +66,7 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, context: "Context", pool: "Pool") -> None:
         self._context = context
         self._pool = pool
-        self._state = State.IDLE
+        self._state = _IDLE
         self._flight: Flight | None = None
         self._tunnel: Tunnel | None = None
         self._buffer = b""
@@ -87,13 +91,13 @@ class UpstreamConnection(asyncio.Protocol):
         flight = self._flight
         if flight is not None:
             try:
-                if state is State.HEAD:
+                if state is _HEAD:
                     self._read_head(self._buffer + data if self._buffer else data)
                 else:
                     self._read_body(data)
             except Exception:  # noqa: BLE001 -- the driver's last resort: log, an opaque 500
                 flight.broke()
-        elif state is State.TUNNEL and self._tunnel is not None:
+        elif state is _TUNNEL and self._tunnel is not None:
             self._tunnel.from_upstream(data)
         else:
             # Bytes on an idle connection answer nobody; the next caller must not get them.
@@ -106,19 +110,19 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the flight, unless the end of the connection is the end of its body."""
         state = self._state
-        self._state = State.CLOSED
+        self._state = _CLOSED
         self._deadline.disarm()
         flight, self._flight = self._flight, None
-        self._pool.forget(self, was_busy=flight is not None or state is State.TUNNEL)
-        if state is State.TUNNEL and self._tunnel is not None:
+        self._pool.forget(self, was_busy=flight is not None or state is _TUNNEL)
+        if state is _TUNNEL and self._tunnel is not None:
             self._tunnel.upstream_lost()
         elif flight is None:
             return
-        elif state is State.BODY and exc is None and self._decoder.end():
+        elif state is _BODY and exc is None and self._decoder.end():
             flight.response_ended()
         else:
             what = "reset" if exc is not None else "closed"
-            when = "in its body" if state is State.BODY else "before its head"
+            when = "in its body" if state is _BODY else "before its head"
             flight.upstream_failed(
                 UpstreamError(RefusalCode.BAD_GATEWAY, f"upstream {what} the connection {when}")
             )
@@ -144,13 +148,13 @@ class UpstreamConnection(asyncio.Protocol):
     @property
     def is_usable(self) -> bool:
         """Whether a flight may take the connection."""
-        return self._state is State.IDLE and not self._transport.is_closing()
+        return self._state is _IDLE and not self._transport.is_closing()
 
     def begin(self, flight: "Flight", method: bytes, first: bytes) -> None:
         """Serve a flight: write its head, and what of its body is at hand, in one piece."""
         self._flight = flight
         self._method = method
-        self._state = State.HEAD
+        self._state = _HEAD
         self._interims = 0
         self.has_answered = False
         self._deadline.disarm()
@@ -162,18 +166,18 @@ class UpstreamConnection(asyncio.Protocol):
 
     def await_head(self, seconds: float) -> None:
         """Start the wait for the response head: the request is complete."""
-        if self._state is State.HEAD:
+        if self._state is _HEAD:
             self._deadline.arm(seconds)
 
     def hold(self) -> None:
         """Stop reading: the client does not take the response."""
-        self._flow.hold(Holder.PEER_FULL)
+        self._flow.hold(PEER_FULL)
         self._deadline.disarm()
 
     def release(self) -> None:
         """Read on."""
-        self._flow.release(Holder.PEER_FULL)
-        if self._state is State.BODY:
+        self._flow.release(PEER_FULL)
+        if self._state is _BODY:
             self._deadline.arm(self._wait)
 
     def rest(self, seconds: float) -> None:
@@ -183,7 +187,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def become_tunnel(self, tunnel: "Tunnel") -> bytes:
         """Pass bytes untouched from now on; return what came behind the handshake."""
-        self._state = State.TUNNEL
+        self._state = _TUNNEL
         self._tunnel = tunnel
         self._flight = None
         self._deadline.disarm()
@@ -192,13 +196,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close the connection once what was written has left."""
-        if self._state is not State.CLOSED:
+        if self._state is not _CLOSED:
             self._transport.close()
 
     def abandon_unused(self) -> None:
         """Close a new connection that came too late for its flight."""
         self._pool.busy -= 1
-        self._state = State.CLOSED
+        self._state = _CLOSED
         self._transport.close()
 
     def cut(self) -> None:
@@ -211,17 +215,17 @@ class UpstreamConnection(asyncio.Protocol):
     def abandon(self) -> None:
         """Break the connection: its exchange cannot end cleanly."""
         flight, self._flight = self._flight, None
-        if self._state is not State.CLOSED:
+        if self._state is not _CLOSED:
             if flight is not None:
                 self._pool.busy -= 1
-            self._state = State.CLOSED
+            self._state = _CLOSED
             self._deadline.disarm()
             self._transport.abort()
 
     # --- reading
 
     def _read_head(self, data: bytes) -> None:
-        while self._state is State.HEAD and self._flight is not None:
+        while self._state is _HEAD and self._flight is not None:
             end = data.find(HEAD_END)
             try:
                 if end < 0:
@@ -230,8 +234,12 @@ class UpstreamConnection(asyncio.Protocol):
                     return
                 split = end + len(HEAD_END)
                 whole = split == len(data)
+                context = self._context
                 head = parse_response(
-                    data if whole else data[:split], self._method, self._context.specials
+                    data if whole else data[:split],
+                    self._method,
+                    context.response_lines,
+                    context.statuses,
                 )
             except UpstreamError as error:
                 self._fail(error)
@@ -262,7 +270,7 @@ class UpstreamConnection(asyncio.Protocol):
         if flight is None:
             return
         self._head = head
-        self._state = State.BODY
+        self._state = _BODY
         if head.length == CHUNKED:
             self._decoder: BodyDecoder = ChunkedDecoder()
         elif head.length == UNTIL_CLOSE:
@@ -301,13 +309,13 @@ class UpstreamConnection(asyncio.Protocol):
         """Give the connection back, or close it, before the client learns of the end."""
         self._flight = None
         self._deadline.disarm()
-        self._flow.release(Holder.PEER_FULL)
+        self._flow.release(PEER_FULL)
         if is_clean and flight.is_request_complete and not self._transport.is_closing():
-            self._state = State.IDLE
+            self._state = _IDLE
             self._pool.give_back(self)
         else:
             self._pool.busy -= 1
-            self._state = State.CLOSED
+            self._state = _CLOSED
             self.cut()
         flight.response_ended()
 
@@ -321,7 +329,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._flight is None:
             self.close()
             return
-        what = "its head" if self._state is State.HEAD else "its body"
+        what = "its head" if self._state is _HEAD else "its body"
         self._fail(
             UpstreamError(RefusalCode.UPSTREAM_TIMEOUT, f"upstream took too long over {what}")
         )

@@ -1,8 +1,10 @@
-"""Request heads: aiohttp's C parser reads them, and the rules that it lacks are added (RQ-7).
+"""Request heads: two readers must agree on every field line (RQ-7).
 
-The parser is fed with exactly one head, never with a body: fed with whole messages it turns the
-last trailer field of one request into a field of the next (measured on aiohttp 3.12 to 3.14.5).
-A parser that saw a message with a body is thrown away for the same reason.
+Our grammar splits a head and classifies its lines; aiohttp's C parser reads each line that was not
+read before, and both must see the same name and value. The parser never sees a request line, a field
+of the framing or a body: fed with whole messages it turns the last trailer field of one request into
+a field of the next (measured on aiohttp 3.12 to 3.14.5). A line that both have read needs no second
+reading, which saves 11 µs for a request whose lines are known.
 """
 
 import base64
@@ -13,6 +15,7 @@ from typing import Final
 from aiohttp import http_exceptions
 from aiohttp._http_parser import HttpRequestParser
 
+from sidecar.knowledge.http1.lines import Lines, MalformedLineError, Special, split_line
 from sidecar.knowledge.http1.strict import (
     LOOSE_LINE_END,
     METHOD,
@@ -21,29 +24,51 @@ from sidecar.knowledge.http1.strict import (
     parse_length,
 )
 from sidecar.model.errors import ProtocolError
-from sidecar.model.headers import Field, list_members
+from sidecar.model.headers import list_members
 from sidecar.model.memo import Memo
-from sidecar.model.message import CHUNKED, FieldKind, RequestHead, Upgrade
+from sidecar.model.message import CHUNKED, RequestHead
 from sidecar.model.refusals import RefusalCode
 
 HEAD_END: Final = b"\r\n\r\n"
 _BAD: Final = RefusalCode.BAD_REQUEST
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 
+# What a field means to the framing. Plain integers: a member of an IntEnum costs 0.1 µs whenever a dictionary hashes it, ten times a request.
+_HOST: Final = 1
+_CONTENT_LENGTH: Final = 2
+_TRANSFER_ENCODING: Final = 3
+_CONNECTION: Final = 4
+_EXPECT: Final = 5
+_UPGRADE: Final = 6
+_SINGLE: Final = 7
+
+# RFC 9110 §9, RFC 5789, RFC 4918, RFC 3253, RFC 5323: what services behind proxies implement. CONNECT
+# would make a tunnel and TRACE would send credentials back (RFC 9110 §9.3.8).
+_METHODS: Final = frozenset(
+    (
+        b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"QUERY",
+        b"PROPFIND", b"PROPPATCH", b"MKCOL", b"COPY", b"MOVE", b"LOCK", b"UNLOCK",
+        b"REPORT", b"SEARCH", b"MKCALENDAR", b"PURGE",
+    )
+)  # fmt: skip
+_STAND_IN: Final = b"GET / HTTP/1.1\r\nHost: stand-in"
+# Our own limits come first; the parser's are only out of the way.
+_PARSER_BYTES: Final = 1 << 24
+_PARSER_FIELDS: Final = 1 << 16
+
 _KINDS: Final = {
-    b"host": FieldKind.HOST,
-    b"content-length": FieldKind.CONTENT_LENGTH,
-    b"transfer-encoding": FieldKind.TRANSFER_ENCODING,
-    b"connection": FieldKind.CONNECTION,
-    b"expect": FieldKind.EXPECT,
-    b"upgrade": FieldKind.UPGRADE,
+    b"host": _HOST,
+    b"content-length": _CONTENT_LENGTH,
+    b"transfer-encoding": _TRANSFER_ENCODING,
+    b"connection": _CONNECTION,
+    b"expect": _EXPECT,
+    b"upgrade": _UPGRADE,
     # Two of one of these would be two readings: one of ours, another of the service behind us.
-    b"authorization": FieldKind.SINGLE,
-    b"content-type": FieldKind.SINGLE,
-    b"content-encoding": FieldKind.PLAIN,
-    b"origin": FieldKind.SINGLE,
-    b"sec-websocket-key": FieldKind.SINGLE,
-    b"sec-websocket-version": FieldKind.SINGLE,
+    b"authorization": _SINGLE,
+    b"content-type": _SINGLE,
+    b"origin": _SINGLE,
+    b"sec-websocket-key": _SINGLE,
+    b"sec-websocket-version": _SINGLE,
 }
 
 
@@ -75,13 +100,13 @@ class _NoFlow:
 class RequestHeadParser:
     """Parses the request heads of one connection."""
 
-    __slots__ = ("_hosts", "_kinds", "_limits", "_parser")
+    __slots__ = ("_hosts", "_limits", "_lines", "_parser")
 
     def __init__(
-        self, limits: HeadLimits, kinds: Memo[bytes, FieldKind], hosts: Memo[bytes, bool]
+        self, limits: HeadLimits, lines: Lines, hosts: Memo[bytes, bool]
     ) -> None:
         self._limits = limits
-        self._kinds = kinds
+        self._lines = lines
         self._hosts = hosts
         self._parser: HttpRequestParser | None = None
 
@@ -113,27 +138,32 @@ class RequestHeadParser:
 
         Source: RFC 9112 §2 to §7, RFC 9110 §7.2, §10.1.1. Controls: RQ-7.
         """
-        method, target, minor = self._request_line(head)
-        fields = self._fields(head)
-        # One pass over the fields; an ordinary one costs a dictionary look-up.
-        kinds = self._kinds.known
-        special: dict[FieldKind, list[bytes]] = {}
-        for name, value in fields:
-            try:
-                kind = kinds[name]
-            except KeyError:
-                kind = self._kinds(name)
-            if kind:
-                self._note(special, kind, name, value)
-        return self._judge(method, target, minor, fields, special)
+        if len(head) > self._limits.head:
+            raise ProtocolError(RefusalCode.HEADERS_TOO_LARGE, "head larger than the limit")
+        lines = head[:-4].split(b"\r\n")
+        method, target, minor = self._request_line(lines.pop(0))
+        if len(lines) > self._limits.fields:
+            raise ProtocolError(RefusalCode.HEADERS_TOO_LARGE, "more fields than the limit")
+        known = self._lines.of.known
+        unread = [line for line in lines if line not in known]
+        try:
+            found = self._lines.specials(lines)
+            if unread:
+                self._read_again(unread)
+        except MalformedLineError as error:
+            raise ProtocolError(_BAD, "malformed field line") from error
+        special: dict[int, list[bytes]] = {}
+        for one in found:
+            if one.kind == _SINGLE:
+                self._note_single(special, one.name)
+            else:
+                special.setdefault(one.kind, []).append(one.value)
+        return self._judge(method, target, minor, lines, special)
 
-    def _request_line(self, head: bytes) -> tuple[bytes, bytes, int]:
-        line_end = head.find(b"\r\n")
-        if line_end > self._limits.start_line:
+    def _request_line(self, line: bytes) -> tuple[bytes, bytes, int]:
+        if len(line) > self._limits.start_line:
             raise ProtocolError(RefusalCode.URI_TOO_LONG, "request line longer than the limit")
-        if len(head) > self._limits.head or head.count(b"\n") - 2 > self._limits.fields:
-            raise ProtocolError(RefusalCode.HEADERS_TOO_LARGE, "head larger than the limits")
-        parts = head[:line_end].split(b" ")
+        parts = line.split(b" ")
         if len(parts) != 3:
             raise ProtocolError(_BAD, "the request line is not method, target and version")
         method, target, version = parts
@@ -147,78 +177,67 @@ class RequestHeadParser:
             raise _bad_version(version)
         if not TARGET.match(target):
             raise ProtocolError(_BAD, "the request target holds a byte that no URI may hold")
-        if method in {b"CONNECT", b"TRACE"}:
-            raise ProtocolError(RefusalCode.NOT_IMPLEMENTED, f"method {method.decode()}")
+        if method not in _METHODS:
+            raise ProtocolError(RefusalCode.NOT_IMPLEMENTED, "method that is not implemented")
         return method, target, minor
 
-    def _fields(self, head: bytes) -> tuple[Field, ...]:
+    def _read_again(self, unread: list[bytes]) -> None:
+        """Have aiohttp's C parser read the lines that it has not read yet.
+
+        Raises:
+            MalformedLineError: it refuses them, or sees other fields than we do.
+        """
         parser = self._parser
         if parser is None:
-            size = self._limits.head
-            # mypy sees no signature of the C class; the limits are ours, checked already.
-            parser = HttpRequestParser(
-                _NoFlow(),  # type: ignore[arg-type]  # any object with these two methods will do
-                None,  # type: ignore[arg-type]  # the loop is only used for bodies
-                1,
-                max_line_size=size,
-                max_headers=self._limits.fields + 1,
-                max_field_size=size,
-                auto_decompress=False,
-            )
-        # Until the head proves to have no body the parser must not be used again.
-        self._parser = None
+            parser = self._parser = _new_parser()
+        # The head is ours but for these lines, so that no line can frame a body or an upgrade.
+        lines = [line for line in unread if not _is_framing(self._lines.of(line))]
+        ours = tuple(split_line(line) for line in lines)
         try:
-            messages, _, tail = parser.feed_data(head)
-        except http_exceptions.BadHttpMethod as error:
-            raise ProtocolError(RefusalCode.NOT_IMPLEMENTED, "unknown method") from error
+            messages, _, tail = parser.feed_data(b"\r\n".join((_STAND_IN, *lines, b"\r\n")))
         except http_exceptions.HttpProcessingError as error:
-            raise ProtocolError(_BAD, "malformed head") from error
-        if len(messages) != 1 or tail:
-            raise ProtocolError(_BAD, "malformed head")
-        message = messages[0][0]
-        if not (message.chunked or message.upgrade) and b"ontent-" not in head:
-            self._parser = parser
-        fields: tuple[Field, ...] = message.raw_headers
-        return fields
+            messages, tail = (), b""
+            reason: Exception | None = error
+        else:
+            reason = None
+        if len(messages) != 1 or tail or messages[0][0].raw_headers[1:] != ours:
+            self._parser = None
+            for line in unread:
+                self._lines.of.known.pop(line, None)
+            raise MalformedLineError("the two readers disagree") from reason
 
     @staticmethod
-    def _note(
-        special: dict[FieldKind, list[bytes]], kind: FieldKind, name: bytes, value: bytes
-    ) -> None:
-        if kind is not FieldKind.SINGLE:
-            special.setdefault(kind, []).append(value)
-            return
-        seen = special.setdefault(kind, [])
-        lowered = name.lower()
-        if lowered in seen:
-            raise ProtocolError(_BAD, f"two {lowered.decode()} fields")
-        seen.append(lowered)
+    def _note_single(special: dict[int, list[bytes]], name: bytes) -> None:
+        seen = special.setdefault(_SINGLE, [])
+        if name in seen:
+            raise ProtocolError(_BAD, f"two {name.decode()} fields")
+        seen.append(name)
 
     def _judge(
         self,
         method: bytes,
         target: bytes,
         minor: int,
-        fields: tuple[Field, ...],
-        special: dict[FieldKind, list[bytes]],
+        lines: list[bytes],
+        special: dict[int, list[bytes]],
     ) -> RequestHead:
-        host = self._host(special.get(FieldKind.HOST), minor)
+        host = self._host(special.get(_HOST), minor)
         path, query, authority = _split_target(target, method)
         if authority is not None and authority != host:
             raise ProtocolError(_BAD, "the target's authority differs from Host")
         length = _length(special, minor)
         options = _NO_OPTIONS
         keeps_alive = minor == 1
-        if FieldKind.CONNECTION in special:
-            options = _connection_options(special[FieldKind.CONNECTION])
+        if _CONNECTION in special:
+            options = _connection_options(special[_CONNECTION])
             keeps_alive = b"close" not in options and (minor == 1 or b"keep-alive" in options)
-        expects_continue = FieldKind.EXPECT in special and _expects(special[FieldKind.EXPECT], minor)
-        upgrade = Upgrade.NONE
-        if FieldKind.UPGRADE in special and minor == 1 and b"upgrade" in options:
-            upgrade = _upgrade(special[FieldKind.UPGRADE], method, length, fields)
+        expects_continue = _EXPECT in special and _expects(special[_EXPECT], minor)
+        is_websocket = _UPGRADE in special and minor == 1 and b"upgrade" in options
+        if is_websocket:
+            _check_handshake(special[_UPGRADE], method, length, lines)
         return RequestHead(
-            method, target, path, query, minor, fields, host, length,
-            keeps_alive, expects_continue, upgrade, options,
+            method, target, path, query, minor, lines, host, length,
+            keeps_alive, expects_continue, is_websocket, options,
         )  # fmt: skip
 
     def _host(self, values: list[bytes] | None, minor: int) -> bytes | None:
@@ -233,9 +252,25 @@ class RequestHeadParser:
         return values[0].lower()
 
 
-def new_kinds() -> Memo[bytes, FieldKind]:
-    """Make the memo of field kinds that the connections of a listener share."""
-    return Memo(lambda name: _KINDS.get(name.lower(), FieldKind.PLAIN))
+def _is_framing(special: Special | None) -> bool:
+    return special is not None and special.kind != _SINGLE
+
+
+def _new_parser() -> HttpRequestParser:
+    return HttpRequestParser(
+        _NoFlow(),  # type: ignore[arg-type]  # any object with these two methods will do
+        None,  # type: ignore[arg-type]  # the loop is only used for bodies
+        1,
+        max_line_size=_PARSER_BYTES,
+        max_headers=_PARSER_FIELDS,
+        max_field_size=_PARSER_BYTES,
+        auto_decompress=False,
+    )
+
+
+def new_request_lines() -> Lines:
+    """Make the memory of request field lines that the connections of a listener share."""
+    return Lines(_KINDS)
 
 
 def new_hosts() -> Memo[bytes, bool]:
@@ -275,10 +310,10 @@ def _split_target(target: bytes, method: bytes) -> tuple[bytes, bytes | None, by
     return path, query if mark else None, authority
 
 
-def _length(special: dict[FieldKind, list[bytes]], minor: int) -> int:
+def _length(special: dict[int, list[bytes]], minor: int) -> int:
     """Fix the length of the body (RFC 9112 §6.3)."""
-    lengths = special.get(FieldKind.CONTENT_LENGTH)
-    codings = special.get(FieldKind.TRANSFER_ENCODING)
+    lengths = special.get(_CONTENT_LENGTH)
+    codings = special.get(_TRANSFER_ENCODING)
     if codings is not None:
         if lengths is not None:
             raise ProtocolError(_BAD, "Content-Length beside Transfer-Encoding")
@@ -318,20 +353,19 @@ def _expects(values: list[bytes], minor: int) -> bool:
     return minor == 1
 
 
-def _upgrade(
-    values: list[bytes], method: bytes, length: int, fields: tuple[Field, ...]
-) -> Upgrade:
+def _check_handshake(
+    values: list[bytes], method: bytes, length: int, lines: list[bytes]
+) -> None:
     """Accept a WebSocket handshake and nothing else (RFC 6455 §4.2.1)."""
     if [value.lower() for value in list_members(values)] != [b"websocket"]:
         raise ProtocolError(RefusalCode.NOT_IMPLEMENTED, "upgrade to something else than WebSocket")
     if method != b"GET" or length != 0:
         raise ProtocolError(_BAD, "a WebSocket handshake is a GET without a body")
-    given = {name.lower(): value for name, value in fields}
+    given = {name.lower(): value for name, value in map(split_line, lines)}
     if given.get(b"sec-websocket-version") != b"13":
         raise ProtocolError(_BAD, "WebSocket version other than 13")
     if not _is_websocket_key(given.get(b"sec-websocket-key", b"")):
         raise ProtocolError(_BAD, "malformed Sec-WebSocket-Key")
-    return Upgrade.WEBSOCKET
 
 
 def _is_websocket_key(value: bytes) -> bool:

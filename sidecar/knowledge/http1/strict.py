@@ -12,8 +12,6 @@ _HOST: Final = re.compile(
 )
 _DOTS: Final = re.compile(rb"\.\.|:0*\Z")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}\Z")
-# Field values: RFC 9110 §5.5 allows HTAB, SP, VCHAR and obs-text, nothing else.
-FORBIDDEN_IN_VALUE: Final = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 # A line ends in CRLF and nowhere else does CR or LF stand (RFC 9112 §2.2).
 LOOSE_LINE_END: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 # A target is visible ASCII without '#': a fragment is never sent (RFC 9112 §3.2, RFC 3986 §2).
