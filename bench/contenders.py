@@ -76,7 +76,7 @@ SIDECAR: Final = Contender(
         f"strict framing, path rules, 50 routes with default deny, body caps; {_HEADERS}; request "
         "id; audit record of every request to a file; metrics"
     ),
-    command=("{python}", "-c", "from sidecar.cli.main import main; main()", "run", "sidecar.yaml"),
+    command=("{python}", "-m", "sidecar", "run", "sidecar.yaml"),
     configs=("sidecar.yaml",),
     version=("-c", "import sidecar; print(sidecar.__version__)"),
     environment={"PYTHONPATH": str(ROOT)},
