@@ -1,0 +1,380 @@
+"""Composition: builds every part of a sidecar from its policy, starts them and stops them in order.
+
+One process: `Sidecar` is proxy, admin and health listeners in one. Several workers: each worker is a
+`Proxy`, and `Supervisor` owns the other listeners.
+"""
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sidecar import __version__
+from sidecar.adapters.audit.writer import AuditLedger
+from sidecar.adapters.ids import UuidV7
+from sidecar.adapters.telemetry.exposition import lasting, merge, render
+from sidecar.adapters.telemetry.metrics import MetricsLedger, Snapshot
+from sidecar.decision.pipeline import build
+from sidecar.fronts.admin.applications import admin_app, health_app
+from sidecar.fronts.admin.listener import Listener as AdminListener
+from sidecar.fronts.admin.state import State
+from sidecar.fronts.proxy.context import Context
+from sidecar.fronts.proxy.deadlines import Wheel
+from sidecar.fronts.proxy.listener import Listener
+from sidecar.fronts.proxy.pool import Pools
+from sidecar.fronts.proxy.workers import Supervised, Workers
+from sidecar.policy.load import Loaded
+from sidecar.policy.schema.policy import Policy
+
+# Collecting young objects rarely is worth 3 % of throughput; a request leaves no cycles behind.
+_GC_THRESHOLDS: Final = (50_000, 20, 50)
+_STOP_SECONDS: Final = 5.0
+
+
+class Proxy:
+    """The proxy of one process: decision core, proxy listener, audit and metrics.
+
+    Attributes:
+        audit: the audit trail of the process.
+        metrics: the numbers of the process.
+    """
+
+    def __init__(self, loaded: Loaded, worker: str = "0") -> None:
+        policy = loaded.policy
+        new_id = UuidV7(time.time, os.urandom)
+        self.policy = policy
+        self.audit = AuditLedger(policy.audit, time.time, new_id)
+        self.metrics = MetricsLedger(__version__, worker)
+        self.metrics.set_policy(loaded.sha256)
+        self._context = Context(
+            generation=build(policy),
+            ledgers=(self.metrics, self.audit),
+            new_id=new_id,
+            clock=time.time,
+            monotonic=time.monotonic,
+            wheel=Wheel(time.monotonic()),
+            pools=Pools(),
+        )
+        self._listener = Listener(self._context, policy.listen)
+        self._watch()
+
+    @property
+    def port(self) -> int:
+        """Port of the proxy listener."""
+        return self._listener.port
+
+    def _watch(self) -> None:
+        live, pools, watch = self._context.live, self._context.pools, self.metrics.watch
+        watch("sidecar_connections", lambda: len(live.connections))
+        watch("sidecar_requests_in_flight", lambda: live.requests)
+        watch("sidecar_websockets", lambda: live.websockets)
+        watch("sidecar_upstream_connections", lambda: pools.counts()[0], "idle")
+        watch("sidecar_upstream_connections", lambda: pools.counts()[1], "busy")
+        for sink in self.audit.sinks:
+            watch("sidecar_audit_records_total", lambda s=sink: s.written, sink.name)
+            watch("sidecar_audit_queue_records", lambda s=sink: s.waiting, sink.name)
+            watch("sidecar_audit_dropped_total", lambda s=sink: s.dropped, sink.name)
+            watch("sidecar_audit_errors_total", lambda s=sink: s.errors, sink.name)
+
+    async def start(self) -> None:
+        """Open the sinks and the socket, in this order: nothing is served without its audit.
+
+        Raises:
+            OSError: a sink, the address or a TLS file cannot be used.
+        """
+        await self.audit.start()
+        try:
+            await self._listener.start()
+        except OSError:
+            await self.audit.close()
+            raise
+
+    async def stop(self) -> None:
+        """Drain the listener, then write the last records."""
+        await self._listener.drain()
+        await self.audit.close()
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the listener shuts down."""
+        return self._context.live.is_draining
+
+
+class Status(State):
+    """What admin and health listeners show, for one process and for several."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self._started = time.time()
+
+    async def metrics(self, accept: str) -> tuple[str, bytes]:
+        """Return the content type and the text of all metrics."""
+        return render(merge(await self.snapshots()), accept)
+
+    async def snapshots(self) -> Sequence[Snapshot]:
+        """Return the numbers of every process."""
+        raise NotImplementedError
+
+    async def status(self) -> Mapping[str, object]:
+        """Return what runs, since when, on which policy."""
+        policy = self._loaded.policy
+        return {
+            "version": __version__,
+            "python": sys.version.split()[0],
+            "started": round(self._started, 3),
+            "policy": {"sha256": self._loaded.sha256, "mode": policy.mode},
+            "workers": policy.workers,
+            "not_ready": list(self.is_ready()),
+        }
+
+    def routes(self) -> Sequence[Mapping[str, object]]:
+        """Return the routes in the order in which they are tried."""
+        policy = self._loaded.policy
+        return [
+            {
+                "host": route.host,
+                "path": route.path,
+                "methods": None if route.methods is None else sorted(route.methods),
+                "public": route.public,
+                "mode": policy.mode_of(route),
+                "upstream": str(policy.upstream_of(route).url),
+            }
+            for route in sorted(policy.routes, key=lambda route: route.template.order)
+        ]
+
+
+class _Front:
+    """The admin and health listeners over a state."""
+
+    def __init__(self, policy: Policy, state: State, audit: AuditLedger) -> None:
+        listen = policy.listen
+        names = [listen.admin.host]
+        app = admin_app(state, policy.admin.tokens, audit.note_denied, names)
+        self._listeners = [AdminListener(app, listen.admin.host, listen.admin.port)]
+        if listen.health is not None:
+            app = health_app(state, [listen.health.host])
+            self._listeners.append(AdminListener(app, listen.health.host, listen.health.port))
+
+    @property
+    def ports(self) -> list[int]:
+        return [listener.port for listener in self._listeners]
+
+    async def start(self) -> None:
+        for listener in self._listeners:
+            await listener.start()
+
+    async def close(self) -> None:
+        for listener in self._listeners:
+            await listener.close()
+
+
+class Sidecar(Status):
+    """A sidecar in one process.
+
+    Attributes:
+        proxy: its proxy.
+    """
+
+    def __init__(self, loaded: Loaded) -> None:
+        super().__init__(loaded)
+        self.proxy = Proxy(loaded)
+        self._front = _Front(loaded.policy, self, self.proxy.audit)
+        self._is_started = False
+
+    @property
+    def port(self) -> int:
+        """Port of the proxy listener."""
+        return self.proxy.port
+
+    @property
+    def admin_port(self) -> int:
+        """Port of the admin listener."""
+        return self._front.ports[0]
+
+    @property
+    def health_port(self) -> int:
+        """Port of the health listener; the admin listener's without one."""
+        return self._front.ports[-1]
+
+    async def start(self) -> None:
+        """Start all parts; those that started are stopped again if one cannot.
+
+        Raises:
+            OSError: a sink, an address or a TLS file cannot be used.
+        """
+        await self.proxy.start()
+        try:
+            await self._front.start()
+        except OSError:
+            await self._front.close()
+            await self.proxy.stop()
+            raise
+        _settle()
+        self._is_started = True
+
+    async def stop(self) -> None:
+        """Drain the proxy while health still answers, then stop."""
+        await self.proxy.stop()
+        await self._front.close()
+
+    def reopen(self) -> None:
+        """Open the audit files again after their rotation."""
+        self.proxy.audit.reopen()
+
+    def is_ready(self) -> Sequence[str]:
+        """Return the reasons why it should get no traffic."""
+        if self.proxy.is_draining:
+            return ["draining"]
+        return [] if self._is_started else ["starting"]
+
+    async def snapshots(self) -> Sequence[Snapshot]:
+        """Return the numbers of the process."""
+        return [self.proxy.metrics.snapshot()]
+
+
+class Supervisor(Status):
+    """A sidecar of several worker processes; it takes no traffic of clients itself."""
+
+    def __init__(self, loaded: Loaded, arguments: Sequence[str]) -> None:
+        """Prepare the workers.
+
+        Args:
+            loaded: the policy.
+            arguments: words behind `sidecar` that start a worker.
+        """
+        super().__init__(loaded)
+        policy = loaded.policy
+        new_id = UuidV7(time.time, os.urandom)
+        self._audit = AuditLedger(policy.audit, time.time, new_id)
+        self._workers = Workers(policy.workers, arguments, self._remember)
+        self._front = _Front(policy, self, self._audit)
+        self._ended: list[Snapshot] = []
+        self._patience = policy.listen.drain + _STOP_SECONDS * 2
+        self._is_draining = False
+
+    @property
+    def port(self) -> int:
+        """Port of the proxy listeners."""
+        return self._workers.port
+
+    @property
+    def admin_port(self) -> int:
+        """Port of the admin listener."""
+        return self._front.ports[0]
+
+    async def start(self) -> None:
+        """Start the workers, then the listeners.
+
+        Raises:
+            OSError: a sink or an address cannot be used.
+            WorkerError: a worker cannot serve.
+        """
+        await self._audit.start()
+        await self._workers.start()
+        try:
+            await self._front.start()
+        except OSError:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Drain the workers while health still answers, then stop."""
+        self._is_draining = True
+        await self._workers.stop(self._patience)
+        await self._front.close()
+        await self._audit.close()
+
+    def reopen(self) -> None:
+        """Have every process open its audit files again."""
+        self._audit.reopen()
+        self._workers.order(signal.SIGHUP)
+
+    def is_ready(self) -> Sequence[str]:
+        """Return the reasons why it should get no traffic."""
+        return ["draining"] if self._is_draining else self._workers.missing()
+
+    async def snapshots(self) -> Sequence[Snapshot]:
+        """Return the numbers of all workers, and what ended ones had counted."""
+        answers = await self._workers.ask("snapshot")
+        return [*self._ended, *(_snapshot_of(answer) for answer in answers)]
+
+    def _remember(self, answer: Mapping[str, object]) -> None:
+        self._ended = [merge([*self._ended, lasting(_snapshot_of(answer))])]
+
+
+def _snapshot_of(answer: Mapping[str, object]) -> Snapshot:
+    snapshot = answer.get("snapshot")
+    if not isinstance(snapshot, dict):
+        raise TypeError("a worker's answer holds no snapshot")
+    return snapshot
+
+
+async def run_worker(loaded: Loaded, descriptor: int, number: int) -> None:
+    """Be one worker of a supervisor until it says stop or is gone.
+
+    Raises:
+        OSError: a sink, the address or a TLS file cannot be used.
+    """
+    proxy = Proxy(loaded, str(number))
+    stopped = _stop_signal()
+
+    async def start() -> Mapping[str, object]:
+        await proxy.start()
+        _settle()
+        return {"port": proxy.port}
+
+    async def snapshot() -> Mapping[str, object]:
+        return {"snapshot": proxy.metrics.snapshot()}
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, proxy.audit.reopen)
+    supervised = Supervised(descriptor, {"start": start, "snapshot": snapshot})
+    serving = asyncio.create_task(supervised.serve())
+    waiting = asyncio.create_task(stopped.wait())
+    done, _ = await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if serving in done:
+        serving.result()
+        await waiting
+    await proxy.stop()
+    serving.cancel()
+
+
+async def serve(sidecar: Sidecar | Supervisor) -> None:
+    """Wait until the process is told to stop, then drain."""
+    stopped = _stop_signal()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, sidecar.reopen)
+    await stopped.wait()
+    await sidecar.stop()
+
+
+def _stop_signal() -> asyncio.Event:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
+
+
+def descriptors_missing(policy: Policy) -> int:
+    """Raise the limit on open files as far as allowed; return how many are still missing.
+
+    A client connection and its upstream connection need one each.
+    """
+    wanted = policy.listen.limits.connections * 2 + 256
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(0, wanted - soft)
+
+
+def _settle() -> None:
+    """Leave what was built at start out of all later garbage collections."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+
+

@@ -1,0 +1,212 @@
+"""Several worker processes on one port, and the supervisor that keeps them.
+
+A worker is this program again, with one end of a socket pair. Over it the supervisor asks for what
+only a worker knows and passes orders on; lines of JSON go both ways, one answer for each question. A
+worker whose supervisor is gone ends by itself; a worker that dies is replaced.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+_LOG: Final = logging.getLogger("sidecar.workers")
+
+ANSWER_SECONDS: Final = 2.0
+START_SECONDS: Final = 20.0
+_LINE_BYTES: Final = 1 << 24
+# A worker that dies at once would otherwise be started again as fast as the machine can.
+_RESTART_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+_STEADY_SECONDS: Final = 30.0
+
+Message = Mapping[str, object]
+
+
+class WorkerError(Exception):
+    """A worker ended before it could serve; its own log says why."""
+
+
+class Worker:
+    """One worker process, seen from the supervisor."""
+
+    def __init__(self, number: int, command: Sequence[str]) -> None:
+        self.number = number
+        self.is_ready = False
+        self._command = command
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.StreamReader
+        self._writer: asyncio.StreamWriter
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> int:
+        """Start the process and wait until it serves.
+
+        Returns:
+            The port of its proxy listener.
+
+        Raises:
+            WorkerError: it ended, or did not serve in time.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [*self._command, "--worker", f"{theirs.fileno()}:{self.number}"]
+            self._process = await asyncio.create_subprocess_exec(
+                *command, pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL
+            )
+        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=_LINE_BYTES)
+        answer = await self.ask("start", START_SECONDS)
+        port = answer.get("port") if answer is not None else None
+        if not isinstance(port, int):
+            raise WorkerError(f"worker {self.number} did not start")
+        self.is_ready = True
+        return port
+
+    async def ask(self, question: str, seconds: float = ANSWER_SECONDS) -> Message | None:
+        """Ask one question.
+
+        Returns:
+            The answer; None from a worker that is gone or silent.
+        """
+        try:
+            async with asyncio.timeout(seconds), self._turn:
+                self._writer.write(json.dumps({"ask": question}).encode() + b"\n")
+                await self._writer.drain()
+                line = await self._reader.readline()
+        except (TimeoutError, OSError, ValueError):
+            return None
+        answer: object = json.loads(line) if line else None
+        return answer if isinstance(answer, dict) else None
+
+    async def wait(self) -> int:
+        """Wait until the process ended, and return its exit code."""
+        if self._process is None:
+            return 0
+        code = await self._process.wait()
+        self.is_ready = False
+        self._writer.close()
+        return code
+
+    def order(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+
+class Workers:
+    """All worker processes of one sidecar.
+
+    Attributes:
+        port: port of the proxy listener.
+    """
+
+    def __init__(
+        self, count: int, arguments: Sequence[str], lost: Callable[[Message], None]
+    ) -> None:
+        """Prepare the workers.
+
+        Args:
+            count: how many.
+            arguments: words behind `sidecar` that start one.
+            lost: takes the last known numbers of a worker that died.
+        """
+        command = [sys.executable, "-m", "sidecar", *arguments]
+        self._workers = [Worker(number, command) for number in range(count)]
+        self._command = command
+        self._lost = lost
+        self._keepers: list[asyncio.Task[None]] = []
+        self._last: dict[int, Message] = {}
+        self._is_stopping = False
+        self.port = 0
+
+    async def start(self) -> None:
+        """Start all workers.
+
+        Raises:
+            WorkerError: one of them cannot serve.
+        """
+        try:
+            for worker in self._workers:
+                self.port = await worker.start()
+        except WorkerError:
+            for worker in self._workers:
+                worker.order(signal.SIGKILL)
+            raise
+        self._keepers = [asyncio.create_task(self._keep(w.number)) for w in self._workers]
+
+    def missing(self) -> list[str]:
+        """Say which workers do not serve now."""
+        return [f"worker {w.number} is not ready" for w in self._workers if not w.is_ready]
+
+    async def ask(self, question: str) -> list[Message]:
+        """Ask all workers, and return the answers of those that gave one."""
+        answers = await asyncio.gather(*(worker.ask(question) for worker in self._workers))
+        for worker, answer in zip(self._workers, answers, strict=True):
+            if answer is not None:
+                self._last[worker.number] = answer
+        return [answer for answer in answers if answer is not None]
+
+    def order(self, number: signal.Signals) -> None:
+        """Send a signal to all workers."""
+        for worker in self._workers:
+            worker.order(number)
+
+    async def stop(self, seconds: float) -> None:
+        """Have all workers drain and end; kill those that do not."""
+        self._is_stopping = True
+        self.order(signal.SIGTERM)
+        done, late = await asyncio.wait(self._keepers, timeout=seconds) if self._keepers else ((), ())
+        if late:
+            self.order(signal.SIGKILL)
+            await asyncio.wait(late)
+        for keeper in (*done, *late):
+            keeper.result()
+
+    async def _keep(self, number: int) -> None:
+        """Wait for a worker's end, and start another in its place."""
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            began = loop.time()
+            code = await self._workers[number].wait()
+            if self._is_stopping:
+                return
+            _LOG.error("worker %d ended with status %d; it is started again", number, code)
+            if last := self._last.pop(number, None):
+                self._lost(last)
+            failures = 0 if loop.time() - began > _STEADY_SECONDS else failures + 1
+            await asyncio.sleep(_RESTART_SECONDS[min(failures, len(_RESTART_SECONDS) - 1)])
+            worker = self._workers[number] = Worker(number, self._command)
+            try:
+                await worker.start()
+            except WorkerError as error:
+                _LOG.error("%s", error)  # noqa: TRY400 -- the worker's own log has the cause
+
+
+class Supervised:
+    """The worker's end of the socket pair.
+
+    Args:
+        descriptor: file descriptor of the socket.
+        answers: what to do for each question.
+    """
+
+    def __init__(
+        self, descriptor: int, answers: Mapping[str, Callable[[], Awaitable[Message]]]
+    ) -> None:
+        self._socket = socket.socket(fileno=descriptor)
+        self._answers = answers
+
+    async def serve(self) -> None:
+        """Answer questions until the supervisor is gone."""
+        reader, writer = await asyncio.open_connection(sock=self._socket, limit=_LINE_BYTES)
+        while line := await reader.readline():
+            question: object = json.loads(line).get("ask")
+            answer = await self._answers[str(question)]()
+            writer.write(json.dumps(answer).encode() + b"\n")
+            await writer.drain()
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,70 @@
+"""A real sidecar for tests: real sockets, real files, in the test's own event loop."""
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sidecar.app import Sidecar
+from sidecar.policy.load import Loaded, load
+from sidecar.policy.schema.audit import FileSink
+
+
+@dataclass(slots=True)
+class Running:
+    """A sidecar that serves.
+
+    Attributes:
+        sidecar: the sidecar.
+        audit: audit records, as of the last `flush`.
+    """
+
+    sidecar: Sidecar
+    _trail: Path
+    audit: list[Mapping[str, object]] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        """Port of the proxy listener."""
+        return self.sidecar.port
+
+    @property
+    def admin_port(self) -> int:
+        """Port of the admin listener."""
+        return self.sidecar.admin_port
+
+    async def flush(self) -> None:
+        """Bring `audit` up to date with everything that was noted."""
+        ledger = self.sidecar.proxy.audit
+        ledger.flush()
+        while any(sink.waiting for sink in ledger.sinks):
+            await asyncio.sleep(0.002)
+        self.audit[:] = map(json.loads, self._trail.read_bytes().splitlines())
+
+
+def load_policy(text: str, folder: Path) -> Loaded:
+    """Load a policy from text, as if it stood in a file in the folder."""
+    name = str(folder / "policy.yaml")
+    Path(name).write_text(text, encoding="utf-8")
+    return load(name, lambda file: Path(file).read_bytes(), os.environ)
+
+
+@asynccontextmanager
+async def running(text: str) -> AsyncIterator[Running]:
+    """Run a sidecar on a policy; its audit trail goes to a file of the test's own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        loaded = load_policy(text, folder)
+        trail = folder / "audit.jsonl"
+        audit = loaded.policy.audit.model_copy(update={"sinks": (FileSink(file=str(trail)),)})
+        policy = loaded.policy.model_copy(update={"audit": audit})
+        sidecar = Sidecar(replace(loaded, policy=policy))
+        await sidecar.start()
+        try:
+            yield Running(sidecar, trail)
+        finally:
+            await sidecar.stop()
