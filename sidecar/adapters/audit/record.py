@@ -256,10 +256,10 @@ def _ascii(value: bytes, characters: int) -> str:
 
 
 def _user_agent(head: RequestHead) -> str | None:
-    for name, value in head.fields:
-        # The length first: nine fields of ten are not worth a new lower-case name.
-        if len(name) == 10 and name.lower() == b"user-agent":  # noqa: PLR2004  len("user-agent")
-            return _ascii(value, USER_AGENT_CHARACTERS)
+    for line in head.lines:
+        # The colon first: nine fields of ten are not worth a new lower-case name.
+        if line[10:11] == b":" and line[:10].lower() == b"user-agent":
+            return _ascii(line[11:].strip(b" \t"), USER_AGENT_CHARACTERS)
     return None
 
 

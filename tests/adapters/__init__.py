@@ -1,0 +1,1 @@
+"""The adapters: real files, real stalls, real parsers."""

@@ -1,0 +1,185 @@
+"""What an audit record says, what it never says, and that it keeps to its schema."""
+
+import json
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.adapters.audit.record import (
+    Asked,
+    Record,
+    Timestamps,
+    encode_lines,
+    json_schema,
+    of_admin,
+    of_exchange,
+    of_gap,
+)
+from sidecar.model.exchange import Exchange
+from sidecar.model.message import RequestHead
+from sidecar.model.outcome import Refuse
+from sidecar.model.refusals import RefusalCode
+from sidecar.model.verdict import Ending, Verdict
+from tests.adapters.exchanges import (
+    OWN_ID,
+    a_head,
+    admitted,
+    an_exchange,
+    an_unreadable_exchange,
+    refused,
+)
+
+VALIDATOR = jsonschema_rs.validator_for(json_schema().decode())
+WHEN = "2027-01-15T08:00:00.250Z"
+
+
+def as_json(record: Record) -> dict[str, object]:
+    line = encode_lines([record])
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    read: dict[str, object] = json.loads(line)
+    VALIDATOR.validate(read)
+    return read
+
+
+def metadata(exchange: Exchange, verdict: Verdict | None = None) -> dict[str, object]:
+    found = as_json(of_exchange(exchange, verdict or admitted(), WHEN))["metadata"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_record_of_an_admitted_request() -> None:
+    head = a_head(query=b"token=s3cret", lines=[b"User-AGENT: curl/8.5"])
+    assert as_json(of_exchange(an_exchange(head), admitted(), WHEN)) == {
+        "id": OWN_ID.decode(),
+        "timestamp": WHEN,
+        "tenant_id": None,
+        "user_id": None,
+        "actor": None,
+        "action": "request",
+        "resource_type": "route",
+        "resource_id": "/orders/{id}",
+        "ip_address": "192.0.2.1",
+        "user_agent": "curl/8.5",
+        "outcome": "admitted",
+        "reason": None,
+        "request_id": "given-by-a-proxy",
+        "metadata": {
+            "method": "GET",
+            "host": "shop.example",
+            "path": "/orders/7",
+            "status": 200,
+            "code": None,
+            "step": None,
+            "duration_ms": 12.3,
+            "upstream_ms": 10.0,
+            "received_bytes": 12,
+            "sent_bytes": 3456,
+        },
+    }
+
+
+def test_a_head_that_could_not_be_read_still_leaves_a_record() -> None:
+    verdict = refused(RefusalCode.BAD_REQUEST, "bare LF", "framing")
+    read = as_json(of_exchange(an_unreadable_exchange(), verdict, WHEN))
+    assert read["ip_address"] == "198.51.100.4"
+    assert read["request_id"] == OWN_ID.decode()
+    assert (read["resource_id"], read["reason"], read["user_agent"]) == ("-", "bare LF", None)
+    found = metadata(an_unreadable_exchange(), verdict)
+    assert (found["method"], found["host"], found["path"]) == (None, None, None)
+    assert (found["code"], found["step"]) == ("BAD_REQUEST", "framing")
+
+
+def test_an_upgraded_connection_is_an_action_of_its_own() -> None:
+    verdict = admitted(101, is_upgraded=True)
+    assert as_json(of_exchange(an_exchange(), verdict, WHEN))["action"] == "websocket"
+
+
+def test_what_shadow_mode_let_pass_is_listed() -> None:
+    exchange = an_exchange()
+    exchange.shadow.append(Refuse(RefusalCode.FORBIDDEN, "address denied"))
+    assert metadata(exchange)["would_refuse"] == [{"code": "FORBIDDEN", "reason": "address denied"}]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(a_head(query=b"s3cret"), id="query"),
+        pytest.param(a_head(lines=[b"Authorization: Bearer s3cret"]), id="credential"),
+        pytest.param(a_head(lines=[b"Cookie: session=s3cret"]), id="cookie"),
+        pytest.param(a_head(lines=[b"X-Api-Key: s3cret"]), id="key"),
+        pytest.param(a_head(lines=[b"Referer: https://a.example/?s3cret"]), id="referrer"),
+    ],
+)
+def test_a_record_holds_no_secret_of_the_request(head: RequestHead) -> None:
+    assert b"s3cret" not in encode_lines([of_exchange(an_exchange(head), admitted(), WHEN)])
+
+
+def test_what_a_client_can_make_long_is_cut_short() -> None:
+    head = a_head(
+        b"M" * 99, b"/" + b"p" * 5000, host=b"h" * 999, lines=[b"user-agent: " + b"u" * 999]
+    )
+    read = as_json(of_exchange(an_exchange(head), refused(reason="r" * 999), WHEN))
+    found = metadata(an_exchange(head))
+    assert isinstance(read["user_agent"], str)
+    assert isinstance(read["reason"], str)
+    assert (len(read["user_agent"]), len(read["reason"])) == (256, 512)
+    assert [len(str(found[name])) for name in ("method", "host", "path")] == [32, 255, 1024]
+
+
+def test_bytes_that_could_steer_a_terminal_are_spelled_out() -> None:
+    head = a_head(path=b"/\x9b2J", lines=[b"User-Agent: \x9b31m\xc3\xa9"])
+    read = as_json(of_exchange(an_exchange(head), refused(reason="odd \x9b\x7f\ud800 é"), WHEN))
+    assert read["user_agent"] == r"\x9b31m\xc3\xa9"
+    assert read["reason"] == r"odd \x9b\x7f\ud800 é"
+    assert metadata(an_exchange(head))["path"] == r"/\x9b2J"
+
+
+heads = st.builds(
+    lambda path, agent, host: a_head(path=path, host=host, lines=[b"User-Agent: " + agent]),
+    st.binary(max_size=2000),
+    st.binary(max_size=600),
+    st.none() | st.binary(max_size=300),
+)
+verdicts = st.builds(
+    lambda ending, code, reason, seconds: Verdict(
+        ending, 499, code, reason, "", seconds, seconds, 0, 1 << 40, is_upgraded=False
+    ),
+    st.sampled_from(Ending),
+    st.none() | st.sampled_from(RefusalCode),
+    st.text(st.characters(), max_size=600),
+    st.floats(0, 1e6),
+)
+
+
+@given(heads, verdicts)
+def test_every_record_keeps_to_the_schema(head: RequestHead, verdict: Verdict) -> None:
+    exchange = an_exchange(head)
+    exchange.shadow.append(Refuse(RefusalCode.FORBIDDEN, verdict.reason))
+    as_json(of_exchange(exchange, verdict, WHEN))
+
+
+def test_events_beside_requests_keep_to_the_schema() -> None:
+    own_id = OWN_ID.decode()
+    asked = Asked("G" * 99, "/v1/\x9b" + "p" * 2000, 401)
+    denied = of_admin(asked, record_id=own_id, timestamp=WHEN, address=None, reason="no token")
+    gap = of_gap(7, record_id=own_id, timestamp=WHEN)
+    assert as_json(denied)["action"] == "admin.authenticate"
+    assert as_json(gap)["metadata"] == {"dropped": 7}
+
+
+@pytest.mark.parametrize(
+    ("now", "text"),
+    [
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (1_800_000_000.25, WHEN),
+        (1_800_000_000.2509, WHEN),
+        (1_800_000_000.9999, "2027-01-15T08:00:00.999Z"),
+        (1_800_000_001.0, "2027-01-15T08:00:01.000Z"),
+    ],
+)
+def test_a_time_is_rfc_3339_in_utc_cut_to_milliseconds(now: float, text: str) -> None:
+    write = Timestamps()
+    assert [write(now), write(now)] == [text, text]
