@@ -77,9 +77,11 @@ def parse(name: str, content: bytes, environ: Mapping[str, str]) -> Document:
         return Document(None, [problem])
     composer = _Composer(name, content.decode("utf-8-sig"), environ)
     try:
-        return Document(composer.compose(), composer.problems)
+        root = composer.compose()
     except _UnreadableError:
-        return Document(None, composer.problems)
+        root = None
+    composer.problems.sort(key=lambda problem: (problem.line, problem.column))
+    return Document(root, composer.problems)
 
 
 def _unreadable(name: str, content: bytes) -> Problem | None:
@@ -185,9 +187,8 @@ class _Composer:
         return line[mark.column : mark.column + 1]
 
     def _place(self, mark: _Mark | None) -> Place:
-        if mark is None:
-            return Place(self.file, 0, 0)
-        return Place(self.file, mark.line + 1, mark.column + 1)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        return Place(self.file, line, column)
 
     def _note(self, place: Place, message: str, hint: str) -> None:
         path = key_path(tuple(self.path))

@@ -96,6 +96,9 @@ def _unknown_key(mistake: Mistake) -> tuple[str, str]:
 
 def _mapping_expected(mistake: Mistake) -> tuple[str, str]:
     known = _keys_at(mistake.path)
+    if ":" in _subject(mistake):
+        hint = "put a blank after the colon of key: value"
+        return f"a mapping is expected, not {_kind(mistake)}", hint
     keys = f"keys such as {known[0]}: under it" if known else "key: value pairs under it"
     return f"a mapping is expected, not {_kind(mistake)}", f"write {keys}, or leave it out"
 

@@ -23,6 +23,10 @@ class Judged:
         """Say that the policy may not be meant."""
         return self._problem(path, message, hint, is_warning=True)
 
+    def is_written(self, path: Path) -> bool:
+        """Whether the policy itself says something at a path."""
+        return entry_at(self.root, path).node is not entry_at(self.root, path[:-1]).node
+
     def source_of(self, path: Path) -> str:
         """The text of a single value as the policy has it, its variables not filled in."""
         node = entry_at(self.root, path).node

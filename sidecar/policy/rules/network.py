@@ -26,8 +26,10 @@ def listeners_collide(judged: Judged) -> Findings:
     for name, address in _listeners(judged):
         for other, earlier in taken:
             if _collide(address, earlier):
-                message = f"is the address of listen.{other} too"
-                yield judged.error(("listen", name), message, "give each listener its own port")
+                # Of two, the one that is only a default is not the mistake.
+                first, second = (name, other) if _is_own(judged, name) else (other, name)
+                message = f"is the address of listen.{second} too"
+                yield judged.error(("listen", first), message, "give each listener its own port")
                 break
         taken.append((name, address))
 
@@ -91,6 +93,10 @@ def _listeners(judged: Judged) -> list[tuple[str, Address]]:
     listen = judged.policy.listen
     addresses = (listen.proxy, listen.admin, listen.health)
     return [(n, a) for n, a in zip(_LISTENERS, addresses, strict=True) if a is not None]
+
+
+def _is_own(judged: Judged, listener: str) -> bool:
+    return judged.is_written(("listen", listener))
 
 
 def _upstreams(judged: Judged) -> list[tuple[Path, Upstream]]:
