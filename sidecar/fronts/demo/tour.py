@@ -15,8 +15,8 @@ from sidecar.fronts.demo.visit import Answer, Echo, Plain, Raw, Request, send
 # Audit records are written in batches, so the one of a stop may be a little late.
 _RECORD_SECONDS: Final = 3.0
 _LOOK_AGAIN_SECONDS: Final = 0.05
-_EXCERPT_LINES: Final = 6
-_LINE_LENGTH: Final = 96
+_EXCERPT_LINES: Final = 14
+_LINE_LENGTH: Final = 112
 
 _BOLD, _DIM, _RED, _GREEN = "1", "2", "31", "32"
 
@@ -50,7 +50,7 @@ class Tour:
     async def _visit(self, number: int, stop: Stop) -> bool:
         self.show(self._paint(_BOLD, f"{number:>2}  {stop.title}"))
         for line in _request_lines(stop.request):
-            self.show(f"    > {line}")
+            self.show(f"    > {line}".rstrip())
         try:
             answer = await send(self.origin, stop.request)
         except (OSError, ClientError) as error:
