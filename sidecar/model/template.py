@@ -8,7 +8,9 @@ from typing import Final
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # What a path segment may hold once decoded; templates are written decoded.
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f\\;?#%*{}]")
-_HOST: Final = re.compile(r"(?:\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z")
+_HOST: Final = re.compile(
+    r"(?:\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z"
+)
 _IPV6_HOST: Final = re.compile(r"\[[0-9a-f:.]+\]\Z")
 
 
@@ -101,10 +103,9 @@ def parse_path(text: str) -> tuple[Segment, ...]:
     """
     if not text.startswith("/"):
         raise ValueError("a path begins with /")
-    body = text[1:].removesuffix("/")
-    if not body:
+    if text == "/":
         return ()
-    parts = body.split("/")
+    parts = text[1:].removesuffix("/").split("/")
     segments = [_parse_segment(part, is_last=i == len(parts) - 1) for i, part in enumerate(parts)]
     names = [s.text for s in segments if s.kind is Kind.ONE and s.text]
     if len(names) != len(set(names)):
