@@ -22,7 +22,7 @@ from bench.route_cost import measure_in
 from bench.targets import Verdict, judge
 
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
-_PARTS: Final = ("throughput", "latency", "memory", "payloads", "tls", "routes")
+_PARTS: Final = ("throughput", "varied", "latency", "memory", "payloads", "tls", "routes")
 _FLOOR_MISSED: Final = 1
 _COULD_NOT: Final = 3
 
@@ -123,6 +123,7 @@ def _measure(wish: Wish) -> Results:
 def _run(parts: list[str], bench: Bench) -> None:
     steps = {
         "throughput": bench.throughput,
+        "varied": bench.varied,
         "latency": bench.latency,
         "memory": bench.memory,
         "payloads": bench.payloads,

@@ -75,6 +75,15 @@ class Bench:
             self._row(target).resident_bytes = found
             self.say(f"{target.name}: {found / 1e6:,.0f} MB resident")
 
+    def varied(self) -> None:
+        """Requests a second when no two requests are alike."""
+        for _ in range(self.effort.rounds):
+            for target in self._everyone():
+                load = replace(self._load(target, ORDER_PATH), script=CONFIGS / "varied.lua")
+                flow = self._counted(target, load)
+                self._row(target).varied_rates.append(flow)
+                self.say(f"{target.name}: {flow:,.0f} requests/s, no two alike")
+
     def tls(self) -> None:
         """Requests a second over TLS, connections kept."""
         for target in self.arena.targets:

@@ -23,8 +23,8 @@ _HEAD: Final = (
 def markdown(results: Results) -> str:
     """Write everything that is generated, without the markers."""
     parts = [_preamble(results), _figures(results), _goals(judge(results))]
-    if any(row.tls_rates for row in results.rows.values()):
-        parts.append(_tls(results))
+    if any(row.tls_rates or row.varied_rates for row in results.rows.values()):
+        parts.append(_other_loads(results))
     if results.routes is not None:
         parts.append(_routes(results.routes))
     parts.append(_roster(results))
@@ -96,14 +96,20 @@ def _line(title: str, name: str, results: Results) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _tls(results: Results) -> str:
-    lines = ["| over TLS 1.3, kept connections | requests/s | of nginx |", "|---|---:|---:|"]
+def _other_loads(results: Results) -> str:
+    titles = ("no two alike, requests/s", "of nginx", "over TLS 1.3, requests/s", "of nginx")
+    lines = [f"| proxy | {' | '.join(titles)} |", "|---|---:|---:|---:|---:|"]
     for contender in CONTENDERS:
         row = results.rows.get(contender.name)
-        if row is not None and row.tls_rates:
-            rate = _number(middle(row.tls_rates), 1, "{:,.0f}")
-            ratio = _number(results.tls_ratio(row.name, "nginx"), 1, "{:.2f}")
-            lines.append(f"| {contender.title} | {rate} | {ratio} |")
+        if row is not None:
+            cells = [
+                contender.title,
+                _number(middle(row.varied_rates), 1, "{:,.0f}"),
+                _number(results.varied_ratio(row.name, "nginx"), 1, "{:.2f}"),
+                _number(middle(row.tls_rates), 1, "{:,.0f}"),
+                _number(results.tls_ratio(row.name, "nginx"), 1, "{:.2f}"),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -139,7 +145,8 @@ def _routes(cost: RouteCost) -> str:
 
 def _roster(results: Results) -> str:
     lines = ["| proxy | version | what it does for a request |", "|---|---|---|"]
-    lines.extend(_roster_line(contender, results) for contender in CONTENDERS)
+    asked = results.versions.keys() | results.absent.keys()
+    lines.extend(_roster_line(one, results) for one in CONTENDERS if one.name in asked)
     return "\n".join(lines)
 
 

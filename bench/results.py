@@ -12,6 +12,7 @@ class Row:
         name: the contender's.
         rates: requests a second, a round each.
         failures: requests that were not answered with 2xx or 3xx.
+        varied_rates: requests a second when no two are alike, a round each.
         tls_rates: requests a second over TLS, a round each.
         medians: seconds, the median latency at a constant rate, a round each.
         p99s: seconds, the 99th percentile likewise.
@@ -22,6 +23,7 @@ class Row:
 
     name: str
     rates: list[float] = field(default_factory=list)
+    varied_rates: list[float] = field(default_factory=list)
     tls_rates: list[float] = field(default_factory=list)
     failures: int = 0
     medians: list[float] = field(default_factory=list)
@@ -74,6 +76,10 @@ class Results:
     def ratio(self, name: str, other: str) -> float | None:
         """Compare two by their rates."""
         return _ratio(self._row(name).rates, self._row(other).rates)
+
+    def varied_ratio(self, name: str, other: str) -> float | None:
+        """Compare two by their rates when no two requests are alike."""
+        return _ratio(self._row(name).varied_rates, self._row(other).varied_rates)
 
     def tls_ratio(self, name: str, other: str) -> float | None:
         """Compare two by their rates over TLS."""

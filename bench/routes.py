@@ -19,8 +19,13 @@ from bench.processes import BenchError
 from bench.results import RouteCost
 from sidecar.decision.pipeline import Generation, build
 from sidecar.decision.runner import decide, respond
-from sidecar.knowledge.http1.request import HeadLimits, RequestHeadParser, new_hosts, new_kinds
-from sidecar.knowledge.http1.write import write_request, write_response
+from sidecar.knowledge.http1.request import (
+    HeadLimits,
+    RequestHeadParser,
+    new_hosts,
+    new_request_lines,
+)
+from sidecar.knowledge.http1.write import status_line, write_head
 from sidecar.model.exchange import Connection, Exchange
 from sidecar.policy.schema.policy import Policy
 
@@ -64,7 +69,7 @@ class _Table:
             {"version": 1, "upstream": "http://127.0.0.1:3000", "routes": table}
         )
         chosen = random.Random(count).sample(table, _REQUESTS)  # noqa: S311 - the same each time
-        parser = RequestHeadParser(_LIMITS, new_kinds(), new_hosts())
+        parser = RequestHeadParser(_LIMITS, new_request_lines(), new_hosts())
         return cls(build(policy), parser, [_head(str(row["path"])) for row in chosen])
 
     def seconds(self) -> float:
@@ -83,11 +88,14 @@ class _Table:
         refusal = refusal or decide(plan.steps, exchange, shadow=False)
         if refusal is not None:
             raise BenchError(f"refused: {refusal.reason}")
-        request = write_request(head.method, exchange.upstream_path, exchange.upstream_fields)
         exchange.status = 200
-        exchange.response_fields = [(b"Content-Type", b"application/json"), (b"Server", b"nginx")]
+        exchange.response_lines = [b"Content-Type: application/json", b"Server: nginx"]
         respond(plan.response, exchange)
-        return request, write_response(200, b"OK", exchange.response_fields)
+        start = head.method + b" " + exchange.upstream_path + b" HTTP/1.1"
+        return (
+            write_head(start, exchange.upstream_lines),
+            write_head(status_line(200), exchange.response_lines),
+        )
 
 
 def _head(template: str) -> bytes:

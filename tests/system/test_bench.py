@@ -11,6 +11,10 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 LIMIT_SECONDS: Final = 150
+KINDS: Final = (
+    *("rates", "varied_rates", "tls_rates"),
+    *("medians", "p99s", "uploads", "downloads"),
+)
 
 
 def run_bench(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -37,7 +41,15 @@ def test_a_quick_run_gives_figures_of_nginx_and_the_sidecar(tmp_path: Path) -> N
         row = found["rows"][name]
         assert row["failures"] == 0
         assert row["resident_bytes"] > 0
-        for kind in ("rates", "tls_rates", "medians", "p99s", "uploads", "downloads"):
+        for kind in (
+            "rates",
+            "varied_rates",
+            "tls_rates",
+            "medians",
+            "p99s",
+            "uploads",
+            "downloads",
+        ):
             assert min(row[kind]) > 0, kind
     assert found["routes"]["ratio"] > 0
 
