@@ -1,0 +1,1 @@
+"""The admin and health listeners: liveness, readiness, metrics, and the admin API."""

@@ -1,0 +1,150 @@
+"""The admin and health listeners: start, stop, and bounds on those who connect."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+
+from sidecar.fronts.admin.answers import problem
+
+CONNECTIONS: Final = 256
+HANDLER_SECONDS: Final = 10.0
+# From the connection or the last answer to the end of the next head: slow heads end here.
+HEAD_SECONDS: Final = 15.0
+# Whatever a client does or leaves undone, such as reading: no connection is older.
+LIFE_SECONDS: Final = 120.0
+LINGER_SECONDS: Final = 1.0
+STOP_SECONDS: Final = 2.0
+LINE_BYTES: Final = 4096
+FIELD_BYTES: Final = 8192
+FIELDS: Final = 64
+
+_LOG: Final = logging.getLogger("sidecar.admin")
+
+_Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Listener:
+    """One address on which an application is served.
+
+    Args:
+        app: from `applications.py`.
+        host: address to bind.
+        port: TCP port, 0 for any free one.
+        connections: clients that may be connected at a time; more are cut off.
+    """
+
+    def __init__(
+        self, app: web.Application, host: str, port: int, connections: int = CONNECTIONS
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._connections = connections
+        self._application = web.AppRunner(app, access_log=None)
+        self._serving: web.ServerRunner | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that was bound; 0 before the start."""
+        return int(self._serving.addresses[0][1]) if self._serving else 0
+
+    async def start(self) -> None:
+        """Bind the address and serve.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        await self._application.setup()
+        inner = self._application.server
+        if inner is None:
+            raise RuntimeError("aiohttp set up no server")
+        server = _Server(inner, self._connections)
+        self._serving = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
+        await self._serving.setup()
+        try:
+            await web.TCPSite(self._serving, self._host, self._port).start()
+        except OSError:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Stop, after answers that are under way."""
+        if self._serving is not None:
+            await self._serving.cleanup()
+            self._serving = None
+        await self._application.cleanup()
+
+
+class _Server(web.Server):
+    """A server whose clients are bounded in number and time, and see one face for every error."""
+
+    def __init__(self, inner: web.Server, limit: int) -> None:
+        super().__init__(
+            _with_one_face(inner.request_handler),
+            request_factory=inner.request_factory,
+            access_log=None,
+            keepalive_timeout=HEAD_SECONDS,
+            lingering_time=LINGER_SECONDS,
+            max_line_size=LINE_BYTES,
+            max_field_size=FIELD_BYTES,
+            max_headers=FIELDS,
+        )
+        self._limit = limit
+        self._ends: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+
+    def __call__(self) -> web.RequestHandler:
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if len(self._ends) >= self._limit:
+            transport.abort()
+        else:
+            self._ends[handler] = self._loop.call_later(LIFE_SECONDS, transport.abort)
+
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        super().connection_lost(handler, exc)
+        if end := self._ends.pop(handler, None):
+            end.cancel()
+
+
+class _Protocol(web.RequestHandler):
+    """A connection on which a malformed request is answered like any other refusal."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what the parser refused; it is not logged, since anybody can send it."""
+        del request, exc, message
+        answer = problem(status)
+        answer.force_close()
+        return answer
+
+
+def _with_one_face(handler: _Handler) -> _Handler:
+    async def answer(request: BaseRequest) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(HANDLER_SECONDS):
+                return await handler(request)
+        except web.HTTPException as error:
+            allowed = error.headers.get("Allow")
+            return problem(error.status, () if allowed is None else (("Allow", allowed),))
+        except TimeoutError:
+            _LOG.warning("%s took longer than %d s", request.path, HANDLER_SECONDS)
+            return problem(503)
+        except Exception:  # noqa: BLE001 -- the top of a task: log, an opaque 500
+            _LOG.exception("%s failed", request.path)
+            return problem(500)
+
+    return answer
