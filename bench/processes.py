@@ -172,3 +172,12 @@ def _resident_kib(pid: int) -> int:
         return 0
     lines = (line for line in status.splitlines() if line.startswith("VmRSS:"))
     return int(next(lines, "VmRSS: 0").split()[1])
+
+
+def thread_ticks(pid: int) -> dict[int, int]:
+    """Read how many clock ticks each thread of a process has run."""
+    ticks = {}
+    for entry in Path(f"/proc/{pid}/task").iterdir():
+        fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        ticks[int(entry.name)] = int(fields[11]) + int(fields[12])
+    return ticks

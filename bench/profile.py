@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from bench.interpreter import choose
 from bench.load import Load, hammer
 from bench.machine import Cores, cores
 from bench.policy import ORDER_PATH
-from bench.processes import BenchError
+from bench.processes import BenchError, thread_ticks
 
 # Which shared object belongs to what; the first pattern that fits decides.
 _GROUPS: Final = (
@@ -37,7 +37,7 @@ _GROUPS: Final = (
     ("interpreter", re.compile(r"")),
 )
 _OBJECT_LINE: Final = re.compile(r"^\s*([0-9.]+)%\s+(\S.*?)\s*$", re.MULTILINE)
-_STACK_LINE: Final = re.compile(r"^(.*) (\d+)$", re.MULTILINE)
+_STACK_LINE: Final = re.compile(r"^thread \((\d+)\).*;(.*) (\d+)$", re.MULTILINE)
 _FRAME: Final = re.compile(r"^(?P<function>.+) \((?P<file>[^:]+)(?::\d+)?\)$")
 # Odd, so that sampling does not march in step with timers.
 _HERTZ: Final = 499
@@ -60,19 +60,32 @@ def of_objects(report: str) -> list[Share]:
     for percent, name in _OBJECT_LINE.findall(report):
         group = next(title for title, pattern in _GROUPS if pattern.search(name))
         shares[group] += float(percent) / 100
+    return _largest(shares)
+
+
+def of_functions(stacks: str, ticks: Mapping[int, int]) -> list[Share]:
+    """Sum py-spy's folded stacks by the function that was running.
+
+    Args:
+        stacks: lines of frames and a count, each beginning with its thread.
+        ticks: processor time of each thread. py-spy takes a thread that waits on a lock for a
+            running one, so a thread weighs what it used and not how often it was seen.
+    """
+    samples: dict[int, Counter[str]] = defaultdict(Counter)
+    for thread, frame, count in _STACK_LINE.findall(stacks):
+        if found := _FRAME.match(frame):
+            samples[int(thread)][f"{_module(found['file'])} {found['function']}"] += int(count)
+    shares: dict[str, float] = defaultdict(float)
+    for number, functions in samples.items():
+        weight = ticks.get(number, 0) / max(1, sum(ticks.values()))
+        for name, count in functions.items():
+            shares[name] += weight * count / functions.total()
+    return _largest(shares)[:_ROWS]
+
+
+def _largest(shares: Mapping[str, float]) -> list[Share]:
     ordered = sorted(shares.items(), key=itemgetter(1), reverse=True)
     return [Share(name, fraction) for name, fraction in ordered]
-
-
-def of_functions(stacks: str) -> list[Share]:
-    """Sum py-spy's folded stacks by the function that was running."""
-    samples: Counter[str] = Counter()
-    for stack, count in _STACK_LINE.findall(stacks):
-        frame = _FRAME.match(stack.rpartition(";")[2])
-        if frame is not None:
-            samples[f"{_module(frame['file'])} {frame['function']}"] += int(count)
-    total = sum(samples.values())
-    return [Share(name, count / total) for name, count in samples.most_common(_ROWS)]
 
 
 def _module(file: str) -> str:
@@ -146,9 +159,11 @@ def _functions(pid: int, seconds: int, folder: Path) -> list[Share]:
         click.echo("py-spy is not installed: no split between Python functions.")
         return []
     stacks = folder / "stacks.txt"
-    watched = ["--pid", str(pid), "--rate", str(_HERTZ), "--duration", str(seconds)]
+    watched = ["--pid", str(pid), "--rate", str(_HERTZ), "--duration", str(seconds), "--threads"]
+    before = thread_ticks(pid)
     _run([spy, "record", *watched, "--format", "raw", "--output", str(stacks)], seconds)
-    return of_functions(stacks.read_text())
+    ticks = {thread: end - before.get(thread, 0) for thread, end in thread_ticks(pid).items()}
+    return of_functions(stacks.read_text(), ticks)
 
 
 def _run(command: list[str], seconds: int) -> str:

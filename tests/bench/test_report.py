@@ -60,11 +60,19 @@ def test_shared_objects_are_grouped_by_what_they_do() -> None:
 
 def test_samples_count_for_the_function_that_was_running() -> None:
     stacks = (
-        "<module> (main.py:3);run (/app/sidecar/fronts/proxy/driver.py:9) 3\n"
-        "<module> (main.py:3);run (/app/sidecar/fronts/proxy/driver.py:12) 1\n"
-        "<module> (main.py:3);other (/lib/aiohttp/web.py:1) 4\n"
+        "thread (7): MainThread;<module> (a.py:3);run (/app/sidecar/fronts/driver.py:9) 3\n"
+        "thread (7): MainThread;<module> (a.py:3);run (/app/sidecar/fronts/driver.py:12) 1\n"
+        "thread (7): MainThread;<module> (a.py:3);other (/lib/aiohttp/web.py:1) 4\n"
     )
-    assert of_functions(stacks) == [
-        Share("sidecar/fronts/proxy/driver.py run", 0.5),
+    assert of_functions(stacks, {7: 100}) == [
+        Share("sidecar/fronts/driver.py run", 0.5),
         Share("web.py other", 0.5),
+    ]
+
+
+def test_a_thread_weighs_what_it_used_not_how_often_it_was_seen() -> None:
+    stacks = "thread (7): MainThread;run (a.py:3) 5\nthread (8): writer;wait (b.py:1) 5\n"
+    assert of_functions(stacks, {7: 99, 8: 1}) == [
+        Share("a.py run", 0.99),
+        Share("b.py wait", 0.01),
     ]
