@@ -27,12 +27,18 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     merged: dict[str, dict[tuple[str, ...], Sequence[float]]] = {}
     for snapshot in snapshots:
         for name, rows in snapshot.items():
-            known = merged.setdefault(name, {})
-            join = _MERGING[METRICS[name].merge]
-            for labels, numbers in rows:
-                key = tuple(labels)
-                known[key] = [*map(join, known[key], numbers)] if key in known else numbers
+            _join(merged.setdefault(name, {}), rows, _MERGING[METRICS[name].merge])
     return {name: list(rows.items()) for name, rows in merged.items()}
+
+
+def _join(
+    known: dict[tuple[str, ...], Sequence[float]],
+    rows: Iterable[Row],
+    join: Callable[[float, float], float],
+) -> None:
+    for labels, numbers in rows:
+        key = tuple(labels)
+        known[key] = [*map(join, known[key], numbers)] if key in known else numbers
 
 
 def lasting(snapshot: Snapshot) -> Snapshot:
