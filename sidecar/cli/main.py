@@ -9,7 +9,7 @@ import click
 
 from sidecar import __version__
 from sidecar.cli.exit_codes import DONE, FAILED, INTERRUPTED, NO, USAGE
-from sidecar.model.errors import PolicyError, ProtocolError, UpstreamError
+from sidecar.model.errors import PolicyError
 
 # Each is a module beside this one that is imported when it is asked for: `sidecar schema` need
 # not load the proxy.
@@ -76,8 +76,6 @@ def invoke(arguments: Sequence[str]) -> int:
     except PolicyError as error:
         click.echo(str(error), err=True)
         return NO
-    except (ProtocolError, UpstreamError) as error:
-        return _complain(str(error), FAILED)
     except OSError as error:
         return _complain(_reason(error), USAGE if error.filename else FAILED)
     return outcome if isinstance(outcome, int) else DONE

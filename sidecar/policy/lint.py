@@ -43,7 +43,7 @@ def lint(policy: Policy, root: Mapping, broken: frozenset[str]) -> list[Problem]
         root: the tree that it was decoded from.
         broken: names of the sections that have errors of their own.
     """
-    judged = Judged(policy, root)
+    judged = Judged.of(policy, root)
     return [
         problem for rule, sections in RULES if not sections & broken for problem in rule(judged)
     ]

@@ -107,7 +107,7 @@ def test_secrets_and_files_come_from_beside_the_policy(
         pytest.param(["check", "none.yaml"], id="a policy that is not there"),
         pytest.param(["check", "."], id="a folder"),
         pytest.param(["check", "--strictly", "none.yaml"], id="an unknown option"),
-        pytest.param(["chekc"], id="an unknown command"),
+        pytest.param(["inspect"], id="an unknown command"),
         pytest.param(["schema", "--output", "none/schema.json"], id="a folder that is not there"),
     ],
 )

@@ -1,6 +1,5 @@
 """Rules about bodies, header fields, time-outs, secrets and sinks."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from sidecar.policy.nodes import Path
@@ -116,20 +115,16 @@ def sinks_listed_twice(judged: Judged) -> Findings:
 
 
 def _fields_ruled_twice(judged: Judged, path: Path, headers: Headers) -> Findings:
-    lists: tuple[tuple[str, Sequence[str]], ...] = (
-        ("set", tuple(headers.set)),
-        ("default", tuple(headers.default)),
-        ("append", tuple(headers.append)),
-        ("remove", headers.remove),
-    )
-    seen: dict[str, str] = {}
-    for kind, names in lists:
-        for index, name in enumerate(names):
-            first = seen.setdefault(name.lower(), kind)
-            if first != kind or name.lower() in {earlier.lower() for earlier in names[:index]}:
-                step = index if kind == "remove" else name
-                yield judged.error(
-                    (*path, kind, step),
-                    f"the field is under {first} already",
-                    "each field under one of set, default, append and remove; set replaces",
-                )
+    ruled: list[tuple[str, str | int, str]] = [("set", name, name) for name in headers.set]
+    ruled += [("default", name, name) for name in headers.default]
+    ruled += [("append", name, name) for name in headers.append]
+    ruled += [("remove", index, name) for index, name in enumerate(headers.remove)]
+    first: dict[str, str] = {}
+    for kind, step, name in ruled:
+        if name.lower() in first:
+            yield judged.error(
+                (*path, kind, step),
+                f"the field is under {first[name.lower()]} already",
+                "each field under one of set, default, append and remove; set replaces",
+            )
+        first.setdefault(name.lower(), kind)

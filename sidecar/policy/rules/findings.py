@@ -2,18 +2,34 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 from sidecar.model.errors import Problem
+from sidecar.model.template import Kind
 from sidecar.policy.nodes import Mapping, Path, Scalar, entry_at, key_path
 from sidecar.policy.schema.policy import Policy
+
+Shape = tuple[str | None, tuple[tuple[Kind, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A policy under judgement, with the tree that it was decoded from."""
+    """A policy under judgement, with the tree that it was decoded from.
+
+    Attributes:
+        policy: the policy.
+        root: the tree.
+        shapes: the shape of each route's template.
+    """
 
     policy: Policy
     root: Mapping
+    shapes: tuple[Shape, ...]
+
+    @classmethod
+    def of(cls, policy: Policy, root: Mapping) -> Self:
+        """Prepare a policy for judgement."""
+        return cls(policy, root, tuple(route.template.shape for route in policy.routes))
 
     def error(self, path: Path, message: str, hint: str) -> Problem:
         """Say that the policy cannot be meant."""

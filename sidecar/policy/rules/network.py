@@ -9,11 +9,12 @@ from ipaddress import (
     collapse_addresses,
     ip_address,
 )
+from itertools import combinations
 from typing import Final
 
 from sidecar.policy.nodes import Path
 from sidecar.policy.rules.findings import Findings, Judged
-from sidecar.policy.schema.addresses import Address
+from sidecar.policy.schema.addresses import Address, UpstreamUrl
 from sidecar.policy.schema.routes import Addresses
 from sidecar.policy.schema.upstream import Upstream
 
@@ -22,16 +23,12 @@ _LISTENERS: Final = ("proxy", "admin", "health")
 
 def listeners_collide(judged: Judged) -> Findings:
     """Two listeners on one address: the second could not bind."""
-    taken: list[tuple[str, Address]] = []
-    for name, address in _listeners(judged):
-        for other, earlier in taken:
-            if _collide(address, earlier):
-                # Of two, the one that is only a default is not the mistake.
-                first, second = (name, other) if _is_own(judged, name) else (other, name)
-                message = f"is the address of listen.{second} too"
-                yield judged.error(("listen", first), message, "give each listener its own port")
-                break
-        taken.append((name, address))
+    for (earlier, one), (later, other) in combinations(_listeners(judged), 2):
+        if _collide(one, other):
+            # Of two, the one that is only a default is not the mistake.
+            mistaken, taken = (later, earlier) if _is_own(judged, later) else (earlier, later)
+            message = f"is the address of listen.{taken} too"
+            yield judged.error(("listen", mistaken), message, "give each listener its own port")
 
 
 def admin_in_the_open(judged: Judged) -> Findings:
@@ -59,12 +56,9 @@ def trust_in_everyone(judged: Judged) -> Findings:
 def upstream_is_the_sidecar(judged: Judged) -> Findings:
     """An upstream that is one of the sidecar's own listeners: each request would go in circles."""
     for path, upstream in _upstreams(judged):
-        url = upstream.url
-        for name, address in _listeners(judged):
-            if url.port == address.port != 0 and _reaches(url.host, address.host):
-                yield judged.error(
-                    path, f"is the sidecar's own listen.{name}", "the address of the service"
-                )
+        own = next((name for name, at in _listeners(judged) if _reaches(upstream.url, at)), None)
+        if own is not None:
+            yield judged.error(path, f"is the sidecar's own listen.{own}", "the service's address")
 
 
 def tls_without_https(judged: Judged) -> Findings:
@@ -113,11 +107,14 @@ def _collide(one: Address, other: Address) -> bool:
     return one.host == other.host or _is_any(one.host) or _is_any(other.host)
 
 
-def _reaches(host: str, listener: str) -> bool:
-    if _is_any(listener):
-        return _is_any(host) or _is_loopback(host)
-    is_local = _is_loopback(host) and _is_loopback(listener)
-    return host == listener or (is_local and "localhost" in {host, listener})
+def _reaches(url: UpstreamUrl, listener: Address) -> bool:
+    if url.port != listener.port or url.port == 0:
+        return False
+    is_local = _is_loopback(url.host)
+    if _is_any(listener.host):
+        return _is_any(url.host) or is_local
+    is_local = is_local and _is_loopback(listener.host)
+    return url.host == listener.host or (is_local and "localhost" in {url.host, listener.host})
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:

@@ -2,10 +2,8 @@
 
 from typing import Final
 
-from sidecar.model.template import Kind, Template, parse_path
-from sidecar.policy.rules.findings import Findings, Judged
-
-Shape = tuple[str | None, tuple[tuple[Kind, str], ...]]
+from sidecar.model.template import Kind, parse_path
+from sidecar.policy.rules.findings import Findings, Judged, Shape
 
 _RESERVED: Final = (Kind.LITERAL, ".sidecar")
 _ANY_METHOD: Final = ""
@@ -25,9 +23,9 @@ def nothing_admits(judged: Judged) -> Findings:
 def methods_ruled_twice(judged: Judged) -> Findings:
     """Routes of the same host and template merge by method; no method may have two rules."""
     ruled: dict[Shape, dict[str, int]] = {}
-    for index, route in enumerate(judged.policy.routes):
+    for index, (route, shape) in enumerate(zip(judged.policy.routes, judged.shapes, strict=True)):
         methods = route.admitted_methods or {_ANY_METHOD}
-        earlier = ruled.setdefault(route.template.shape, {})
+        earlier = ruled.setdefault(shape, {})
         clash = _clash(methods, earlier)
         if clash is not None:
             method, other = clash
@@ -42,7 +40,7 @@ def methods_ruled_twice(judged: Judged) -> Findings:
 def prefix_not_of_the_path(judged: Judged) -> Findings:
     """A prefix to strip that the path does not begin with."""
     for index, route in enumerate(judged.policy.routes):
-        prefix = parse_path(route.strip_prefix or "/")
+        prefix = () if route.strip_prefix is None else parse_path(route.strip_prefix)
         if route.template.segments[: len(prefix)] != prefix:
             yield judged.error(
                 ("routes", index, "strip_prefix"),
@@ -53,9 +51,8 @@ def prefix_not_of_the_path(judged: Judged) -> Findings:
 
 def unreachable(judged: Judged) -> Findings:
     """Routes that no request can reach: reserved paths, and `**` with nothing left to match."""
-    shapes = {route.template.shape for route in judged.policy.routes}
-    for index, route in enumerate(judged.policy.routes):
-        host, path = route.template.shape
+    shapes = set(judged.shapes)
+    for index, (host, path) in enumerate(judged.shapes):
         if path[:1] == (_RESERVED,):
             yield judged.error(
                 ("routes", index, "path"),
@@ -73,8 +70,10 @@ def unreachable(judged: Judged) -> Findings:
 def spellings_differ_by_case(judged: Judged) -> Findings:
     """Sibling templates such as `/API` and `/api`: a service may take one for the other."""
     seen: dict[Shape, tuple[Shape, int]] = {}
-    for index, route in enumerate(judged.policy.routes):
-        other = _other_spelling(route.template, index, seen)
+    if not any(text != text.lower() for _, path in judged.shapes for _, text in path):
+        return
+    for index, shape in enumerate(judged.shapes):
+        other = _other_spelling(shape, index, seen)
         if other is not None:
             yield judged.warning(
                 ("routes", index, "path"),
@@ -98,10 +97,8 @@ def _is_covered(host: str | None, prefix: tuple[tuple[Kind, str], ...], shapes: 
     return (host, (*longer, (Kind.REST, ""))) in shapes or _is_covered(host, longer, shapes)
 
 
-def _other_spelling(
-    template: Template, index: int, seen: dict[Shape, tuple[Shape, int]]
-) -> int | None:
-    host, path = template.shape
+def _other_spelling(shape: Shape, index: int, seen: dict[Shape, tuple[Shape, int]]) -> int | None:
+    host, path = shape
     other = None
     for length in range(1, len(path) + 1):
         exact: Shape = (host, path[:length])
