@@ -76,7 +76,7 @@ def _mistake(root: Mapping, details: ErrorDetails) -> Mistake:
     if steps[:2] == ("audit", "sinks"):
         # The tag of the union, which is no key of the policy.
         steps = steps[:3] + steps[4:]
-    is_key = steps[-1] == "[key]" and details["input"] == steps[-2]
+    is_key = steps[-2:] == (details["input"], "[key]")
     path = steps[:-1] if is_key else steps
     return Mistake(details, path, entry_at(root, path), is_key=is_key)
 
