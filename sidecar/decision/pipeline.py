@@ -1,8 +1,8 @@
 """The way of a request, as lists; and the proof that the lists are in a possible order.
 
-    EDGE      the route is not known yet
-    ROUTE     what the route asks for; a step that it does not use is absent
-    RESPONSE  on the way back, also for what the sidecar itself answers
+EDGE      the route is not known yet
+ROUTE     what the route asks for; a step that it does not use is absent
+RESPONSE  on the way back, also for what the sidecar itself answers
 """
 
 from collections.abc import Iterable, Sequence

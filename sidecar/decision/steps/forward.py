@@ -62,7 +62,15 @@ class Forward:
 
     name: ClassVar[str] = "forward"
     reads: ClassVar[frozenset[str]] = frozenset(
-        {"connection", "head", "target", "request_id", "forwarded_for", "is_secure", "is_from_proxy"}
+        {
+            "connection",
+            "head",
+            "target",
+            "request_id",
+            "forwarded_for",
+            "is_secure",
+            "is_from_proxy",
+        }
     )
     writes: ClassVar[frozenset[str]] = frozenset({"upstream_lines"})
     can_shadow: ClassVar[bool] = False

@@ -14,6 +14,8 @@ _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
 # An escape that survives one decoding would be decoded by a service that decodes twice.
 _TWICE: Final = re.compile(r"%(?:2[eEfF]|5[cC]|00)")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Browsers escape these in paths; a service that repairs them would read another path than we do.
+_UNESCAPED: Final = re.compile(rb'["<>^`{}]')
 _DOTS: Final = frozenset({".", ".."})
 
 RESERVED: Final = ".sidecar"
@@ -85,6 +87,8 @@ def _parts(path: bytes) -> list[bytes]:
         raise _TwoReadingsError("backslash in the path")
     if b";" in path:
         raise _TwoReadingsError("path parameter (;)")
+    if _UNESCAPED.search(path):
+        raise _TwoReadingsError("a byte that must be escaped in the path")
     parts = path.removesuffix(b"/").split(b"/")[1:]
     if b"" in parts or path.endswith(b"//"):
         raise _TwoReadingsError("empty path segment (//)")

@@ -11,6 +11,7 @@ from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import RoutePlan
 from sidecar.model.template import Template
 
+
 @dataclass(slots=True)
 class _Choice:
     """The plans of one template by method; `every` serves the methods that none names."""

@@ -119,7 +119,16 @@ class _State(Enum):
 class ChunkedDecoder:
     """Body in chunks (RFC 9112 §7.1); trailer fields are checked, then dropped (§7.1.2)."""
 
-    __slots__ = ("_buffer", "_extensions", "_remaining", "_state", "_trailer", "_trailers", "done", "rest")
+    __slots__ = (
+        "_buffer",
+        "_extensions",
+        "_remaining",
+        "_state",
+        "_trailer",
+        "_trailers",
+        "done",
+        "rest",
+    )
 
     def __init__(self) -> None:
         self._state = _State.SIZE

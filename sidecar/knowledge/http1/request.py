@@ -20,6 +20,7 @@ from sidecar.knowledge.http1.strict import (
     LOOSE_LINE_END,
     METHOD,
     TARGET,
+    TOKEN,
     is_host,
     parse_length,
 )
@@ -42,13 +43,16 @@ _EXPECT: Final = 5
 _UPGRADE: Final = 6
 _SINGLE: Final = 7
 
-# RFC 9110 §9, RFC 5789, RFC 4918, RFC 3253, RFC 5323: what services behind proxies implement. CONNECT
-# would make a tunnel and TRACE would send credentials back (RFC 9110 §9.3.8).
+# The IANA registry of methods, but for CONNECT, which would make a tunnel, TRACE, which would send
+# credentials back (RFC 9110 §9.3.8), and PRI, which is no method; and three that services know.
 _METHODS: Final = frozenset(
     (
-        b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"QUERY",
-        b"PROPFIND", b"PROPPATCH", b"MKCOL", b"COPY", b"MOVE", b"LOCK", b"UNLOCK",
-        b"REPORT", b"SEARCH", b"MKCALENDAR", b"PURGE",
+        b"ACL", b"BASELINE-CONTROL", b"BIND", b"CHECKIN", b"CHECKOUT", b"COPY", b"DELETE", b"GET",
+        b"HEAD", b"LABEL", b"LINK", b"LOCK", b"MERGE", b"MKACTIVITY", b"MKCALENDAR", b"MKCOL",
+        b"MKREDIRECTREF", b"MKWORKSPACE", b"MOVE", b"OPTIONS", b"ORDERPATCH", b"PATCH", b"POST",
+        b"PROPFIND", b"PROPPATCH", b"PUT", b"QUERY", b"REBIND", b"REPORT", b"SEARCH", b"UNBIND",
+        b"UNCHECKOUT", b"UNLINK", b"UNLOCK", b"UPDATE", b"UPDATEREDIRECTREF", b"VERSION-CONTROL",
+        b"NOTIFY", b"PURGE", b"SUBSCRIBE",
     )
 )  # fmt: skip
 _STAND_IN: Final = b"GET / HTTP/1.1\r\nHost: stand-in"
@@ -100,11 +104,20 @@ class _NoFlow:
 class RequestHeadParser:
     """Parses the request heads of one connection."""
 
-    __slots__ = ("_hosts", "_limits", "_lines", "_parser")
+    __slots__ = ("_hosts", "_limits", "_lines", "_parser", "_scheme")
 
     def __init__(
-        self, limits: HeadLimits, lines: Lines, hosts: Memo[bytes, bool]
+        self, limits: HeadLimits, lines: Lines, hosts: Memo[bytes, bool], *, is_tls: bool = False
     ) -> None:
+        """Keep what the connections of a listener share.
+
+        Args:
+            limits: bounds on a head.
+            lines: memory made by `new_request_lines`.
+            hosts: memory made by `new_hosts`.
+            is_tls: whether the connection is one of TLS.
+        """
+        self._scheme = b"https" if is_tls else b"http"
         self._limits = limits
         self._lines = lines
         self._hosts = hosts
@@ -222,7 +235,7 @@ class RequestHeadParser:
         special: dict[int, list[bytes]],
     ) -> RequestHead:
         host = self._host(special.get(_HOST), minor)
-        path, query, authority = _split_target(target, method)
+        path, query, authority = _split_target(target, method, self._scheme)
         if authority is not None and authority != host:
             raise ProtocolError(_BAD, "the target's authority differs from Host")
         length = _length(special, minor)
@@ -291,7 +304,9 @@ def _bad_version(version: bytes) -> ProtocolError:
     return ProtocolError(_BAD, "malformed HTTP version")
 
 
-def _split_target(target: bytes, method: bytes) -> tuple[bytes, bytes | None, bytes | None]:
+def _split_target(
+    target: bytes, method: bytes, own_scheme: bytes
+) -> tuple[bytes, bytes | None, bytes | None]:
     """Split a target into path, query and authority (RFC 9112 §3.2)."""
     authority = None
     rest = target
@@ -299,9 +314,11 @@ def _split_target(target: bytes, method: bytes) -> tuple[bytes, bytes | None, by
         if target == b"*" and method == b"OPTIONS":
             return target, None, None
         scheme, separator, after = target.partition(b"://")
-        if not separator or scheme.lower() not in {b"http", b"https"}:
-            raise ProtocolError(_BAD, "the target is neither a path nor an http URL")
-        end = min((at for at in (after.find(b"/"), after.find(b"?")) if at >= 0), default=len(after))
+        if not separator or scheme.lower() != own_scheme:
+            raise ProtocolError(_BAD, "the target is neither a path nor a URL of our scheme")
+        end = min(
+            (at for at in (after.find(b"/"), after.find(b"?")) if at >= 0), default=len(after)
+        )
         authority = after[:end].lower()
         rest = after[end:]
         if not rest.startswith(b"/"):
@@ -342,7 +359,10 @@ def _check_codings(values: list[bytes]) -> None:
 def _connection_options(values: list[bytes]) -> frozenset[bytes]:
     if len(values) == 1 and (single := values[0].lower()) in {b"keep-alive", b"close", b"upgrade"}:
         return frozenset((single,))
-    return frozenset(option.lower() for option in list_members(values))
+    options = frozenset(option.lower() for option in list_members(values))
+    if not all(map(TOKEN.match, options)):
+        raise ProtocolError(_BAD, "malformed Connection")
+    return options
 
 
 def _expects(values: list[bytes], minor: int) -> bool:
@@ -353,9 +373,7 @@ def _expects(values: list[bytes], minor: int) -> bool:
     return minor == 1
 
 
-def _check_handshake(
-    values: list[bytes], method: bytes, length: int, lines: list[bytes]
-) -> None:
+def _check_handshake(values: list[bytes], method: bytes, length: int, lines: list[bytes]) -> None:
     """Accept a WebSocket handshake and nothing else (RFC 6455 §4.2.1)."""
     if [value.lower() for value in list_members(values)] != [b"websocket"]:
         raise ProtocolError(RefusalCode.NOT_IMPLEMENTED, "upgrade to something else than WebSocket")
@@ -373,5 +391,3 @@ def _is_websocket_key(value: bytes) -> bool:
         return len(base64.b64decode(value, validate=True)) == 16
     except binascii.Error:
         return False
-
-

@@ -95,12 +95,14 @@ def parse_response(head: bytes, method: bytes, known: Lines, statuses: Statuses)
     if _CONNECTION in special:
         options = _options(special[_CONNECTION])
         if not options <= _USUAL_OPTIONS:
-            kept = [line for line in kept if line.partition(b":")[0].lower() not in options]
+            # The length is ours to tell, whatever the upstream says of it.
+            named = options - {b"content-length"}
+            kept = [line for line in kept if line.partition(b":")[0].lower() not in named]
     length = _length(minor, special)
     if method == b"HEAD" or status in _NO_BODY or status < 200:
         # The fields describe what GET would have sent (RFC 9110 §8.6); there is no body.
-        if status < 200 and length != UNTIL_CLOSE:
-            raise _bad("an interim response with framing fields")
+        if status < 200 and (length != UNTIL_CLOSE or minor == 0):
+            raise _bad("an interim response with framing fields, or from HTTP/1.0")
         length = 0
     keeps_alive = minor == 1
     if length == UNTIL_CLOSE or b"close" in options:
@@ -136,9 +138,7 @@ def _status(line: bytes) -> tuple[int, int, bytes]:
     return int(match[1]), int(match[2]), b"HTTP/1.1 " + match[2] + b" " + (match[3] or b"")
 
 
-def _sort(
-    lines: list[bytes], known: Lines, special: dict[int, list[bytes]]
-) -> list[bytes]:
+def _sort(lines: list[bytes], known: Lines, special: dict[int, list[bytes]]) -> list[bytes]:
     """Collect the values that framing needs, and the lines that go on."""
     remembered = known.of.known
     kept = []

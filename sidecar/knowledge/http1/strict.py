@@ -1,6 +1,7 @@
 """Grammar that both parsers leave unchecked (RQ-7)."""
 
 import re
+from ipaddress import IPv6Address
 from typing import Final
 
 # RFC 9110 §5.6.2 token; RFC 9110 §7.2 and RFC 3986 §3.2.2 host; RFC 3986 §3.2.3 port.
@@ -22,6 +23,11 @@ def is_host(value: bytes) -> bool:
     """Judge a Host value: name, IPv4 or bracketed IPv6 address, with an optional port."""
     if not _HOST.match(value) or _DOTS.search(value):
         return False
+    if value.startswith(b"["):
+        try:
+            IPv6Address(value[1 : value.index(b"]")].decode())
+        except ValueError:
+            return False
     port = value.rpartition(b":")[2] if not value.endswith(b"]") and b":" in value else b"1"
     return int(port) <= 65_535
 
