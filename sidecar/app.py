@@ -1,4 +1,4 @@
-"""Composition: builds every part of a sidecar from its policy, starts them and stops them in order.
+"""Composition: builds every part of a sidecar from its policy, starts and stops them in order.
 
 One process: `Sidecar` is proxy, admin and health listeners in one. Several workers: each worker is a
 `Proxy`, and `Supervisor` owns the other listeners.
@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from sidecar import __version__
@@ -76,10 +77,10 @@ class Proxy:
         watch("sidecar_upstream_connections", lambda: pools.counts()[0], "idle")
         watch("sidecar_upstream_connections", lambda: pools.counts()[1], "busy")
         for sink in self.audit.sinks:
-            watch("sidecar_audit_records_total", lambda s=sink: s.written, sink.name)
-            watch("sidecar_audit_queue_records", lambda s=sink: s.waiting, sink.name)
-            watch("sidecar_audit_dropped_total", lambda s=sink: s.dropped, sink.name)
-            watch("sidecar_audit_errors_total", lambda s=sink: s.errors, sink.name)
+            watch("sidecar_audit_records_total", partial(getattr, sink, "written"), sink.name)
+            watch("sidecar_audit_queue_records", partial(getattr, sink, "waiting"), sink.name)
+            watch("sidecar_audit_dropped_total", partial(getattr, sink, "dropped"), sink.name)
+            watch("sidecar_audit_errors_total", partial(getattr, sink, "errors"), sink.name)
 
     async def start(self) -> None:
         """Open the sinks and the socket, in this order: nothing is served without its audit.
@@ -376,5 +377,3 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-
-

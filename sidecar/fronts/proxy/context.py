@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidecar.decision.pipeline import Generation
 from sidecar.fronts.proxy.deadlines import Wheel
@@ -13,7 +13,7 @@ from sidecar.knowledge.http1.request import HeadLimits, new_hosts, new_request_l
 from sidecar.knowledge.http1.response import Statuses, new_response_lines, new_statuses
 from sidecar.model.memo import Memo
 from sidecar.model.ports import Ledger, RequestIds
-from sidecar.policy.schema.listen import ListenTimeouts
+from sidecar.policy.schema.listen import Limits, ListenTimeouts
 
 if TYPE_CHECKING:
     from sidecar.fronts.proxy.downstream import Downstream
@@ -35,6 +35,18 @@ class Live:
     requests: int = 0
     websockets: int = 0
     is_draining: bool = False
+    _emptied: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def leave(self, connection: "Downstream") -> None:
+        """Take note that a connection closed."""
+        self.connections.discard(connection)
+        if self.is_draining and not self.connections:
+            self._emptied.set()
+
+    async def emptied(self) -> None:
+        """Wait, while draining, until no connection is open."""
+        if self.connections:
+            await self._emptied.wait()
 
 
 @dataclass(slots=True)
@@ -49,6 +61,9 @@ class Context:
         monotonic: monotonic seconds, precise.
         wheel: all deadlines.
         pools: connections to the upstreams.
+        timeouts: patience with clients, from the policy in force.
+        limits: bounds on clients, from the policy in force.
+        head_limits: those on request heads.
     """
 
     generation: Generation
@@ -64,28 +79,26 @@ class Context:
     statuses: Statuses = field(default_factory=new_statuses)
     hosts: Memo[bytes, bool] = field(default_factory=new_hosts)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    timeouts: ListenTimeouts = field(init=False)
+    limits: Limits = field(init=False)
+    head_limits: HeadLimits = field(init=False)
     _dates: Memo[int, bytes] = field(
         default_factory=lambda: Memo(lambda second: formatdate(second, usegmt=True).encode(), 1)
     )
 
-    @property
-    def head_limits(self) -> HeadLimits:
-        """Bounds on request heads, from the policy in force."""
-        limits = self.generation.policy.listen.limits
-        return HeadLimits(limits.start_line, limits.head, limits.fields)
-
-    @property
-    def timeouts(self) -> ListenTimeouts:
-        """Patience with clients, from the policy in force."""
-        return self.generation.policy.listen.timeouts
+    def __post_init__(self) -> None:
+        """Take what the hot path reads out of the policy."""
+        listen = self.generation.policy.listen
+        self.timeouts = listen.timeouts
+        self.limits = listen.limits
+        self.head_limits = HeadLimits(self.limits.start_line, self.limits.head, self.limits.fields)
 
     def date(self) -> bytes:
         """Return the value of Date (RFC 9110 §5.6.7), formatted once a second."""
         return self._dates(int(self.clock()))
 
-    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, coroutine: Coroutine[object, None, None]) -> None:
         """Start a task that the context owns until it ends."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
-        return task

@@ -1,11 +1,11 @@
 """One connection of a client: bytes, heads, framing, back-pressure, nothing else.
 
-    HEAD   -> BUSY | BODY   a head was read; the request has no body, or one that follows
-    BODY   -> BUSY          the body is complete
-    BUSY   -> HEAD          the answer is written; the next request may begin
-    any    -> LINGER        the answer is written, bytes of unknown number follow: they are dropped
-    BUSY   -> TUNNEL        the connection became a WebSocket
-    any    -> CLOSED
+HEAD   -> BUSY | BODY   a head was read; the request has no body, or one that follows
+BODY   -> BUSY          the body is complete
+BUSY   -> HEAD          the answer is written; the next request may begin
+any    -> LINGER        the answer is written, bytes of unknown number follow: they are dropped
+BUSY   -> TUNNEL        the connection became a WebSocket
+any    -> CLOSED
 """
 
 import asyncio
@@ -15,16 +15,11 @@ from typing import TYPE_CHECKING, Final, cast
 from sidecar.fronts.proxy.deadlines import Deadline
 from sidecar.fronts.proxy.driver import Flight
 from sidecar.fronts.proxy.flow import BUFFER_FULL, HIGH_WATER, NOT_CONNECTED, PEER_FULL, Flow
-from sidecar.knowledge.http1.framing import (
-    BodyDecoder,
-    ChunkedDecoder,
-    FramingError,
-    LengthDecoder,
-)
+from sidecar.fronts.proxy.intake import Intake
 from sidecar.knowledge.http1.request import HEAD_END, RequestHeadParser
 from sidecar.model.errors import ProtocolError
 from sidecar.model.exchange import Connection
-from sidecar.model.message import CHUNKED, RequestHead
+from sidecar.model.message import RequestHead
 from sidecar.model.refusals import RefusalCode
 
 if TYPE_CHECKING:
@@ -63,16 +58,15 @@ class Downstream(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_advancing", "_body_bytes", "_body_since", "_buffer", "_context", "_deadline", "_decoder",
-        "_eof", "_flight", "_flow", "_is_full", "_is_head_begun", "_lingered", "_parser", "_port", "_state",
-        "_transport", "_tunnel", "_unsent", "connection",
+        "_advancing", "_buffer", "_context", "_deadline", "_eof", "_flight", "_flow",
+        "_held_since", "_intake", "_is_full", "_is_head_begun", "_lingered", "_parser", "_port",
+        "_state", "_transport", "_tunnel", "_unsent", "connection",
     )  # fmt: skip
 
     def __init__(self, context: "Context", port: int) -> None:
         self._context = context
         self._port = port
         self._state = _HEAD
-        self._parser = RequestHeadParser(context.head_limits, context.request_lines, context.hosts)
         self._buffer = b""
         self._eof = False
         self._advancing = False
@@ -82,7 +76,8 @@ class Downstream(asyncio.Protocol):
         self._unsent = 0
         self._flight: Flight | None = None
         self._tunnel: Tunnel | None = None
-        self._decoder: BodyDecoder | None = None
+        self._intake: Intake | None = None
+        self._held_since = 0.0
         self._deadline = Deadline(context.wheel, self._expire)
 
     # --- what asyncio calls
@@ -96,10 +91,14 @@ class Downstream(asyncio.Protocol):
         address = str(peer[0]).removeprefix("::ffff:").partition("%")[0] if peer else ""
         is_tls = transport.get_extra_info("sslcontext") is not None
         self.connection = Connection(address, is_tls, self._port)
+        context = self._context
+        self._parser = RequestHeadParser(
+            context.head_limits, context.request_lines, context.hosts, is_tls=is_tls
+        )
         live = self._context.live
         live.connections.add(self)
         self._deadline.arm(self._context.timeouts.idle)
-        excess = len(live.connections) - self._context.generation.policy.listen.limits.connections
+        excess = len(live.connections) - self._context.limits.connections
         if excess > _REFUSED_CONNECTIONS:
             self.abort()
         elif excess > 0:
@@ -143,9 +142,10 @@ class Downstream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever uses the connection."""
+        del exc
         self._state = _CLOSED
         self._deadline.disarm()
-        self._context.live.connections.discard(self)
+        self._context.live.leave(self)
         flight, self._flight = self._flight, None
         if self._tunnel is not None:
             self._tunnel.client_lost()
@@ -186,38 +186,45 @@ class Downstream(asyncio.Protocol):
 
     def hold(self) -> None:
         """Stop reading: the upstream does not take the body."""
-        self._flow.hold(PEER_FULL)
-        if self._tunnel is None:
-            self._deadline.disarm()
+        self._hold(PEER_FULL)
 
     def release(self) -> None:
         """Read on."""
-        self._flow.release(PEER_FULL)
-        if self._state is _BODY:
-            self._await_body()
+        self._release(PEER_FULL)
 
     def hold_for_connection(self) -> None:
         """Stop reading: there is no connection to the upstream yet."""
-        self._flow.hold(NOT_CONNECTED)
-        self._deadline.disarm()
+        self._hold(NOT_CONNECTED)
 
     def release_for_connection(self) -> None:
         """Read on: the connection stands."""
-        self._flow.release(NOT_CONNECTED)
-        if self._state is _BODY:
+        self._release(NOT_CONNECTED)
+
+    def _hold(self, holder: int) -> None:
+        if not self._flow.is_held:
+            self._held_since = self._context.wheel.now
+        self._flow.hold(holder)
+        if self._tunnel is None:
+            self._deadline.disarm()
+
+    def _release(self, holder: int) -> None:
+        self._flow.release(holder)
+        if self._state is _BODY and self._intake is not None and not self._flow.is_held:
+            now = self._context.wheel.now
+            self._intake.resume(now, now - self._held_since)
             self._await_body()
 
     def can_follow(self) -> bool:
         """Say whether another request can follow a refusal: nothing unread stands between."""
         if self._eof:
             return False
-        decoder = self._decoder
-        if self._state is not _BODY or decoder is None or decoder.done:
+        if self._state is not _BODY:
             return True
-        if isinstance(decoder, LengthDecoder) and self._buffer:
-            decoder.feed(self._buffer)
-            self._buffer = decoder.rest
-        return decoder.done
+        rest = None if self._intake is None else self._intake.skip(self._buffer)
+        if rest is None:
+            return False
+        self._buffer = rest
+        return True
 
     def become_tunnel(self, tunnel: "Tunnel", upstream: "UpstreamConnection") -> None:
         """Pass bytes untouched from now on."""
@@ -236,17 +243,19 @@ class Downstream(asyncio.Protocol):
         if self._state is _CLOSED:
             return
         self._flight = None
-        self._flow.release(PEER_FULL | NOT_CONNECTED)
+        if self._flow.is_held:
+            self._flow.release(PEER_FULL | NOT_CONNECTED)
         if not flight.keeps_alive:
             self._finish(flight)
         elif self._eof and not self._buffer:
             self._close()
         else:
-            self._decoder = None
+            self._intake = None
             self._state = _HEAD
             if not self._is_full:
                 self._deadline.arm(self._context.timeouts.idle)
-            self._flow.release(BUFFER_FULL)
+            if self._flow.is_held:
+                self._flow.release(BUFFER_FULL)
             if self._buffer and not self._advancing:
                 self._advance()
 
@@ -328,11 +337,9 @@ class Downstream(asyncio.Protocol):
                     flight.start()
                 return
             self._state = _BODY
-            self._decoder = ChunkedDecoder() if head.length == CHUNKED else LengthDecoder(head.length)
+            self._intake = Intake(head.length, self._context.wheel.now)
             if not flight.decide():
                 return
-            self._body_since = self._context.wheel.now
-            self._body_bytes = 0
             self._await_body()
             rest, self._buffer = self._buffer, b""
             if rest:
@@ -350,39 +357,35 @@ class Downstream(asyncio.Protocol):
     # --- bodies
 
     def _read_body(self, data: bytes) -> None:
-        decoder, flight = self._decoder, self._flight
-        if decoder is None or flight is None:
+        intake, flight = self._intake, self._flight
+        if intake is None or flight is None:
             return
         try:
-            payload = decoder.feed(data)
+            payload = intake.feed(data)
             if payload:
                 flight.body(payload)
-        except FramingError as error:
-            self._fail_body(ProtocolError(RefusalCode.BAD_REQUEST, str(error)))
-            return
         except ProtocolError as error:
             self._fail_body(error)
             return
-        self._body_bytes += len(payload)
-        if decoder.done:
+        if intake.decoder.done:
             self._state = _BUSY
-            self._buffer = decoder.rest
+            self._buffer = intake.decoder.rest
             self._deadline.disarm()
             flight.body_ended()
         elif not self._flow.is_held:
             self._await_body()
 
     def _await_body(self) -> None:
-        """Allow some silence, but on the whole no less than the minimum rate (slow-loris)."""
-        patience = self._context.timeouts.body
-        rate = self._context.generation.policy.listen.limits.body_rate
-        if rate:
-            spent = self._context.wheel.now - self._body_since
-            patience = min(patience, patience + self._body_bytes / rate - spent)
-        self._deadline.arm(max(patience, 0.0))
+        if self._intake is not None:
+            context = self._context
+            self._deadline.arm(
+                self._intake.patience(
+                    context.wheel.now, context.timeouts.body, context.limits.body_rate
+                )
+            )
 
     def _fail_body(self, error: ProtocolError) -> None:
-        self._decoder = None
+        self._intake = None
         self._buffer = b""
         if self._flight is not None:
             self._flight.client_failed(error)

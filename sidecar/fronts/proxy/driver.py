@@ -13,16 +13,24 @@ never touches a socket itself.
 import logging
 from typing import TYPE_CHECKING, Final
 
-from sidecar.decision.runner import decide, respond
+from sidecar.decision.runner import decide
+from sidecar.fronts.proxy.answering import (
+    SWITCHING_PROTOCOLS,
+    answer_head,
+    interim,
+    refusal,
+    refusal_parts,
+    switch_head,
+)
 from sidecar.fronts.proxy.flow import HIGH_WATER
 from sidecar.fronts.proxy.tunnel import Tunnel, is_accepted
 from sidecar.knowledge.http1.framing import LAST_CHUNK, encode_chunk
-from sidecar.knowledge.http1.write import CONTINUE, status_line, write_head
+from sidecar.knowledge.http1.write import write_head
 from sidecar.model.errors import ProtocolError, UpstreamError
 from sidecar.model.exchange import Exchange
 from sidecar.model.message import CHUNKED, RequestHead, ResponseHead
 from sidecar.model.outcome import Refuse
-from sidecar.model.refusals import REFUSALS, RefusalCode
+from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import RoutePlan, Timeouts
 from sidecar.model.verdict import CLIENT_LEFT, Ending, Verdict
 
@@ -31,13 +39,13 @@ if TYPE_CHECKING:
     from sidecar.fronts.proxy.downstream import Downstream
     from sidecar.fronts.proxy.upstream import UpstreamConnection
 
-_LOG: Final = logging.getLogger(__name__)
+_LOG: Final = logging.getLogger("sidecar.proxy")
 
 # RFC 9110 §9.2.2; a request with a body is never sent twice, whatever its method.
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
-_CLOSE: Final = b"Connection: close"
-_KEEP_ALIVE: Final = b"Connection: keep-alive"
-_CHUNKED: Final = b"Transfer-Encoding: chunked"
+_BROKEN: Final = Refuse(RefusalCode.INTERNAL, "internal error")
+# Access to a member through its class costs 0.16 µs.
+_ADMITTED: Final = Ending.ADMITTED
 
 
 class Flight:
@@ -51,9 +59,10 @@ class Flight:
     """
 
     __slots__ = (
-        "_context", "_downstream", "_encodes", "_generation", "_out", "_pending", "_received",
-        "_retried", "_sent", "_started", "_answered_in", "_handed_over", "_upstream", "_waits",
-        "exchange", "is_over", "is_request_complete", "is_response_begun", "keeps_alive",
+        "_answered_in", "_context", "_downstream", "_encodes", "_generation", "_handed_over",
+        "_is_upgraded", "_out", "_pending", "_received", "_retried", "_sent", "_started",
+        "_upstream", "_waits", "exchange", "is_over", "is_request_complete", "is_response_begun",
+        "keeps_alive",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +83,7 @@ class Flight:
         self._encodes = False
         self._retried = False
         self._waits = False
+        self._is_upgraded = False
         self.keeps_alive = head is not None and head.keeps_alive
         self.is_request_complete = head is None or head.length == 0
         self.is_response_begun = False
@@ -96,25 +106,26 @@ class Flight:
         """Run the steps; refuse, or say that the request may go on."""
         exchange = self.exchange
         generation = self._generation
-        refusal = self._overload() or decide(generation.edge, exchange, shadow=generation.shadow)
-        if refusal is None:
+        cause = self._overload() or decide(generation.edge, exchange, shadow=generation.shadow)
+        if cause is None:
             plan = exchange.route
-            refusal = decide(plan.steps, exchange, shadow=plan.shadow)
-        if refusal is None:
+            cause = decide(plan.steps, exchange, shadow=plan.shadow)
+        if cause is None:
             return True
-        self._refuse(refusal, Ending.REFUSED, exchange.refused_by)
+        self._refuse(cause, Ending.REFUSED, exchange.refused_by)
         return False
 
     def _overload(self) -> Refuse | None:
         context = self._context
-        policy = self._generation.policy
-        head = self.exchange.head
-        self.exchange.refused_by = "overload"
-        if context.live.requests > policy.listen.limits.requests:
+        exchange = self.exchange
+        exchange.refused_by = "overload"
+        if context.live.requests > context.limits.requests:
             return Refuse(RefusalCode.OVERLOADED, "too many requests in flight")
-        if head is not None and head.is_websocket:
-            if context.live.websockets >= policy.websockets.max:
-                return Refuse(RefusalCode.OVERLOADED, "too many WebSockets")
+        head = exchange.head
+        if head is None or not head.is_websocket:
+            return None
+        if context.live.websockets >= self._generation.policy.websockets.max:
+            return Refuse(RefusalCode.OVERLOADED, "too many WebSockets")
         return None
 
     def start(self) -> None:
@@ -151,12 +162,11 @@ class Flight:
         """
         before = self._received
         self._received += len(data)
-        limit = self.exchange.body_limit
-        if before <= limit < self._received:
-            refusal = Refuse(RefusalCode.PAYLOAD_TOO_LARGE, "body above the limit while streaming")
+        if before <= self.exchange.body_limit < self._received:
+            cause = Refuse(RefusalCode.PAYLOAD_TOO_LARGE, "body above the limit while streaming")
             if not self.plan.shadow:
-                raise ProtocolError(refusal.code, refusal.reason)
-            self.exchange.shadow.append(refusal)
+                raise ProtocolError(cause.code, cause.reason)
+            self.exchange.shadow.append(cause)
         head = self.exchange.head
         if head is not None and head.length == CHUNKED:
             data = encode_chunk(data)
@@ -199,13 +209,12 @@ class Flight:
         """End the exchange: the client broke the protocol, or was too slow, inside its body."""
         self._drop_upstream()
         self.keeps_alive = False
-        refusal = Refuse(error.code, error.reason)
         step = "declared_body" if error.code is RefusalCode.PAYLOAD_TOO_LARGE else "framing"
         if self.is_response_begun:
             self._downstream.abort()
             self._finish(Ending.REFUSED, self.exchange.status, error.code, error.reason, step)
         else:
-            self._refuse(refusal, Ending.REFUSED, step)
+            self._refuse(Refuse(error.code, error.reason), Ending.REFUSED, step)
 
     def refuse_unread(self, error: ProtocolError) -> None:
         """Refuse a request whose head could not be read."""
@@ -234,16 +243,12 @@ class Flight:
             self._upstream.await_head(self.timeouts.response)
 
     def interim(self, head: ResponseHead) -> None:
-        """Pass an interim response on, if the client can understand it (RFC 9110 §15.2)."""
+        """Pass an interim response on, if the client can use it."""
         request = self.exchange.head
-        if request is None or request.minor == 0:
-            return
-        if head.status == 100:
-            if request.expects_continue and not self.is_request_complete:
-                self._downstream.write(CONTINUE)
-        elif head.status == 103:
-            links = [line for line in head.lines if line[:5].lower() == b"link:"]
-            self._downstream.write(write_head(status_line(103), links))
+        if request is not None:
+            awaits = request.expects_continue and not self.is_request_complete
+            if data := interim(request, head, awaits_continue=awaits):
+                self._downstream.write(data)
 
     def response_began(self, head: ResponseHead) -> None:
         """Write the response head: the RESPONSE steps, then the framing."""
@@ -251,30 +256,20 @@ class Flight:
         request = exchange.head
         if request is None:
             return
-        self._answered_in = self._context.monotonic() - self._handed_over
+        context = self._context
+        self._answered_in = context.monotonic() - self._handed_over
         self.is_response_begun = True
-        exchange.status = head.status
-        exchange.response_lines = head.lines
-        respond(self.plan.response, exchange)
-        lines = exchange.response_lines
-        if head.status == 204:
-            lines = [line for line in lines if line[:15].lower() != b"content-length:"]
-        if head.length < 0 and request.method != b"HEAD":
-            self._encodes = request.minor == 1
-            self.keeps_alive = self.keeps_alive and self._encodes
-            if self._encodes:
-                lines.append(_CHUNKED)
-        self._close_or_keep(lines, request)
-        self._out.append(write_head(head.start, lines))
-
-    def _close_or_keep(self, lines: list[bytes], request: RequestHead) -> None:
         # An answer that comes before the end of the request leaves bytes of unknown number.
-        if self._context.live.is_draining or not self.is_request_complete:
-            self.keeps_alive = False
-        if not self.keeps_alive:
-            lines.append(_CLOSE)
-        elif request.minor == 0:
-            lines.append(_KEEP_ALIVE)
+        keeps_alive = self.keeps_alive and self.is_request_complete and not context.live.is_draining
+        encodes = False
+        if head.length < 0:
+            encodes = request.minor == 1
+            keeps_alive = keeps_alive and encodes
+        self._encodes = encodes
+        self.keeps_alive = keeps_alive
+        self._out.append(
+            answer_head(self.plan, exchange, head, encodes=encodes, keeps_alive=keeps_alive)
+        )
 
     def response_data(self, data: bytes) -> None:
         """Take bytes of the response's body; `flush` sends them."""
@@ -294,11 +289,11 @@ class Flight:
         if self._encodes:
             self._out.append(LAST_CHUNK)
         self.flush()
-        self._finish(Ending.ADMITTED, self.exchange.status, None, "", "")
+        self._finish(_ADMITTED, self.exchange.status, None, "", "")
         self._downstream.exchange_over(self)
 
     def upgraded(self, head: ResponseHead) -> None:
-        """Become a tunnel, if the client asked for it and the upstream proves that it understood."""
+        """Become a tunnel, if the client asked for it and the upstream understood."""
         connection = self._upstream
         request = self.exchange.head
         if connection is None or request is None:
@@ -309,15 +304,12 @@ class Flight:
                 UpstreamError(RefusalCode.BAD_GATEWAY, "upgrade that was not asked for or is wrong")
             )
             return
-        exchange = self.exchange
         self._answered_in = self._context.monotonic() - self._handed_over
         self.is_response_begun = True
-        exchange.status = 101
-        exchange.response_lines = head.lines
-        respond(self.plan.response, exchange)
-        lines = [*exchange.response_lines, b"Connection: Upgrade", b"Upgrade: websocket"]
-        self._downstream.write(write_head(head.start, lines))
+        self._is_upgraded = True
+        self._downstream.write(switch_head(self.plan, self.exchange, head))
         self._upstream = None
+        # The WebSocket leaves the bound on requests and comes under its own.
         self._context.live.requests -= 1
         section = self._generation.policy.websockets
         tunnel = Tunnel(self._context, self, section.idle, section.life)
@@ -326,7 +318,7 @@ class Flight:
     def tunnel_ended(self, received: int, sent: int, reason: str) -> None:
         """Finish: both sides of the WebSocket are closed."""
         self._received, self._sent = received, sent
-        self._finish(Ending.ADMITTED, 101, None, reason, "", is_upgraded=True)
+        self._finish(_ADMITTED, SWITCHING_PROTOCOLS, None, reason, "")
 
     def upstream_failed(self, error: UpstreamError) -> None:
         """Try again on a new connection where that is safe, else refuse, else break off."""
@@ -342,9 +334,7 @@ class Flight:
         elif self.is_response_begun:
             # The client must not take what it has for the whole: the connection is broken off.
             self.flush()
-            self._finish(
-                Ending.FAILED, self.exchange.status, error.code, error.reason, "upstream"
-            )
+            self._finish(Ending.FAILED, self.exchange.status, error.code, error.reason, "upstream")
             self._downstream.abort()
         else:
             self._refuse(Refuse(error.code, error.reason), Ending.FAILED, "upstream")
@@ -368,52 +358,27 @@ class Flight:
         self._drop_upstream()
         self.keeps_alive = False
         if self.is_over or self.is_response_begun:
-            self._finish(Ending.FAILED, 500, RefusalCode.INTERNAL, "internal error", "internal")
+            status = getattr(self.exchange, "status", CLIENT_LEFT)
+            self._finish(Ending.FAILED, status, _BROKEN.code, _BROKEN.reason, "internal")
             self._downstream.abort()
         else:
-            self._refuse(
-                Refuse(RefusalCode.INTERNAL, "internal error"), Ending.FAILED, "internal"
-            )
+            self._refuse(_BROKEN, Ending.FAILED, "internal")
 
     # --- the end
 
-    def _refuse(self, refusal: Refuse, ending: Ending, step: str) -> None:
+    def _refuse(self, cause: Refuse, ending: Ending, step: str) -> None:
         exchange = self.exchange
-        head = exchange.head
-        status = REFUSALS[refusal.code].status
-        exchange.status = status
+        downstream = self._downstream
         self.is_response_begun = True
         self._pending.clear()
-        content_type, body = self._face(refusal.code, head)
-        exchange.response_lines = [
-            b"Content-Type: " + content_type,
-            b"Content-Length: %d" % len(body),
-            b"Date: " + self._context.date(),
-            b"Cache-Control: no-store",
-            *refusal.lines,
-        ]
-        respond(self.plan.response, exchange)
-        lines = exchange.response_lines
-        if not self._downstream.can_follow():
+        date = self._context.date()
+        lines, body = refusal_parts(self._generation, self.plan, exchange, cause, date)
+        if not downstream.can_follow() or self._context.live.is_draining:
             self.keeps_alive = False
-        if self._context.live.is_draining:
-            self.keeps_alive = False
-        if not self.keeps_alive:
-            lines.append(_CLOSE)
-        elif head is not None and head.minor == 0:
-            lines.append(_KEEP_ALIVE)
-        if head is not None and head.method == b"HEAD":
-            body = b""
         self._sent = len(body)
-        self._downstream.write(write_head(status_line(status), lines) + body)
-        self._finish(ending, status, refusal.code, refusal.reason, step)
-        self._downstream.exchange_over(self)
-
-    def _face(self, code: RefusalCode, head: RequestHead | None) -> tuple[bytes, bytes]:
-        navigates = False
-        if head is not None and head.values(b"sec-fetch-mode") == [b"navigate"]:
-            navigates = any(b"text/html" in value for value in head.values(b"accept"))
-        return self._generation.faces.of(code, navigates=navigates)
+        downstream.write(refusal(exchange, lines, body, keeps_alive=self.keeps_alive))
+        self._finish(ending, exchange.status, cause.code, cause.reason, step)
+        downstream.exchange_over(self)
 
     def _drop_upstream(self) -> None:
         connection, self._upstream = self._upstream, None
@@ -421,26 +386,17 @@ class Flight:
             connection.abandon()
 
     def _finish(
-        self,
-        ending: Ending,
-        status: int,
-        code: RefusalCode | None,
-        reason: str,
-        step: str,
-        *,
-        is_upgraded: bool = False,
+        self, ending: Ending, status: int, code: RefusalCode | None, reason: str, step: str
     ) -> None:
         if self.is_over:
             return
         self.is_over = True
         context = self._context
-        # A WebSocket left the bound on requests when it came under its own.
-        context.live.requests -= not is_upgraded
+        if not self._is_upgraded:
+            context.live.requests -= 1
         verdict = Verdict(
             ending, status, code, reason, step, context.monotonic() - self._started,
-            self._answered_in, self._received, self._sent, is_upgraded,
+            self._answered_in, self._received, self._sent, self._is_upgraded,
         )  # fmt: skip
         for ledger in context.ledgers:
             ledger.note(self.exchange, verdict)
-
-

@@ -1,6 +1,7 @@
 """The sockets of the proxy listener: opened, served, drained."""
 
 import asyncio
+import contextlib
 import socket
 from typing import Final
 
@@ -11,7 +12,6 @@ from sidecar.fronts.proxy.tls import listener_context
 from sidecar.policy.schema.listen import Listen
 
 _BACKLOG: Final = 2048
-_DRAIN_LOOK: Final = 0.05
 
 
 class Listener:
@@ -65,9 +65,9 @@ class Listener:
             self._server.close()
         for connection in tuple(context.live.connections):
             connection.drain()
-        end = context.monotonic() + self._section.drain
-        while context.live.connections and context.monotonic() < end:
-            await asyncio.sleep(_DRAIN_LOOK)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._section.drain):
+                await context.live.emptied()
         for connection in tuple(context.live.connections):
             connection.abort()
         # One turn of the loop, so that the aborted exchanges reach audit and metrics.
@@ -93,7 +93,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(address)
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003 -- the name of the argument is not ours
     except OSError:
         sock.close()
         raise

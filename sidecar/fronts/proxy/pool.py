@@ -1,4 +1,4 @@
-"""Connections to the upstreams: kept while idle, opened when none is, never shared between targets."""
+"""Connections to the upstreams: kept while idle, opened when needed, not shared by targets."""
 
 import asyncio
 import socket

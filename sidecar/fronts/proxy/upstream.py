@@ -1,16 +1,17 @@
 """One connection to an upstream: bytes, response heads, framing, back-pressure, nothing else.
 
-    IDLE -> HEAD          a flight takes it
-    HEAD -> BODY          the final response head was read
-    HEAD -> TUNNEL        a WebSocket handshake was accepted
-    BODY -> IDLE | CLOSED the response is whole
-    any  -> CLOSED        the connection ends, a time-out passes, or the upstream breaks RFC 9112
+IDLE -> HEAD          a flight takes it
+HEAD -> BODY          the final response head was read
+HEAD -> TUNNEL        a WebSocket handshake was accepted
+BODY -> IDLE | CLOSED the response is whole
+any  -> CLOSED        the connection ends, a time-out passes, or the upstream breaks RFC 9112
 """
 
 import asyncio
 from enum import Enum
 from typing import TYPE_CHECKING, Final, cast
 
+from sidecar.fronts.proxy.answering import FIRST_FINAL, SWITCHING_PROTOCOLS
 from sidecar.fronts.proxy.deadlines import Deadline
 from sidecar.fronts.proxy.flow import HIGH_WATER, PEER_FULL, Flow
 from sidecar.knowledge.http1.framing import (
@@ -60,7 +61,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_buffer", "_context", "_deadline", "_decoder", "_flight", "_flow", "_head", "_interims",
-        "_method", "_pool", "_state", "_transport", "_tunnel", "_wait", "has_answered", "is_reused",
+        "_method", "_pool", "_state", "_transport", "_tunnel", "_wait", "has_answered",
+        "is_reused",
     )  # fmt: skip
 
     def __init__(self, context: "Context", pool: "Pool") -> None:
@@ -246,7 +248,7 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             data = b"" if whole else data[split:]
             self._buffer = b""
-            if head.status < 200:
+            if head.status < FIRST_FINAL:
                 self._take_interim(head, data)
             else:
                 self._take_final(head, data)
@@ -257,7 +259,7 @@ class UpstreamConnection(asyncio.Protocol):
         if flight is None:
             return
         self._interims += 1
-        if head.status == 101:
+        if head.status == SWITCHING_PROTOCOLS:
             self._buffer = rest
             flight.upgraded(head)
         elif self._interims > INTERIM_RESPONSES:

@@ -1,8 +1,7 @@
 """Several worker processes on one port, and the supervisor that keeps them.
 
 A worker is this program again, with one end of a socket pair. Over it the supervisor asks for what
-only a worker knows and passes orders on; lines of JSON go both ways, one answer for each question. A
-worker whose supervisor is gone ends by itself; a worker that dies is replaced.
+only a worker knows; lines of JSON go both ways, one answer for each question. A worker whose supervisor is gone ends by itself; a worker that dies is replaced.
 """
 
 import asyncio
@@ -159,7 +158,9 @@ class Workers:
         """Have all workers drain and end; kill those that do not."""
         self._is_stopping = True
         self.order(signal.SIGTERM)
-        done, late = await asyncio.wait(self._keepers, timeout=seconds) if self._keepers else ((), ())
+        done, late = (
+            await asyncio.wait(self._keepers, timeout=seconds) if self._keepers else ((), ())
+        )
         if late:
             self.order(signal.SIGKILL)
             await asyncio.wait(late)
@@ -184,7 +185,7 @@ class Workers:
             try:
                 await worker.start()
             except WorkerError as error:
-                _LOG.error("%s", error)  # noqa: TRY400 -- the worker's own log has the cause
+                _LOG.error("%s", error)
 
 
 class Supervised:
