@@ -38,8 +38,8 @@ LINES: Final = (
         b"GET /row HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n",
     ),
     Legal(
-        "method", "a registered one with a hyphen", "RFC 9110 §9.1",
-        b"M-SEARCH /row HTTP/1.1\r\nHost: a.example\r\n\r\n", (Arrival(b"M-SEARCH"),),
+        "method", "one of DeltaV, which Subversion speaks", "RFC 3253 §11.2; RFC 9110 §9.1",
+        b"MERGE /row HTTP/1.1\r\nHost: a.example\r\n\r\n", (Arrival(b"MERGE"),),
     ),
     Legal(
         "method", "one of WebDAV", "RFC 9110 §9.1",

@@ -226,6 +226,10 @@ SURPLUS: Final = (
         _OK + b"Content-Length: 4\r\n\r\ngood" + _SECOND, body=b"good",
     ),
     Answer(
+        "message-body", "a byte behind a length, and then a response", "RFC 9112 §6.3", _SURPLUS,
+        (_OK + b"Content-Length: 4\r\n\r\ngood\n", _SECOND), body=b"good",
+    ),
+    Answer(
         "message-body", "a response behind the last chunk", "RFC 9112 §6.3", _SURPLUS,
         _CHUNKED + b"4\r\ngood\r\n" + _END + _SECOND, body=b"good",
     ),

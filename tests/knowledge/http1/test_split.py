@@ -22,10 +22,10 @@ from sidecar.knowledge.http1.request import (
     HeadLimits,
     RequestHeadParser,
     new_hosts,
-    new_kinds,
+    new_request_lines,
 )
 from sidecar.model.errors import ProtocolError, UpstreamError
-from sidecar.model.message import CHUNKED, UNTIL_CLOSE
+from sidecar.model.message import CHUNKED, UNTIL_CLOSE, RequestHead
 from sidecar.model.refusals import RefusalCode
 from tests.corpora.corpus import ANSWERS, LEGAL, MALFORMED
 from tests.corpora.rows import Answer, Arrival, Legal, Malformed
@@ -37,17 +37,28 @@ _SMALL_BYTES: Final = 1000
 
 @dataclass(slots=True)
 class Reading:
-    """What was read: whole requests, and the refusal that ended it."""
+    """What was read: heads, whole requests, and the refusal that ended it."""
 
+    heads: list[RequestHead] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     refusal: RefusalCode | None = None
+
+
+class Memories:
+    """What the connections of a listener remember together."""
+
+    def __init__(self) -> None:
+        self.request_lines = new_request_lines()
+        self.hosts = new_hosts()
+        self.response_lines = response.new_response_lines()
+        self.statuses = response.new_statuses()
 
 
 class Requests:
     """Read requests from pieces as a connection does: heads, each with its body."""
 
-    def __init__(self) -> None:
-        self._parser = RequestHeadParser(_LIMITS, new_kinds(), new_hosts())
+    def __init__(self, memories: Memories) -> None:
+        self._parser = RequestHeadParser(_LIMITS, memories.request_lines, memories.hosts)
         self._waiting = b""
         self._open: Arrival | None = None
         self._decoder: BodyDecoder | None = None
@@ -85,6 +96,7 @@ class Requests:
 
     def _take_head(self, size: int) -> None:
         head = self._parser.parse(self._waiting[:size])
+        self.reading.heads.append(head)
         rest, self._waiting = self._waiting[size:], b""
         self._open = Arrival(head.method, head.path, b"")
         is_chunked = head.length == CHUNKED
@@ -100,8 +112,8 @@ class Requests:
             self._waiting = decoder.rest
 
 
-def read_requests(pieces: Sequence[bytes]) -> Reading:
-    requests = Requests()
+def read_requests(pieces: Sequence[bytes], memories: Memories) -> Reading:
+    requests = Requests(memories)
     for piece in pieces:
         requests.feed(piece)
     return requests.reading
@@ -124,24 +136,45 @@ def small(rows: Sequence[Malformed | Answer]) -> list[Malformed | Answer]:
 
 @pytest.mark.parametrize("row", LEGAL, ids=lambda row: row.id)
 def test_a_legal_request_means_the_same_however_it_is_cut(row: Legal) -> None:
-    expected = read_requests([row.raw])
+    memories = Memories()
+    expected = read_requests([row.raw], memories)
     assert expected.refusal is None
     assert [(a.method, a.body) for a in expected.arrivals] == [
         (a.method, a.body) for a in row.arrivals
     ]
     # Four thousand cuts of a long path teach what the first hundreds do.
     for pieces in cuts(row.raw) if len(row.raw) < _SMALL_BYTES else ():
-        assert read_requests(pieces) == expected, pieces
+        assert read_requests(pieces, memories) == expected, pieces
 
 
 @pytest.mark.parametrize("row", small(MALFORMED), ids=lambda row: row.id)
 def test_a_malformed_request_is_refused_alike_however_it_is_cut(row: Malformed) -> None:
-    expected = read_requests([whole(row)])
+    memories = Memories()
+    expected = read_requests([whole(row)], memories)
     for pieces in cuts(whole(row)):
-        assert read_requests(pieces) == expected, pieces
+        assert read_requests(pieces, memories) == expected, pieces
 
 
-def read_answer(pieces: Sequence[bytes], method: bytes) -> tuple[bytes, bool] | None:
+@pytest.mark.parametrize("direction", [1, -1], ids=["in order", "backwards"])
+def test_what_others_sent_changes_no_reading(direction: int) -> None:
+    rows = [*(row.raw for row in LEGAL), *(whole(row) for row in MALFORMED)][::direction]
+    shared = Memories()
+    for raw in (*rows, *rows):
+        assert read_requests([raw], shared) == read_requests([raw], Memories()), raw[:200]
+
+
+@pytest.mark.parametrize("direction", [1, -1], ids=["in order", "backwards"])
+def test_what_other_answers_said_changes_no_reading(direction: int) -> None:
+    shared = Memories()
+    for row in (*ANSWERS[::direction], *ANSWERS[::direction]):
+        method = row.request.partition(b" ")[0]
+        expected = read_answer([whole(row)], method, Memories())
+        assert read_answer([whole(row)], method, shared) == expected, row.id
+
+
+def read_answer(
+    pieces: Sequence[bytes], method: bytes, memories: Memories
+) -> tuple[bytes, bool] | None:
     """Read one answer: its content and whether it was whole, or None for a refusal."""
     waiting, content = b"", b""
     decoder: BodyDecoder | None = None
@@ -156,7 +189,7 @@ def read_answer(pieces: Sequence[bytes], method: bytes) -> tuple[bytes, bool] | 
                 response.check_partial(waiting)
                 continue
             size = end + len(HEAD_END)
-            decoder = decoder_for(waiting[:size], method)
+            decoder = decoder_for(waiting[:size], method, memories)
             if waiting[size:]:
                 content += b"" if decoder.done else decoder.feed(waiting[size:])
     except (UpstreamError, FramingError):
@@ -164,8 +197,8 @@ def read_answer(pieces: Sequence[bytes], method: bytes) -> tuple[bytes, bool] | 
     return content, decoder is not None and decoder.done
 
 
-def decoder_for(head: bytes, method: bytes) -> BodyDecoder:
-    parsed = response.parse_response(head, method, response.new_specials())
+def decoder_for(head: bytes, method: bytes, memories: Memories) -> BodyDecoder:
+    parsed = response.parse_response(head, method, memories.response_lines, memories.statuses)
     if parsed.length == CHUNKED:
         return ChunkedDecoder()
     return UntilCloseDecoder() if parsed.length == UNTIL_CLOSE else LengthDecoder(parsed.length)
@@ -174,9 +207,10 @@ def decoder_for(head: bytes, method: bytes) -> BodyDecoder:
 @pytest.mark.parametrize("row", small(ANSWERS), ids=lambda row: row.id)
 def test_an_answer_means_the_same_however_it_is_cut(row: Answer) -> None:
     method = row.request.partition(b" ")[0]
-    expected = read_answer([whole(row)], method)
+    memories = Memories()
+    expected = read_answer([whole(row)], method, memories)
     for pieces in cuts(whole(row)):
-        assert read_answer(pieces, method) == expected, pieces
+        assert read_answer(pieces, method, memories) == expected, pieces
 
 
 _CHUNKS: Final = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
