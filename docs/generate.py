@@ -1,0 +1,249 @@
+# noqa: INP001 -- a script in a folder of pages, not a package
+"""Write the reference manual from the tables of the code: docs/generate.py [--check].
+
+With --check nothing is written: exit status 1, and the names of the pages that are stale.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+from policy_manual import Schema, code, policy_page, sentence, table
+
+from sidecar.adapters.audit.record import json_schema as audit_schema
+from sidecar.adapters.telemetry.metrics import BUCKETS, METRICS, Merge
+from sidecar.cli.exit_codes import ExitCode
+from sidecar.cli.main import group
+from sidecar.decision.steps.forward import IDENTITY
+from sidecar.model.controls import CONTROLS
+from sidecar.model.problem import problem_body
+from sidecar.model.refusals import REFUSALS, RefusalCode
+
+REFERENCE: Final = Path(__file__).parent / "reference"
+NOTICE: Final = "<!-- Written by `make docs` from the code; changes by hand are lost. -->"
+HELP_COLUMNS: Final = 78
+
+
+def refusals_page() -> str:
+    """Write the manual of refusals."""
+    rows = [[code(c), str(r.status), r.title, sentence(r.when)] for c, r in REFUSALS.items()]
+    return f"""# Refusals
+
+When the sidecar itself answers, it sends Problem Details (RFC 9457) as
+`application/problem+json`:
+
+```json
+{problem_body(RefusalCode.NOT_FOUND).decode()}
+```
+
+`code` is stable and made for programs. The reason of a single refusal is never sent; it stands in
+the [audit record](audit.md) with the same `X-Request-Id`. A browser that navigates
+(`Sec-Fetch-Mode: navigate`, and `text/html` in `Accept`) gets a small HTML page. `errors` in the
+[policy](policy.md#errors) replaces either by code: see [error pages](../howto/error-pages.md).
+
+{table(("code", "status", "title", "when"), rows)}
+"""
+
+
+def metrics_page() -> str:
+    """Write the manual of metrics."""
+    rows = [
+        [code(m.name), m.kind, ", ".join(map(code, m.labels)), sentence(m.text), _MERGED[m.merge]]
+        for m in METRICS.values()
+    ]
+    buckets = ", ".join(f"{bound:g}" for bound in BUCKETS)
+    return f"""# Metrics
+
+`/metrics` on the admin listener, and on the health listener if the policy has one, in the text
+format of Prometheus. [Prometheus and the audit trail](../howto/logs-audit-metrics.md) shows how
+to read them.
+
+Every label is bounded. `route` is the host and path template of the policy, `-` where no route
+matched; never a path. `method` is one of the usual seven or `OTHER`. `outcome` is `admitted`,
+`refused`, `failed` or `abandoned`. `step` is the step that refused; `framing` where the message
+could not be read, `upstream` where the service failed.
+
+{table(("metric", "kind", "labels", "what it counts", "several workers"), rows)}
+
+Histograms have the bounds {buckets} seconds.
+"""
+
+
+_MERGED: Final = {Merge.SUM: "summed", Merge.LARGEST: "largest", Merge.SMALLEST: "smallest"}
+
+
+def cli_page() -> str:
+    """Write the manual of the command line: what --help says."""
+    settings = group.context_settings
+    top = click.Context(group, info_name="sidecar", terminal_width=HELP_COLUMNS, **settings)
+    parts = [_help(top)]
+    for name in group.list_commands(top):
+        command = group.get_command(top, name)
+        if command is not None:
+            parts.append(_help(click.Context(command, info_name=name, parent=top)))
+    text = "\n\n".join(parts)
+    return f"""# Command line
+
+Answers go to standard output, everything else to standard error. A user's mistake is one readable
+line. `SIDECAR_POLICY` may name the policy of `sidecar run`. [Exit codes](exit-codes.md) are the
+same for all commands.
+
+{text}
+"""
+
+
+def _help(context: click.Context) -> str:
+    return f"## {context.command_path}\n\n```text\n{context.get_help()}\n```"
+
+
+_EXITS: Final = {
+    ExitCode.DONE: "done; for `run`: told to end, and drained",
+    ExitCode.NO: "the answer is no: a policy with errors, a stop of the tour that failed",
+    ExitCode.USAGE: "wrong usage, or a file that is not there",
+    ExitCode.FAILED: "it could not be done: a port that is taken, a sink that cannot be opened",
+    ExitCode.INTERRUPTED: "interrupted with Ctrl-C before it served",
+}
+
+
+def exit_codes_page() -> str:
+    """Write the manual of exit codes."""
+    rows = [[str(int(exit_)), sentence(_EXITS[exit_])] for exit_ in ExitCode]
+    listed = table(("status", "when"), rows)
+    return f"# Exit codes\n\nThe same for every command, and stable.\n\n{listed}\n"
+
+
+def controls_page() -> str:
+    """Write the list of controls."""
+    rows = [
+        [key, c.title, code(c.policy_path) if c.policy_path else "always on", code(c.step)]
+        for key, c in CONTROLS.items()
+    ]
+    names = ", ".join(code(name.decode()) for name in sorted(IDENTITY))
+    return f"""# Controls
+
+A control is a promise with a stable id. Each one here is enforced on real traffic, and has tests
+that fail when the code that enforces it is taken out. What is not in this table is not promised:
+see [limits](../limits.md).
+
+{table(("id", "control", "policy key", "enforced by"), rows)}
+
+TN-1 removes these fields from every request, in any case and with `_` or `.` for `-`: {names}.
+"""
+
+
+_RECORD: Final = {
+    "id": "01a200c5-e13a-794b-a7ad-3642df39d83a",
+    "timestamp": "2026-01-31T09:30:00.125Z",
+    "tenant_id": None,
+    "user_id": None,
+    "actor": None,
+    "action": "request",
+    "resource_type": "route",
+    "resource_id": "/api/items",
+    "ip_address": "192.0.2.7",
+    "user_agent": "curl/8.5.0",
+    "outcome": "refused",
+    "reason": "the route does not list the method",
+    "request_id": "01a200c5-e13a-794b-a7ad-3642df39d83a",
+    "metadata": {
+        "method": "DELETE",
+        "host": "api.example.com",
+        "path": "/api/items",
+        "status": 405,
+        "code": "METHOD_NOT_ALLOWED",
+        "step": "route",
+        "duration_ms": 0.214,
+        "upstream_ms": None,
+        "received_bytes": 0,
+        "sent_bytes": 116,
+    },
+}
+
+
+def audit_page() -> str:
+    """Write the manual of the audit record."""
+    schema: Schema = json.loads(audit_schema())
+    parts = [table(("field", "type", "what it says"), _fields(schema))]
+    for name, about in schema["$defs"].items():
+        if "properties" in about:
+            rows = table(("field", "type", "what it says"), _fields(about))
+            text = sentence(about.get("description", "")) if about.get("description") else ""
+            parts.append(f"## `metadata`: {name}\n\n{text}\n\n{rows}")
+    example = json.dumps(_RECORD, indent=2)
+    fields = "\n\n".join(parts)
+    return f"""# Audit record
+
+One JSON object per line, for every request and for every call of the admin API that nobody was
+entitled to. No field holds a query, a credential or a byte of a body.
+`sidecar/adapters/audit/record.schema.json` is the JSON Schema of a line and ships with the
+package.
+
+```json
+{example}
+```
+
+{fields}
+"""
+
+
+def _fields(schema: Schema) -> list[list[str]]:
+    return [
+        [
+            code(name),
+            _json_type(about),
+            sentence(about["description"]) if "description" in about else "",
+        ]
+        for name, about in schema["properties"].items()
+    ]
+
+
+def _json_type(about: Schema) -> str:
+    if "enum" in about:
+        return ", ".join("null" if word is None else code(word) for word in about["enum"])
+    if "const" in about:
+        return code(about["const"])
+    kind = about.get("type", "object")
+    return " or ".join(kind) if isinstance(kind, list) else str(kind)
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "policy.md": policy_page,
+    "refusals.md": refusals_page,
+    "metrics.md": metrics_page,
+    "cli.md": cli_page,
+    "exit-codes.md": exit_codes_page,
+    "controls.md": controls_page,
+    "audit.md": audit_page,
+}
+
+
+def written() -> dict[Path, str]:
+    """Write every page, in memory."""
+    return {REFERENCE / name: f"{NOTICE}\n\n{page()}" for name, page in PAGES.items()}
+
+
+def stale(pages: Mapping[Path, str]) -> list[Path]:
+    """List the pages that differ from their files, and files that no table stands behind."""
+    unlike = [f for f, text in pages.items() if not f.exists() or f.read_text("utf-8") != text]
+    return unlike + sorted(set(REFERENCE.glob("*")) - set(pages))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or check them."""
+    pages = written()
+    if "--check" not in arguments:
+        REFERENCE.mkdir(exist_ok=True)
+        for file, text in pages.items():
+            file.write_text(text, encoding="utf-8")
+        return 0
+    found = stale(pages)
+    for file in found:
+        sys.stderr.write(f"docs/reference/{file.name} is stale: make docs\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
