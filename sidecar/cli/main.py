@@ -9,7 +9,7 @@ import click
 
 from sidecar import __version__
 from sidecar.cli.exit_codes import DONE, FAILED, INTERRUPTED, NO, USAGE
-from sidecar.model.errors import PolicyError
+from sidecar.model.errors import InstallationError, PolicyError
 
 # Each is a module beside this one that is imported when it is asked for: `sidecar schema` need
 # not load the proxy.
@@ -76,6 +76,8 @@ def invoke(arguments: Sequence[str]) -> int:
     except PolicyError as error:
         click.echo(str(error), err=True)
         return NO
+    except InstallationError as error:
+        return _complain(str(error), FAILED)
     except OSError as error:
         return _complain(_reason(error), USAGE if error.filename else FAILED)
     return outcome if isinstance(outcome, int) else DONE

@@ -1,9 +1,10 @@
 """The exception types of the project: each names the side that is at fault.
 
     Exception
-    ├── PolicyError      the policy file: every problem of it, each with its place and its mend
-    ├── ProtocolError    a client sent what HTTP/1.1 forbids or our limits exclude
-    └── UpstreamError    the upstream failed, or answered what HTTP/1.1 forbids
+    ├── PolicyError          the policy file: every problem of it, each with its place and its mend
+    ├── ProtocolError        a client sent what HTTP/1.1 forbids or our limits exclude
+    ├── UpstreamError        the upstream failed, or answered what HTTP/1.1 forbids
+    └── InstallationError    a library is there, but not the part of it that we need
 
 A refusal is a value (`sidecar.model.outcome.Refuse`), never an exception.
 """
@@ -77,3 +78,7 @@ class UpstreamError(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+class InstallationError(Exception):
+    """A library lacks a part that the sidecar needs; the message says how to mend it."""

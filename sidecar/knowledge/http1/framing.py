@@ -15,15 +15,15 @@ import re
 from enum import Enum
 from typing import Final, Protocol
 
-# Fifteen hexadecimal digits are below 2**60: no length can overflow on either side.
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _QUOTED: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
+# Fifteen hexadecimal digits are below 2**60: no length can overflow on either side.
 _SIZE_LINE: Final = re.compile(
     rb"([0-9A-Fa-f]{1,15})"
     rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*\Z"
 )
 _TRAILER_LINE: Final = re.compile(_TOKEN + rb":[\t \x21-\x7e\x80-\xff]*\Z")
-_BARE_LF: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)(?!\Z)")
+_BARE_CR: Final = re.compile(rb"\r(?!\Z)")
 
 SIZE_LINE_BYTES: Final = 256
 """Longest chunk-size line with its extensions; real ones have under ten bytes."""
@@ -153,12 +153,9 @@ class ChunkedDecoder:
         position = 0
         while position < len(data) and self._state is not _State.DONE:
             if self._state is _State.DATA:
-                piece = data[position : position + self._remaining]
+                piece = self._take_data(data, position)
                 pieces.append(piece)
                 position += len(piece)
-                self._remaining -= len(piece)
-                if not self._remaining:
-                    self._state = _State.DATA_END
                 continue
             line_end = data.find(b"\n", position)
             if line_end < 0:
@@ -175,6 +172,13 @@ class ChunkedDecoder:
     def end(self) -> bool:
         """Say whether the last chunk and the trailer section were seen."""
         return self.done
+
+    def _take_data(self, data: bytes, position: int) -> bytes:
+        piece = data[position : position + self._remaining]
+        self._remaining -= len(piece)
+        if not self._remaining:
+            self._state = _State.DATA_END
+        return piece
 
     def _take_line(self, line: bytes) -> None:
         if not line.endswith(b"\r\n"):
@@ -220,7 +224,7 @@ class ChunkedDecoder:
             raise FramingError("a line of the chunked coding is too long")
         if self._state is _State.DATA_END and not b"\r\n".startswith(partial):
             raise FramingError("chunk data is longer than its size")
-        if _BARE_LF.search(partial):
+        if _BARE_CR.search(partial):
             raise FramingError("a line of the chunked coding holds a bare CR")
 
 

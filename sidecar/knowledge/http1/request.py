@@ -1,27 +1,23 @@
 """Request heads: two readers must agree on every field line (RQ-7).
 
-Our grammar splits a head and classifies its lines; aiohttp's C parser reads each line that was not
-read before, and both must see the same name and value. The parser never sees a request line, a field
-of the framing or a body: fed with whole messages it turns the last trailer field of one request into
-a field of the next (measured on aiohttp 3.12 to 3.14.5). A line that both have read needs no second
-reading, which saves 11 µs for a request whose lines are known.
+Our grammar splits a head and classifies its lines; a second reader, aiohttp's C parser, reads each
+line that was not read before, and both must see the same name and value. A line that both have read
+needs no second reading, which saves 11 µs for a request whose lines are known.
 """
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import http_exceptions
-from aiohttp._http_parser import HttpRequestParser
-
-from sidecar.knowledge.http1.lines import Lines, MalformedLineError, Special, split_line
+from sidecar.knowledge.http1.lines import Lines, MalformedLineError, split_line
+from sidecar.knowledge.http1.second_reader import SecondReader
 from sidecar.knowledge.http1.strict import (
     LOOSE_LINE_END,
     METHOD,
+    METHODS,
     TARGET,
     TOKEN,
     is_host,
+    is_websocket_key,
     parse_length,
 )
 from sidecar.model.errors import ProtocolError
@@ -34,7 +30,8 @@ HEAD_END: Final = b"\r\n\r\n"
 _BAD: Final = RefusalCode.BAD_REQUEST
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 
-# What a field means to the framing. Plain integers: a member of an IntEnum costs 0.1 µs whenever a dictionary hashes it, ten times a request.
+# What a field means to the framing. Plain integers: a member of an IntEnum costs 0.1 µs whenever a
+# dictionary hashes it, ten times a request.
 _HOST: Final = 1
 _CONTENT_LENGTH: Final = 2
 _TRANSFER_ENCODING: Final = 3
@@ -42,23 +39,6 @@ _CONNECTION: Final = 4
 _EXPECT: Final = 5
 _UPGRADE: Final = 6
 _SINGLE: Final = 7
-
-# The IANA registry of methods, but for CONNECT, which would make a tunnel, TRACE, which would send
-# credentials back (RFC 9110 §9.3.8), and PRI, which is no method; and three that services know.
-_METHODS: Final = frozenset(
-    (
-        b"ACL", b"BASELINE-CONTROL", b"BIND", b"CHECKIN", b"CHECKOUT", b"COPY", b"DELETE", b"GET",
-        b"HEAD", b"LABEL", b"LINK", b"LOCK", b"MERGE", b"MKACTIVITY", b"MKCALENDAR", b"MKCOL",
-        b"MKREDIRECTREF", b"MKWORKSPACE", b"MOVE", b"OPTIONS", b"ORDERPATCH", b"PATCH", b"POST",
-        b"PROPFIND", b"PROPPATCH", b"PUT", b"QUERY", b"REBIND", b"REPORT", b"SEARCH", b"UNBIND",
-        b"UNCHECKOUT", b"UNLINK", b"UNLOCK", b"UPDATE", b"UPDATEREDIRECTREF", b"VERSION-CONTROL",
-        b"NOTIFY", b"PURGE", b"SUBSCRIBE",
-    )
-)  # fmt: skip
-_STAND_IN: Final = b"GET / HTTP/1.1\r\nHost: stand-in"
-# Our own limits come first; the parser's are only out of the way.
-_PARSER_BYTES: Final = 1 << 24
-_PARSER_FIELDS: Final = 1 << 16
 
 _KINDS: Final = {
     b"host": _HOST,
@@ -91,20 +71,10 @@ class HeadLimits:
     fields: int
 
 
-class _NoFlow:
-    """Stands in for the transport that aiohttp's parser would pause."""
-
-    def pause_reading(self) -> None:
-        """Do nothing: heads are bounded before they are parsed."""
-
-    def resume_reading(self) -> None:
-        """Do nothing."""
-
-
 class RequestHeadParser:
     """Parses the request heads of one connection."""
 
-    __slots__ = ("_hosts", "_limits", "_lines", "_parser", "_scheme")
+    __slots__ = ("_hosts", "_limits", "_lines", "_reader", "_scheme")
 
     def __init__(
         self, limits: HeadLimits, lines: Lines, hosts: Memo[bytes, bool], *, is_tls: bool = False
@@ -121,7 +91,7 @@ class RequestHeadParser:
         self._limits = limits
         self._lines = lines
         self._hosts = hosts
-        self._parser: HttpRequestParser | None = None
+        self._reader = SecondReader()
 
     def check_partial(self, data: bytes) -> None:
         """Judge the beginning of a head whose end has not arrived.
@@ -162,8 +132,11 @@ class RequestHeadParser:
         try:
             found = self._lines.specials(lines)
             if unread:
-                self._read_again(unread)
+                self._reader.confirm([line for line in unread if not self._frames(line)])
         except MalformedLineError as error:
+            # What one reader took, before it or the other refused, was not read by both.
+            for line in unread:
+                known.pop(line, None)
             raise ProtocolError(_BAD, "malformed field line") from error
         special: dict[int, list[bytes]] = {}
         for one in found:
@@ -176,10 +149,11 @@ class RequestHeadParser:
     def _request_line(self, line: bytes) -> tuple[bytes, bytes, int]:
         if len(line) > self._limits.start_line:
             raise ProtocolError(RefusalCode.URI_TOO_LONG, "request line longer than the limit")
-        parts = line.split(b" ")
-        if len(parts) != 3:
-            raise ProtocolError(_BAD, "the request line is not method, target and version")
-        method, target, version = parts
+        try:
+            method, target, version = line.split(b" ")
+        except ValueError as error:
+            reason = "the request line is not method, target and version"
+            raise ProtocolError(_BAD, reason) from error
         if not METHOD.match(method):
             raise ProtocolError(_BAD, "malformed method")
         if version == b"HTTP/1.1":
@@ -190,34 +164,15 @@ class RequestHeadParser:
             raise _bad_version(version)
         if not TARGET.match(target):
             raise ProtocolError(_BAD, "the request target holds a byte that no URI may hold")
-        if method not in _METHODS:
+        if method not in METHODS:
             raise ProtocolError(RefusalCode.NOT_IMPLEMENTED, "method that is not implemented")
         return method, target, minor
 
-    def _read_again(self, unread: list[bytes]) -> None:
-        """Have aiohttp's C parser read the lines that it has not read yet.
-
-        Raises:
-            MalformedLineError: it refuses them, or sees other fields than we do.
-        """
-        parser = self._parser
-        if parser is None:
-            parser = self._parser = _new_parser()
-        # The head is ours but for these lines, so that no line can frame a body or an upgrade.
-        lines = [line for line in unread if not _is_framing(self._lines.of(line))]
-        ours = tuple(split_line(line) for line in lines)
-        try:
-            messages, _, tail = parser.feed_data(b"\r\n".join((_STAND_IN, *lines, b"\r\n")))
-        except http_exceptions.HttpProcessingError as error:
-            messages, tail = (), b""
-            reason: Exception | None = error
-        else:
-            reason = None
-        if len(messages) != 1 or tail or messages[0][0].raw_headers[1:] != ours:
-            self._parser = None
-            for line in unread:
-                self._lines.of.known.pop(line, None)
-            raise MalformedLineError("the two readers disagree") from reason
+    def _frames(self, line: bytes) -> bool:
+        """Say whether a line would make the second reader expect a body or an upgrade."""
+        known = self._lines.of.known
+        special = known[line] if line in known else self._lines.of(line)
+        return special is not None and special.kind != _SINGLE
 
     @staticmethod
     def _note_single(special: dict[int, list[bytes]], name: bytes) -> None:
@@ -263,22 +218,6 @@ class RequestHeadParser:
         if not self._hosts(values[0]):
             raise ProtocolError(_BAD, "malformed Host")
         return values[0].lower()
-
-
-def _is_framing(special: Special | None) -> bool:
-    return special is not None and special.kind != _SINGLE
-
-
-def _new_parser() -> HttpRequestParser:
-    return HttpRequestParser(
-        _NoFlow(),  # type: ignore[arg-type]  # any object with these two methods will do
-        None,  # type: ignore[arg-type]  # the loop is only used for bodies
-        1,
-        max_line_size=_PARSER_BYTES,
-        max_headers=_PARSER_FIELDS,
-        max_field_size=_PARSER_BYTES,
-        auto_decompress=False,
-    )
 
 
 def new_request_lines() -> Lines:
@@ -382,12 +321,5 @@ def _check_handshake(values: list[bytes], method: bytes, length: int, lines: lis
     given = {name.lower(): value for name, value in map(split_line, lines)}
     if given.get(b"sec-websocket-version") != b"13":
         raise ProtocolError(_BAD, "WebSocket version other than 13")
-    if not _is_websocket_key(given.get(b"sec-websocket-key", b"")):
+    if not is_websocket_key(given.get(b"sec-websocket-key", b"")):
         raise ProtocolError(_BAD, "malformed Sec-WebSocket-Key")
-
-
-def _is_websocket_key(value: bytes) -> bool:
-    try:
-        return len(base64.b64decode(value, validate=True)) == 16
-    except binascii.Error:
-        return False

@@ -1,7 +1,7 @@
 """Response heads of the upstream, read line by line and refused when they are ambiguous (RQ-7).
 
-Bodies are framed by `framing`, so a head is all that a parser would be needed for; a status line and
-field lines of a strict grammar need none; httptools' callbacks cost 4 to 8 µs a response.
+Bodies are framed by `framing`, so a head is all that a parser would be needed for; a status line
+and field lines of a strict grammar need none; httptools' callbacks cost 4 to 8 µs a response.
 """
 
 import re
@@ -43,7 +43,8 @@ _KINDS: Final = {
     b"te": _HOP,
     b"trailer": _HOP,
 }
-_NO_BODY: Final = frozenset((204, 304))
+_FIRST_FINAL: Final = 200
+_NO_BODY: Final = frozenset((*range(100, _FIRST_FINAL), 204, 304))
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 _USUAL_OPTIONS: Final = frozenset((b"keep-alive", b"close", b"upgrade"))
 
@@ -95,23 +96,19 @@ def parse_response(head: bytes, method: bytes, known: Lines, statuses: Statuses)
     if _CONNECTION in special:
         options = _options(special[_CONNECTION])
         if not options <= _USUAL_OPTIONS:
-            # The length is ours to tell, whatever the upstream says of it.
-            named = options - {b"content-length"}
-            kept = [line for line in kept if line.partition(b":")[0].lower() not in named]
+            kept = _without(kept, options)
     length = _length(minor, special)
-    if method == b"HEAD" or status in _NO_BODY or status < 200:
+    if status < _FIRST_FINAL and (length != UNTIL_CLOSE or minor == 0):
+        raise _bad("an interim response with framing fields, or from HTTP/1.0")
+    if method == b"HEAD" or status in _NO_BODY:
         # The fields describe what GET would have sent (RFC 9110 §8.6); there is no body.
-        if status < 200 and (length != UNTIL_CLOSE or minor == 0):
-            raise _bad("an interim response with framing fields, or from HTTP/1.0")
         length = 0
-    keeps_alive = minor == 1
-    if length == UNTIL_CLOSE or b"close" in options:
-        keeps_alive = False
-    elif minor == 0:
-        keeps_alive = b"keep-alive" in options
-    upgrades = ()
-    if b"upgrade" in options:
-        upgrades = tuple(t.lower() for t in list_members(special.get(_UPGRADE, [])))
+    keeps_alive = (
+        length != UNTIL_CLOSE
+        and b"close" not in options
+        and (minor == 1 or b"keep-alive" in options)
+    )
+    upgrades = _protocols(special) if b"upgrade" in options else ()
     return ResponseHead(
         status, start, kept, length, keeps_alive, _EVENT_STREAM in special, upgrades
     )
@@ -153,6 +150,16 @@ def _sort(lines: list[bytes], known: Lines, special: dict[int, list[bytes]]) -> 
         if one.kind <= _CONTENT_LENGTH:
             kept.append(line)
     return kept
+
+
+def _without(lines: list[bytes], options: frozenset[bytes]) -> list[bytes]:
+    # The length is ours to tell, whatever the upstream says of it.
+    named = options - {b"content-length"}
+    return [line for line in lines if line.partition(b":")[0].lower() not in named]
+
+
+def _protocols(special: dict[int, list[bytes]]) -> tuple[bytes, ...]:
+    return tuple(protocol.lower() for protocol in list_members(special.get(_UPGRADE, [])))
 
 
 def _options(values: list[bytes]) -> frozenset[bytes]:

@@ -1,5 +1,7 @@
-"""Grammar that both parsers leave unchecked (RQ-7)."""
+"""Grammar of the parts of a head that are no field line (RQ-7)."""
 
+import base64
+import binascii
 import re
 from ipaddress import IPv6Address
 from typing import Final
@@ -11,7 +13,21 @@ _HOST: Final = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?=.{1,253}(?::|\Z))[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?)"
     rb"(?::[0-9]{1,5})?\Z"
 )
+# The IANA registry of methods, but for CONNECT, which would make a tunnel, TRACE, which would send
+# credentials back (RFC 9110 §9.3.8), and PRI, which is no method; and three that services know.
+METHODS: Final = frozenset(
+    (
+        b"ACL", b"BASELINE-CONTROL", b"BIND", b"CHECKIN", b"CHECKOUT", b"COPY", b"DELETE", b"GET",
+        b"HEAD", b"LABEL", b"LINK", b"LOCK", b"MERGE", b"MKACTIVITY", b"MKCALENDAR", b"MKCOL",
+        b"MKREDIRECTREF", b"MKWORKSPACE", b"MOVE", b"OPTIONS", b"ORDERPATCH", b"PATCH", b"POST",
+        b"PROPFIND", b"PROPPATCH", b"PUT", b"QUERY", b"REBIND", b"REPORT", b"SEARCH", b"UNBIND",
+        b"UNCHECKOUT", b"UNLINK", b"UNLOCK", b"UPDATE", b"UPDATEREDIRECTREF", b"VERSION-CONTROL",
+        b"NOTIFY", b"PURGE", b"SUBSCRIBE",
+    )
+)  # fmt: skip
 _DOTS: Final = re.compile(rb"\.\.|:0*\Z")
+_PORT_MAX: Final = 65_535
+_KEY_BYTES: Final = 16
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}\Z")
 # A line ends in CRLF and nowhere else does CR or LF stand (RFC 9112 §2.2).
 LOOSE_LINE_END: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
@@ -29,9 +45,17 @@ def is_host(value: bytes) -> bool:
         except ValueError:
             return False
     port = value.rpartition(b":")[2] if not value.endswith(b"]") and b":" in value else b"1"
-    return int(port) <= 65_535
+    return int(port) <= _PORT_MAX
 
 
 def parse_length(value: bytes) -> int | None:
     """Parse Content-Length: digits only, below 10**18 (RFC 9110 §8.6); None if it is malformed."""
     return int(value) if _LENGTH.match(value) else None
+
+
+def is_websocket_key(value: bytes) -> bool:
+    """Judge a Sec-WebSocket-Key: 16 octets in base64 (RFC 6455 §4.1)."""
+    try:
+        return len(base64.b64decode(value, validate=True)) == _KEY_BYTES
+    except binascii.Error:
+        return False
