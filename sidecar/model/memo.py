@@ -6,13 +6,15 @@ from typing import Final, Generic, TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
+_KEY_LENGTH: Final = 256
+
 
 class Memo(Generic[K, V]):
     """Remembers what a pure function returned; when it is full it starts again.
 
     Field names, hosts and media types come in few spellings from honest clients, so a check costs a
     dictionary look-up; a hostile client can only make it cost what it would without the memo. Keys
-    are bounded in number here and in size by the limits on heads.
+    are bounded in number, and text longer than any honest value is never remembered.
 
     Attributes:
         known: what is remembered; hot loops read it directly and call the memo on a miss.
@@ -30,10 +32,16 @@ class Memo(Generic[K, V]):
         try:
             return self.known[key]
         except KeyError:
-            if len(self.known) >= self._limit:
-                self.known.clear()
-            value = self.known[key] = self._function(key)
+            return self._learn(key)
+
+    def _learn(self, key: K) -> V:
+        value = self._function(key)
+        if isinstance(key, bytes | str) and len(key) > _KEY_LENGTH:
             return value
+        if len(self.known) >= self._limit:
+            self.known.clear()
+        self.known[key] = value
+        return value
 
 
 _REMEMBERED_BYTES: Final = 160

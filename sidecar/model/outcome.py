@@ -10,7 +10,7 @@ from sidecar.model.refusals import RefusalCode
 class Pass(Enum):
     """The outcome that lets the exchange go on; one object, compared with `is`."""
 
-    PASS = "pass"
+    PASS = 0
 
 
 PASS: Final = Pass.PASS
