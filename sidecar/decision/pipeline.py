@@ -5,24 +5,28 @@ ROUTE     what the route asks for; a step that it does not use is absent
 RESPONSE  on the way back, also for what the sidecar itself answers
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 from sidecar.decision.steps.addresses import Addresses
 from sidecar.decision.steps.client_address import compile_client_address
 from sidecar.decision.steps.declared_body import DeclaredBody
-from sidecar.decision.steps.forward import Forward, Treatments, new_treatments
+from sidecar.decision.steps.forward import Forward, host_for, new_treatments
 from sidecar.decision.steps.path import EncodedSlash, Path
 from sidecar.decision.steps.request_id import RequestId, ShowRequestId
 from sidecar.decision.steps.route import Route
 from sidecar.decision.steps.security_headers import SecurityHeaders
-from sidecar.decision.steps.upstream import Upstream
+from sidecar.decision.steps.upstream import Upstream, target_of
 from sidecar.model.exchange import GIVEN
 from sidecar.model.problem import Faces
 from sidecar.model.route import ResponseStep, RoutePlan, Step, Timeouts
+from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.routes import Route as RouteSection
 from sidecar.policy.schema.upstream import UpstreamTimeouts
+
+Made = TypeVar("Made")
 
 UNROUTED = "-"
 """Route label of requests that no route matched."""
@@ -55,26 +59,22 @@ def build(policy: Policy) -> Generation:
     Raises:
         OrderError: a step reads a fact before it is written: a bug in the lists below.
     """
-    treatments = new_treatments()
-    plans = {id(route): _plan(policy, route, treatments) for route in policy.routes}
-    unrouted = _unrouted(policy, treatments)
+    workshop = _Workshop(policy)
+    unrouted = workshop.unrouted()
+    plans = tuple(workshop.plan(route) for route in policy.routes)
     edge: tuple[Step, ...] = (
         compile_client_address(policy),
         RequestId(),
         Path(),
         Route(
             (
-                (
-                    route.template,
-                    None if route.methods is None else tuple(m.encode() for m in route.methods),
-                    plans[id(route)],
-                )
-                for route in policy.routes
+                (route.template, _methods(route), plan)
+                for route, plan in zip(policy.routes, plans, strict=True)
             ),
             fallback=unrouted,
         ),
     )
-    for plan in (unrouted, *plans.values()):
+    for plan in (unrouted, *plans):
         prove_order((*edge, *plan.steps))
     return Generation(
         policy=policy,
@@ -82,47 +82,77 @@ def build(policy: Policy) -> Generation:
         unrouted=unrouted,
         faces=_faces(policy),
         shadow=policy.mode == "shadow",
-        plans=tuple(plans.values()),
+        plans=plans,
     )
 
 
-def _route_steps(
-    policy: Policy, route: RouteSection | None, treatments: Treatments
-) -> tuple[Step, ...]:
-    upstream = policy.upstream if route is None else policy.upstream_of(route)
-    body = policy.body if route is None else policy.body_of(route)
-    steps: tuple[Step | None, ...] = (
-        EncodedSlash() if route is None else EncodedSlash.compile(route),
-        DeclaredBody(body),
-        None if route is None else Addresses.compile(route),
-        Upstream.compile(upstream, route),
-        Forward.compile(upstream, treatments),
-    )
-    return tuple(step for step in steps if step is not None)
+class _Workshop:
+    """Makes plans; routes with equal rules share a step, hence what it remembers.
+
+    A memory of its own for each of 20,000 routes would grow to gigabytes.
+    """
+
+    __slots__ = ("_policy", "_shared", "_treatments")
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._treatments = new_treatments()
+        self._shared: dict[tuple[object, ...], object] = {}
+
+    def plan(self, route: RouteSection) -> RoutePlan:
+        """Compile a route."""
+        policy = self._policy
+        return RoutePlan(
+            name=str(route.template),
+            steps=self._steps(route),
+            response=self._response(policy.headers_of(route)),
+            timeouts=_timeouts(policy.timeouts_of(route)),
+            shadow=policy.mode_of(route) == "shadow",
+        )
+
+    def unrouted(self) -> RoutePlan:
+        """Compile what holds for exchanges that no route matched."""
+        policy = self._policy
+        return RoutePlan(
+            name=UNROUTED,
+            steps=self._steps(None),
+            response=self._response(policy.headers),
+            timeouts=_timeouts(policy.upstream.timeouts),
+            shadow=policy.mode == "shadow",
+        )
+
+    def _steps(self, route: RouteSection | None) -> tuple[Step, ...]:
+        policy = self._policy
+        body = policy.body if route is None else policy.body_of(route)
+        upstream = policy.upstream if route is None else policy.upstream_of(route)
+        addresses = None if route is None else route.addresses
+        own = target_of(upstream)
+        target = self._once((own.key, own.authority), lambda: own)
+        prefix = None if route is None else route.strip_prefix
+        host = host_for(upstream)
+        steps: tuple[Step | None, ...] = (
+            EncodedSlash.compile(route),
+            self._once((DeclaredBody, body), lambda: DeclaredBody(body)),
+            None if addresses is None else self._once((addresses,), lambda: Addresses(addresses)),
+            self._once((Upstream, target, prefix), lambda: Upstream(target, prefix)),
+            self._once((Forward, host), lambda: Forward(host, self._treatments)),
+        )
+        return tuple(step for step in steps if step is not None)
+
+    def _response(self, headers: Headers) -> tuple[ResponseStep, ...]:
+        key = (SecurityHeaders, headers.model_dump_json())
+        return self._once(key, lambda: (SecurityHeaders(headers), ShowRequestId()))
+
+    def _once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
+        made = self._shared.get(key)
+        if made is None:
+            made = self._shared[key] = make()
+        # What stands under a key was made by the caller that uses keys of this kind.
+        return cast("Made", made)
 
 
-def _plan(policy: Policy, route: RouteSection, treatments: Treatments) -> RoutePlan:
-    response: tuple[ResponseStep, ...] = (
-        SecurityHeaders(policy.headers_of(route)),
-        ShowRequestId(),
-    )
-    return RoutePlan(
-        name=str(route.template),
-        steps=_route_steps(policy, route, treatments),
-        response=response,
-        timeouts=_timeouts(policy.timeouts_of(route)),
-        shadow=policy.mode_of(route) == "shadow",
-    )
-
-
-def _unrouted(policy: Policy, treatments: Treatments) -> RoutePlan:
-    return RoutePlan(
-        name=UNROUTED,
-        steps=_route_steps(policy, None, treatments),
-        response=(SecurityHeaders(policy.headers), ShowRequestId()),
-        timeouts=_timeouts(policy.upstream.timeouts),
-        shadow=policy.mode == "shadow",
-    )
+def _methods(route: RouteSection) -> tuple[bytes, ...] | None:
+    return None if route.methods is None else tuple(method.encode() for method in route.methods)
 
 
 def _timeouts(section: UpstreamTimeouts) -> Timeouts:

@@ -21,11 +21,12 @@ def decide(steps: Sequence[Step], exchange: Exchange, *, shadow: bool) -> Refuse
     """
     for step in steps:
         outcome = step.decide(exchange)
-        if outcome is not PASS:
-            if not (shadow and step.can_shadow):
-                exchange.refused_by = step.name
-                return outcome
-            exchange.shadow.append(outcome)
+        if outcome is PASS:
+            continue
+        if not (shadow and step.can_shadow):
+            exchange.refused_by = step.name
+            return outcome
+        exchange.shadow.append(outcome)
     return None
 
 

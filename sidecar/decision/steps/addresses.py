@@ -1,14 +1,14 @@
 """Admit a client by its address, where the route says so."""
 
-from ipaddress import ip_address
-from typing import ClassVar, Self
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import ClassVar
 
 from sidecar.decision.steps.client_address import Network
 from sidecar.model.exchange import Exchange
 from sidecar.model.memo import Memo
 from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
-from sidecar.policy.schema.routes import Route
+from sidecar.policy.schema.routes import Addresses as Section
 
 
 class Addresses:
@@ -19,16 +19,10 @@ class Addresses:
     writes: ClassVar[frozenset[str]] = frozenset()
     can_shadow: ClassVar[bool] = True
 
-    def __init__(self, allow: tuple[Network, ...], deny: tuple[Network, ...]) -> None:
-        self._allow = allow
-        self._deny = deny
+    def __init__(self, rule: Section) -> None:
+        self._allow = rule.allow
+        self._deny = rule.deny
         self._is_admitted = Memo(self._judge)
-
-    @classmethod
-    def compile(cls, route: Route) -> Self | None:
-        """Be absent from routes without `addresses`."""
-        rule = route.addresses
-        return None if rule is None else cls(rule.allow, rule.deny)
 
     def decide(self, exchange: Exchange) -> Outcome:
         """Look the client up."""
@@ -42,14 +36,12 @@ class Addresses:
             address = ip_address(client)
         except ValueError:
             return False
-        address = getattr(address, "ipv4_mapped", None) or address
+        if isinstance(address, IPv6Address):
+            address = address.ipv4_mapped or address
         if _is_inside(address, self._deny):
             return False
         return not self._allow or _is_inside(address, self._allow)
 
 
-def _is_inside(address: object, networks: tuple[Network, ...]) -> bool:
-    return any(
-        network.version == getattr(address, "version", 0) and address in network
-        for network in networks
-    )
+def _is_inside(address: IPv4Address | IPv6Address, networks: tuple[Network, ...]) -> bool:
+    return any(network.version == address.version and address in network for network in networks)

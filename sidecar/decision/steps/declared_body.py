@@ -1,12 +1,15 @@
 """Judge what the head declares of the body: its size and its content type (RQ-1)."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sidecar.model.exchange import Exchange
 from sidecar.model.memo import Memo
 from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
 from sidecar.policy.schema.body import Body
+
+# Honest clients of a route send few content types; each set of body rules has a memory of its own.
+_REMEMBERED_TYPES: Final = 64
 
 
 class DeclaredBody:
@@ -20,7 +23,7 @@ class DeclaredBody:
     def __init__(self, body: Body) -> None:
         self._limit = body.max
         self._types = body.content_types
-        self._is_accepted = Memo(self._judge_type)
+        self._is_accepted = Memo(self._judge_type, _REMEMBERED_TYPES)
 
     def decide(self, exchange: Exchange) -> Outcome:
         """Write the limit that streaming keeps to, whatever the head declares.

@@ -30,10 +30,14 @@ IDENTITY: Final = frozenset(
 """Default names of the identity headers; no client may send one."""
 _JUDGED: Final = frozenset(
     (
-        b"forwarded", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip",
-        b"x-cluster-client-ip", b"x-original-forwarded-for", b"x-original-host", b"x-host",
+        b"forwarded", b"x-forwarded", b"x-real-ip", b"x-client-ip", b"client-ip", b"true-client-ip",
+        b"x-remote-ip", b"x-remote-addr", b"x-originating-ip", b"x-cluster-client-ip",
+        b"cf-connecting-ip", b"fastly-client-ip", b"x-original-forwarded-for", b"x-original-host",
+        b"x-host", b"x-http-host-override", b"x-scheme", b"x-url-scheme", b"front-end-https",
         b"x-original-url", b"x-original-uri", b"x-rewrite-url", b"x-http-method",
         b"x-http-method-override", b"x-method-override", b"x-request-id",
+        # CGI turns it into HTTP_PROXY, which makes a service send its own requests there (httpoxy).
+        b"proxy",
     )
 )  # fmt: skip
 _WITH_BODY: Final = frozenset((b"POST", b"PUT", b"PATCH"))
@@ -79,22 +83,12 @@ class Forward:
         """Keep what is the same for every request.
 
         Args:
-            host: the Host that the upstream sees; None for the client's own.
+            host: made by `host_for`.
             treatments: made by `new_treatments`, shared by all routes.
         """
         self._host = host
         self._treatments = treatments
         self._origin = Memo(_origin_lines)
-
-    @classmethod
-    def compile(cls, section: Section, treatments: Treatments) -> "Forward":
-        """Compile the rule for Host."""
-        host = None
-        if section.host == "upstream":
-            host = (section.url.authority if section.url.scheme != "unix" else "localhost").encode()
-        elif section.host != "preserve":
-            host = section.host.encode()
-        return cls(host, treatments)
 
     def decide(self, exchange: Exchange) -> Outcome:
         """Write the fields.
@@ -135,6 +129,15 @@ class Forward:
         if head.is_websocket:
             lines.append(b"Connection: Upgrade")
             lines.append(b"Upgrade: websocket")
+
+
+def host_for(section: Section) -> bytes | None:
+    """Compile the rule for the Host that an upstream sees; None for the client's own."""
+    if section.host == "preserve":
+        return None
+    if section.host != "upstream":
+        return section.host.encode()
+    return (section.url.authority if section.url.scheme != "unix" else "localhost").encode()
 
 
 def new_treatments() -> Treatments:

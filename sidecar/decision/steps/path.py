@@ -8,11 +8,11 @@ from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
 from sidecar.policy.schema.routes import Route
 
-# Most paths: no escape, no empty segment, none that begins with a dot. RFC 3986 §3.3 pchar less ';'.
+# Most paths: no escape, no empty segment, none that begins with a dot; RFC 3986 §3.3 pchar but ';'.
 _PLAIN: Final = re.compile(rb"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)*/?\Z")
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
-# An escape that survives one decoding would be decoded by a service that decodes twice.
-_TWICE: Final = re.compile(r"%(?:2[eEfF]|5[cC]|00)")
+# An escape that survives one decoding would be decoded by a service that decodes again and again.
+_TWICE: Final = re.compile(r"%(?:25)*(?:[01][0-9a-f]|2[ef]|3b|5c|7f)", re.IGNORECASE)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Browsers escape these in paths; a service that repairs them would read another path than we do.
 _UNESCAPED: Final = re.compile(rb'["<>^`{}]')
@@ -68,9 +68,9 @@ class EncodedSlash:
     can_shadow: ClassVar[bool] = False
 
     @classmethod
-    def compile(cls, route: Route) -> Self | None:
-        """Be absent from routes that say `allow_encoded_slash`."""
-        return None if route.allow_encoded_slash else cls()
+    def compile(cls, route: Route | None) -> Self | None:
+        """Be absent from routes that say `allow_encoded_slash`; None stands for no route."""
+        return None if route is not None and route.allow_encoded_slash else cls()
 
     def decide(self, exchange: Exchange) -> Outcome:
         """Refuse if a segment holds an encoded slash.
@@ -107,7 +107,9 @@ def _segment(raw: bytes) -> str:
     if _CONTROL.search(text):
         raise _TwoReadingsError("control character in the path")
     if _TWICE.search(text):
-        raise _TwoReadingsError("doubly encoded dot, slash, backslash or NUL in the path")
+        raise _TwoReadingsError(
+            "doubly encoded dot, slash, backslash, semicolon or control character"
+        )
     pieces = text.split("/")
     if any(piece in _DOTS for piece in pieces):
         raise _TwoReadingsError("dot segment in the path")

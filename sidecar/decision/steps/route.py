@@ -19,6 +19,15 @@ class _Choice:
     by_method: dict[bytes, RoutePlan]
     every: RoutePlan | None = None
 
+    def admit(self, methods: tuple[bytes, ...] | None, plan: RoutePlan) -> None:
+        """Have a plan serve some methods, or all that no other plan names."""
+        if methods is None:
+            self.every = plan
+            return
+        if b"GET" in methods:
+            self.by_method.setdefault(b"HEAD", plan)
+        self.by_method.update(dict.fromkeys(methods, plan))
+
     def allow(self) -> bytes:
         """List the methods for `Allow` (RFC 9110 §10.2.1)."""
         return b", ".join(sorted(self.by_method))
@@ -46,13 +55,8 @@ class Route:
         """
         choices: dict[object, tuple[Template, _Choice]] = {}
         for template, methods, plan in entries:
-            choice = choices.setdefault(template.shape, (template, _Choice({})))[1]
-            if methods is None:
-                choice.every = plan
-            for method in methods or ():
-                choice.by_method[method] = plan
-                if method == b"GET":
-                    choice.by_method.setdefault(b"HEAD", plan)
+            _, choice = choices.setdefault(template.shape, (template, _Choice({})))
+            choice.admit(methods, plan)
         self._matcher = Matcher(choices.values())
         self._fallback = fallback
 

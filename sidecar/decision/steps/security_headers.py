@@ -1,20 +1,25 @@
 """Add security fields to every response and take revealing ones away (RS-1, RS-3).
 
-Modes of a field: `set` replaces the upstream's, `default` yields to it, `append` joins it unless the
-same value is there, `remove` takes it away. A field never stands twice by our doing.
+Modes of a field: `set` replaces the upstream's, `default` yields to it, `append` joins it unless
+the same value is there, `remove` takes it away. A field never stands twice by our doing. HSTS is
+sent over TLS alone, whichever mode names it.
 """
 
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import ClassVar, Final
 
 from sidecar.model.exchange import Exchange
 from sidecar.model.memo import LineMemo
 from sidecar.policy.schema.headers import Headers
 
-_HSTS: Final = b"strict-transport-security"
+_HSTS: Final = "strict-transport-security"
+# What the upstream says of these never passes: TLS ends here, and so do request ids.
+_OURS_ALONE: Final = frozenset((_HSTS, "x-request-id"))
 # Server software, its version and its framework help an attacker and nobody else.
 _REVEALING: Final = (
-    "Server", "X-Powered-By", "X-AspNet-Version", "X-AspNetMvc-Version", "X-Runtime",
-    "X-Generator",
+    "server", "x-powered-by", "x-aspnet-version", "x-aspnetmvc-version", "x-runtime",
+    "x-generator",
 )  # fmt: skip
 
 _SET: Final = {
@@ -29,7 +34,7 @@ _PRESETS: Final[dict[str, tuple[dict[str, str], dict[str, str], tuple[str, ...]]
         _SET,
         {
             "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-            "Referrer-Policy": "no-referrer",
+            "Referrer-Policy": "strict-origin-when-cross-origin",
             "Cross-Origin-Resource-Policy": "same-origin",
             "Cross-Origin-Opener-Policy": "same-origin",
         },
@@ -40,9 +45,9 @@ _PRESETS: Final[dict[str, tuple[dict[str, str], dict[str, str], tuple[str, ...]]
         {
             "Content-Security-Policy": (
                 "default-src 'self'; object-src 'none'; base-uri 'self'; "
-                "form-action 'self'; frame-ancestors 'self'"
+                "form-action 'self'; frame-ancestors 'none'"
             ),
-            "X-Frame-Options": "SAMEORIGIN",
+            "X-Frame-Options": "DENY",
             "Referrer-Policy": "strict-origin-when-cross-origin",
             "Cross-Origin-Resource-Policy": "same-origin",
             "Cross-Origin-Opener-Policy": "same-origin",
@@ -65,25 +70,20 @@ class SecurityHeaders:
 
     def __init__(self, headers: Headers) -> None:
         preset_set, preset_default, preset_remove = _PRESETS[headers.preset]
-        own = (*headers.set, *headers.default, *headers.append, *headers.remove)
-        named = {name.lower() for name in own}
-        self._set = _lines({**_without(preset_set, named), **headers.set})
-        self._default = _lines({**_without(preset_default, named), **headers.default})
+        remove = {name.lower() for name in headers.remove}
+        named = remove.union(*map(_names, (headers.set, headers.default, headers.append)))
+        own_set = {**_without(preset_set, named), **headers.set}
+        own_default = {**_without(preset_default, named), **headers.default}
+        self._set = _lines(own_set)
+        self._default = _lines(own_default)
         self._append = _lines(headers.append)
         # What a response without any of these fields gets, which is most of them, in one piece.
-        self._usual = [b"\r\n".join((*self._set, *self._default, *self._append))]
-        if not self._usual[0]:
-            self._usual = []
-        self._hsts: bytes | None = None
-        if headers.hsts is not None and _HSTS.decode() not in named:
-            self._hsts = b"Strict-Transport-Security: " + headers.hsts.encode()
-        self._taken = frozenset(
-            name.lower().encode()
-            for name in (*headers.remove, *preset_remove, *headers.set, *preset_set, "X-Request-Id")
-            if name in own or name.lower() not in named
-        )
-        if _HSTS.decode() not in named:
-            self._taken |= {_HSTS}
+        usual = b"\r\n".join((*self._set, *self._default, *self._append))
+        self._usual = [usual] if usual else []
+        self._hsts = _hsts(headers)
+        revealing = {name for name in preset_remove if name not in named}
+        taken = remove | revealing | _names(own_set) | _OURS_ALONE
+        self._taken = frozenset(name.encode() for name in taken)
         self._noted = frozenset(_name(line) for line in (*self._default, *self._append))
         self._treatment = LineMemo(self._judge)
 
@@ -105,14 +105,8 @@ class SecurityHeaders:
             if treatment:
                 noted.append(line)
         kept += self._usual if not noted else self._beside(noted)
-        if self._hsts is not None:
-            try:
-                is_secure = exchange.is_secure
-            except AttributeError:
-                # The head could not be read: no step ran.
-                is_secure = exchange.connection.is_tls
-            if is_secure:
-                kept.append(self._hsts)
+        if self._hsts is not None and _is_secure(exchange):
+            kept.append(self._hsts)
         exchange.response_lines = kept
 
     def _beside(self, noted: list[bytes]) -> list[bytes]:
@@ -140,9 +134,34 @@ def _name(line: bytes) -> bytes:
     return line.partition(b":")[0].lower()
 
 
-def _lines(fields: dict[str, str]) -> tuple[bytes, ...]:
-    return tuple(f"{name}: {value}".encode() for name, value in fields.items())
+def _names(fields: Iterable[str]) -> set[str]:
+    return {name.lower() for name in fields}
 
 
-def _without(fields: dict[str, str], names: set[str]) -> dict[str, str]:
+def _lines(fields: Mapping[str, str]) -> tuple[bytes, ...]:
+    return tuple(
+        f"{name}: {value}".encode() for name, value in _without(fields, _OURS_ALONE).items()
+    )
+
+
+def _without(fields: Mapping[str, str], names: AbstractSet[str]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if name.lower() not in names}
+
+
+def _hsts(headers: Headers) -> bytes | None:
+    """Choose the value of Strict-Transport-Security: of a mode that names it, else of `hsts`."""
+    value = headers.hsts
+    for name, own in (*headers.set.items(), *headers.default.items(), *headers.append.items()):
+        if name.lower() == _HSTS:
+            value = own
+    if value is None or _HSTS in _names(headers.remove):
+        return None
+    return b"Strict-Transport-Security: " + value.encode()
+
+
+def _is_secure(exchange: Exchange) -> bool:
+    try:
+        return exchange.is_secure
+    except AttributeError:
+        # The head could not be read: no step ran.
+        return exchange.connection.is_tls

@@ -5,7 +5,6 @@ from typing import ClassVar
 from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import PASS, Outcome
 from sidecar.model.route import UpstreamTarget, UpstreamTls
-from sidecar.policy.schema.routes import Route
 from sidecar.policy.schema.upstream import Upstream as Section
 
 
@@ -17,21 +16,15 @@ class Upstream:
     writes: ClassVar[frozenset[str]] = frozenset({"target", "upstream_path"})
     can_shadow: ClassVar[bool] = False
 
-    def __init__(self, target: UpstreamTarget, stripped: int) -> None:
+    def __init__(self, target: UpstreamTarget, strip_prefix: str | None) -> None:
         """Keep what is the same for every request.
 
         Args:
             target: where the requests go.
-            stripped: number of leading path segments that the upstream does not see.
+            strip_prefix: leading path segments, as a template, that the upstream does not see.
         """
         self._target = target
-        self._stripped = stripped
-
-    @classmethod
-    def compile(cls, section: Section, route: Route | None) -> "Upstream":
-        """Compile the section for a route; None is the fallback of shadow mode."""
-        prefix = route.strip_prefix if route is not None else None
-        return cls(target_of(section), prefix.count("/") if prefix else 0)
+        self._stripped = strip_prefix.count("/") if strip_prefix is not None else 0
 
     def decide(self, exchange: Exchange) -> Outcome:
         """Write target and path."""
@@ -43,17 +36,20 @@ class Upstream:
         if not self._stripped and head.target[:1] == b"/":
             exchange.upstream_path = head.target
             return PASS
-        path = head.path
-        if self._stripped:
-            path = b"/" + path.split(b"/", self._stripped + 1)[-1]
-            if head.path.rstrip(b"/").count(b"/") <= self._stripped:
-                path = b"/"
+        path = self._strip(head.path)
         exchange.upstream_path = path if head.query is None else path + b"?" + head.query
         return PASS
 
+    def _strip(self, path: bytes) -> bytes:
+        """Take leading segments off by number: the matcher compared them decoded."""
+        if not self._stripped:
+            return path
+        segments = path.split(b"/", self._stripped + 1)
+        return b"/" + segments[-1] if len(segments) > self._stripped + 1 else b"/"
+
 
 def target_of(section: Section) -> UpstreamTarget:
-    """Compile where an upstream is; equal sections give equal targets, which share connections."""
+    """Compile where an upstream is; equal sections give targets of equal keys."""
     url = section.url
     tls = None
     if url.scheme == "https":
