@@ -2,7 +2,7 @@
 # PYTHON names the interpreter of .venv; ARGS goes on to the tool behind a target.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers lock demo fmt lint types test coverage e2e bench soak test-system docs \
+.PHONY: help setup compiled peers lock demo fmt lint types test coverage e2e bench soak test-system docs \
 	docs-check check clean
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -17,6 +17,9 @@ setup: ## build .venv from the hashed lock; .venv/bin/sidecar is the command
 
 peers: setup ## build .venv-peers: the real programs that bench, soak and test-system run
 	@PYTHON="$(PYTHON)" ci/setup.sh peers
+
+compiled: setup ## build .venv-compiled: the wheel as it is shipped, its hot path compiled
+	@PYTHON="$(PYTHON)" ci/setup.sh compiled
 
 lock: setup ## write the locks anew (UPGRADE=1: to the newest versions)
 	UPGRADE="$(UPGRADE)" ci/lock.sh
@@ -70,5 +73,5 @@ docs-check: setup ## fail when the generated manual is stale
 check: lint types coverage docs-check ## what CI runs before test-system
 
 clean: ## remove what setup, tests and tools made
-	rm -rf .venv .venv-bench .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist htmlcov
+	rm -rf .venv .venv-compiled .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist htmlcov
 	rm -f .coverage .coverage.* coverage.json

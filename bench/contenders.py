@@ -76,10 +76,9 @@ SIDECAR: Final = Contender(
         f"strict framing, path rules, 50 routes with default deny, body caps; {_HEADERS}; request "
         "id; audit record of every request to a file; metrics"
     ),
-    command=("{python}", "-m", "sidecar", "run", "sidecar.yaml"),
+    command=("{python}", "-P", "-m", "sidecar", "run", "sidecar.yaml"),
     configs=("sidecar.yaml",),
-    version=("-c", "import sidecar; print(sidecar.__version__)"),
-    environment={"PYTHONPATH": str(ROOT)},
+    version=("-P", "-c", "import sidecar; print(sidecar.__version__)"),
     tls="tls: {{certificate: {chain}, key: {key}}}",
 )
 AIOHTTP: Final = Contender(

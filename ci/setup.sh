@@ -1,8 +1,9 @@
 #!/bin/sh
-# Build an environment from its lock: ci/setup.sh dev | peers. Quick when nothing has changed.
+# Build an environment from its lock: ci/setup.sh dev | compiled | peers. Quick when nothing changed.
 #
-#   dev    .venv: the package, editable, and all that lint, types and tests need
-#   peers  .venv-peers: the programs that benchmark, soak and system tests run beside the sidecar
+#   dev       .venv: the package, editable, and all that lint, types and tests need
+#   compiled  .venv-compiled: the wheel as it is shipped, its hot path compiled (needs a C compiler)
+#   peers     .venv-peers: the programs that benchmark, soak and system tests run beside the sidecar
 #
 # PYTHON names the interpreter (default python3); an environment of another one is built anew.
 # Every file is checked against a digest of the locks, and nothing is built but the package itself.
@@ -22,8 +23,11 @@ print(os.path.realpath(sys.base_prefix), "%d.%d.%d" % sys.version_info[:3])'
 
 # What the environment is made from; its digest is kept in it.
 inputs() {
-  cat ci/setup.sh "requirements/$part.txt"
-  test "$part" != dev || cat requirements/bootstrap.txt pyproject.toml
+  cat ci/setup.sh "requirements/$lock.txt"
+  case $part in
+  dev) cat requirements/bootstrap.txt pyproject.toml ;;
+  compiled) cat pyproject.toml && find sidecar -type f ! -name '*.pyc' | LC_ALL=C sort | xargs cat ;;
+  esac
 }
 
 check_python() {
@@ -44,14 +48,29 @@ install_dev() {
 
 sync_lock() {
   .venv/bin/uv pip sync --quiet --python "$venv/bin/python" --require-hashes --no-build \
-    "requirements/$part.txt"
+    "requirements/$lock.txt"
+}
+
+install_compiled() {
+  command -v "${CC:-cc}" >/dev/null || fail "no C compiler (Debian: apt-get install gcc python3-dev)"
+  sync_lock
+  wheels=$(mktemp -d)
+  # The hook runs mypyc, and mypyc the compiler, by the names on PATH.
+  PATH="$PWD/$venv/bin:$PATH" HATCH_BUILD_HOOKS_ENABLE=1 \
+    "$venv/bin/python" -m hatchling build -t wheel -d "$wheels" >"$wheels/log" 2>&1 ||
+    { cat "$wheels/log" >&2 && fail "the wheel cannot be built"; }
+  .venv/bin/uv pip install --quiet --python "$venv/bin/python" --no-deps --no-index "$wheels"/*.whl
+  mkdir -p dist
+  mv "$wheels"/*.whl dist/
+  rm -r "$wheels"
 }
 
 part=${1-}
 case $part in
-dev) venv=.venv python=${PYTHON:-python3} ;;
-peers) venv=.venv-peers python=${PYTHON:-.venv/bin/python} ;;
-*) fail "usage: ci/setup.sh dev | peers" ;;
+dev) venv=.venv python=${PYTHON:-python3} lock=dev ;;
+compiled) venv=.venv-compiled python=${PYTHON:-.venv/bin/python} lock=build ;;
+peers) venv=.venv-peers python=${PYTHON:-.venv/bin/python} lock=peers ;;
+*) fail "usage: ci/setup.sh dev | compiled | peers" ;;
 esac
 
 have=$(identity "$venv/bin/python" 2>/dev/null) || have=
@@ -65,11 +84,12 @@ if test "$have" = "$want" && test "$stamp" = "$(cat "$venv/.made-from" 2>/dev/nu
   exit 0
 fi
 
-printf 'setup: installing requirements/%s.txt into %s\n' "$part" "$venv"
+printf 'setup: installing requirements/%s.txt into %s\n' "$lock" "$venv"
 rm -f "$venv/.made-from"
 test "$have" = "$want" || "$python" -m venv --clear "$venv" || fail "$python -m venv $venv failed"
 case $part in
 dev) install_dev ;;
+compiled) install_compiled ;;
 peers) sync_lock ;;
 esac
 printf '%s\n' "$stamp" >"$venv/.made-from"

@@ -28,7 +28,7 @@ METHODS: Final[Mapping[bytes, str]] = {
 BUCKETS: Final = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip
-BOUNDS: Final = (*(str(bound) for bound in BUCKETS), "+Inf")
+BOUNDS: Final = (*map(str, BUCKETS), "+Inf")
 
 
 class Kind(StrEnum):

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from sidecar.fronts.proxy.pool import Pools
 
 
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
+
+
+def _new_dates() -> Memo[int, bytes]:
+    return Memo(_date, 1)
+
+
 @dataclass(slots=True)
 class Live:
     """What is open now, against its bounds.
@@ -82,9 +90,7 @@ class Context:
     timeouts: ListenTimeouts = field(init=False)
     limits: Limits = field(init=False)
     head_limits: HeadLimits = field(init=False)
-    _dates: Memo[int, bytes] = field(
-        default_factory=lambda: Memo(lambda second: formatdate(second, usegmt=True).encode(), 1)
-    )
+    _dates: Memo[int, bytes] = field(default_factory=_new_dates)
 
     def __post_init__(self) -> None:
         """Take what the hot path reads out of the policy."""

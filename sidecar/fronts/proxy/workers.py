@@ -113,7 +113,8 @@ class Workers:
             arguments: words behind `sidecar` that start one.
             lost: takes the last known numbers of a worker that died.
         """
-        command = [sys.executable, "-m", "sidecar", *arguments]
+        # -P: a module in the folder where the sidecar was started must not become part of it.
+        command = [sys.executable, "-P", "-m", "sidecar", *arguments]
         self._workers = [Worker(number, command) for number in range(count)]
         self._command = command
         self._lost = lost
