@@ -27,7 +27,8 @@ class Wheel:
 
     def __init__(self, now: float) -> None:
         self.now = now
-        self._slots: dict[int, list[Deadline]] = {}
+        # A dict without values: a set that keeps the order.
+        self._slots: dict[int, dict[Deadline, None]] = {}
         self._next = int(now / TICK)
 
     def advance(self, now: float) -> None:
@@ -45,12 +46,27 @@ class Wheel:
             passed = [slot for slot in range(self._next, last + 1) if slot in self._slots]
         self._next = last + 1
         for slot in passed:
-            for deadline in self._slots.pop(slot):
-                deadline.visit(slot)
+            # One that fires may end the others of a slot, and so the slot.
+            for deadline in self._slots.pop(slot, {}):
+                deadline.visit()
 
-    def place(self, deadline: "Deadline", slot: int) -> None:
-        """Have a deadline visited when the slot comes round, at the next tick at the earliest."""
-        self._slots.setdefault(max(slot, self._next), []).append(deadline)
+    def place(self, deadline: "Deadline", slot: int) -> int:
+        """Have a deadline visited when the slot comes round, at the next tick at the earliest.
+
+        Returns:
+            The slot that it was put into.
+        """
+        slot = max(slot, self._next)
+        self._slots.setdefault(slot, {})[deadline] = None
+        return slot
+
+    def take_out(self, deadline: "Deadline", slot: int) -> None:
+        """Never visit a deadline in a slot, where the slot has not come round yet."""
+        deadlines = self._slots.get(slot)
+        if deadlines is not None:
+            deadlines.pop(deadline, None)
+            if not deadlines:
+                del self._slots[slot]
 
 
 class Deadline:
@@ -70,17 +86,28 @@ class Deadline:
         due = self._due = self._wheel.now + seconds + TICK
         slot = int(due / TICK) + 1
         if slot < self._slot:
-            self._slot = slot
-            self._wheel.place(self, slot)
+            if self._slot != _NO_SLOT:
+                self._wheel.take_out(self, self._slot)
+            self._slot = self._wheel.place(self, slot)
 
     def disarm(self) -> None:
         """Forget the deadline."""
         self._due = _NEVER
 
-    def visit(self, slot: int) -> None:
+    def end(self) -> None:
+        """Forget the deadline for good, when what it watches over is gone.
+
+        The wheel would hold a closed connection until its slot comes round, which for a WebSocket's
+        life is a day; and whoever opens and closes connections fast would fill the memory.
+        """
+        self._due = _NEVER
+        self._on_expiry = _nobody
+        if self._slot != _NO_SLOT:
+            self._wheel.take_out(self, self._slot)
+            self._slot = _NO_SLOT
+
+    def visit(self) -> None:
         """Fire, move on to a later slot, or leave the wheel; the wheel calls this."""
-        if slot < self._slot:
-            return
         self._slot = _NO_SLOT
         if self._due is _NEVER:
             return
@@ -88,5 +115,8 @@ class Deadline:
             self._due = _NEVER
             self._on_expiry()
             return
-        self._slot = int(self._due / TICK) + 1
-        self._wheel.place(self, self._slot)
+        self._slot = self._wheel.place(self, int(self._due / TICK) + 1)
+
+
+def _nobody() -> None:
+    """Be called instead of an owner that is gone."""

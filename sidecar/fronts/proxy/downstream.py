@@ -144,7 +144,7 @@ class Downstream(asyncio.Protocol):
         """Tell whoever uses the connection."""
         del exc
         self._state = _CLOSED
-        self._deadline.disarm()
+        self._deadline.end()
         self._context.live.leave(self)
         flight, self._flight = self._flight, None
         if self._tunnel is not None:

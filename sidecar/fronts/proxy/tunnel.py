@@ -124,8 +124,8 @@ class Tunnel:
         if self._is_over:
             return
         self._is_over = True
-        self._idle.disarm()
-        self._life.disarm()
+        self._idle.end()
+        self._life.end()
         self._context.live.websockets -= 1
         self._upstream.close()
         self._downstream.close_soon(_FLUSH_SECONDS)

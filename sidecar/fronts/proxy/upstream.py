@@ -113,7 +113,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Tell the flight, unless the end of the connection is the end of its body."""
         state = self._state
         self._state = _CLOSED
-        self._deadline.disarm()
+        self._deadline.end()
         flight, self._flight = self._flight, None
         self._pool.forget(self, was_busy=flight is not None or state is _TUNNEL)
         if state is _TUNNEL and self._tunnel is not None:

@@ -1,0 +1,1 @@
+"""The proxy: deadlines, sockets, pools."""
