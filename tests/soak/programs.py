@@ -100,7 +100,7 @@ def sidecar(policy: str, folder: Path) -> Iterator[Program]:
     port, admin = free_port(), free_port()
     file = folder / "policy.yaml"
     file.write_text(policy.replace("ADMIN", str(admin)).replace("PORT", str(port)))
-    command = [str(Path(sys.executable).parent / "sidecar"), "run", str(file)]
+    command = [sys.executable, "-m", "sidecar", "run", str(file)]
     with running(command, port, folder / "sidecar.log") as program:
         yield program
 
