@@ -54,15 +54,21 @@ sync_lock() {
 install_compiled() {
   command -v "${CC:-cc}" >/dev/null || fail "no C compiler (Debian: apt-get install gcc python3-dev)"
   sync_lock
-  wheels=$(mktemp -d)
-  # The hook runs mypyc, and mypyc the compiler, by the names on PATH.
-  PATH="$PWD/$venv/bin:$PATH" HATCH_BUILD_HOOKS_ENABLE=1 \
-    "$venv/bin/python" -m hatchling build -t wheel -d "$wheels" >"$wheels/log" 2>&1 ||
-    { cat "$wheels/log" >&2 && fail "the wheel cannot be built"; }
-  .venv/bin/uv pip install --quiet --python "$venv/bin/python" --no-deps --no-index "$wheels"/*.whl
+  # mypyc leaves its modules beside the sources, where they would shadow them: build a copy. The
+  # hook runs mypyc, and mypyc the compiler, by the names on PATH.
+  copy=$(mktemp -d)
+  cp -R sidecar pyproject.toml README.md LICENSE "$copy"
+  find "$copy" -name '*.so' -exec rm {} +
+  (
+    PATH="$PWD/$venv/bin:$PATH"
+    cd "$copy"
+    HATCH_BUILD_HOOKS_ENABLE=1 python -m hatchling build -t wheel -d "$copy/dist" >log 2>&1
+  ) || { cat "$copy/log" >&2 && fail "the wheel cannot be built"; }
+  .venv/bin/uv pip install --quiet --python "$venv/bin/python" --no-deps --no-index \
+    --reinstall "$copy"/dist/*.whl
   mkdir -p dist
-  mv "$wheels"/*.whl dist/
-  rm -r "$wheels"
+  mv "$copy"/dist/*.whl dist/
+  rm -r "$copy"
 }
 
 part=${1-}
