@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.corpora.rows import NO_ANSWER, After, Malformed, Then
+from tests.corpora.rows import NO_ANSWER, After, Malformed, Reach, Then
 
 _HOST: Final = b"\r\nHost: a.example\r\n\r\n"
 
@@ -115,6 +115,11 @@ REQUEST_LINES: Final = (
     Malformed(
         "HTTP-message", "a line of blanks before it", "RFC 9112 §2.2", 400,
         b"  \r\nGET /row HTTP/1.1" + _HOST,
+    ),
+    # One empty line must do; a second may, if it does so however it arrives.
+    Malformed(
+        "HTTP-message", "two empty lines before it", "RFC 9112 §2.2", (200, 400),
+        b"\r\n\r\nGET /row HTTP/1.1" + _HOST, After.EITHER, Reach.WHOLE,
     ),
     Malformed(
         "HTTP-message", "ten thousand empty lines before it", "RFC 9112 §2.2", (400, 414, 431),
