@@ -130,7 +130,8 @@ see [limits](../limits.md).
 
 {table(("id", "control", "policy key", "enforced by"), rows)}
 
-TN-1 removes these fields from every request, in any case and with `_` or `.` for `-`: {names}.
+TN-1 removes these fields from every request, in any case, and with any sign in place of `-`
+(`X_User_Id`, `x.user.id`): {names}.
 """
 
 

@@ -1,0 +1,60 @@
+"""The command `sidecar` with the documented ports moved to free ones: many tests share a machine.
+
+Nothing else differs: the policy stays on disk as the page shows it, and the command line is the
+real one.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from sidecar.cli import main, run
+from sidecar.policy.load import Loaded, load, load_try
+from sidecar.policy.schema.addresses import Address
+from sidecar.policy.schema.listen import Listen
+from sidecar.policy.schema.upstream import Upstream
+
+PORTS: Final[dict[int, int]] = {
+    int(shown): moved for shown, moved in json.loads(os.environ["DOCS_PORTS"]).items()
+}
+
+
+def moved(loaded: Loaded) -> Loaded:
+    """Move every port of a policy that is one of the documented ones."""
+    policy = loaded.policy
+    routes = [
+        route.model_copy(update={"upstream": route.upstream and _upstream(route.upstream)})
+        for route in policy.routes
+    ]
+    update = {
+        "listen": _listen(policy.listen),
+        "upstream": _upstream(policy.upstream),
+        "routes": tuple(routes),
+    }
+    return replace(loaded, policy=policy.model_copy(update=update))
+
+
+def _listen(listen: Listen) -> Listen:
+    addresses = {"proxy": listen.proxy, "admin": listen.admin, "health": listen.health}
+    return listen.model_copy(update={n: a and _address(a) for n, a in addresses.items()})
+
+
+def _address(address: Address) -> Address:
+    return replace(address, port=PORTS.get(address.port, address.port))
+
+
+def _upstream(upstream: Upstream) -> Upstream:
+    url = replace(upstream.url, port=PORTS.get(upstream.url.port, upstream.url.port))
+    return upstream.model_copy(update={"url": url})
+
+
+def _moving(loads: Callable[..., Loaded]) -> Callable[..., Loaded]:
+    return lambda *arguments: moved(loads(*arguments))
+
+
+if __name__ == "__main__":
+    # `sidecar run` takes its two ways to a policy from its module's names.
+    vars(run).update(load=_moving(load), load_try=_moving(load_try))
+    main.main()
