@@ -31,6 +31,7 @@ SECURITY = frozenset({
     "x-permitted-cross-domain-policies",
     "x-xss-protection",
 })  # fmt: skip
+CSP = "content-security-policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,12 @@ class Pair:
         faults = [f"only direct: {line}" for line in (theirs - ours).elements()]
         faults += [f"only through: {line}" for line in (ours - theirs).elements()]
         names = Counter(name.lower() for name, _ in through.fields)
-        return faults + [f"{name} stands twice" for name in SECURITY if names[name] > 1]
+        faults += [f"{name} stands twice" for name in SECURITY if names[name] > 1]
+        # A page is written for the policy that its service sends: ours must give way to it.
+        own = [value for name, value in direct.fields if name.lower() == CSP]
+        if own and own != [value for name, value in through.fields if name.lower() == CSP]:
+            faults.append("the service's own Content-Security-Policy was changed")
+        return faults
 
     def _fields(self, reply: Reply, side: Side) -> Counter[tuple[str, bytes]]:
         apart = DIFFERS | SECURITY | self.differs
