@@ -1,5 +1,6 @@
 """Judge what the head declares of the body: its size and its content type (RQ-1)."""
 
+import re
 from typing import ClassVar, Final
 
 from sidecar.model.exchange import Exchange
@@ -8,6 +9,8 @@ from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
 from sidecar.policy.schema.body import Body
 
+# RFC 9110 §8.3.1: type "/" subtype, both tokens.
+_ESSENCE: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+/[!#$%&'*+.^_`|~0-9a-z-]+\Z")
 # Honest clients of a route send few content types; each set of body rules has a memory of its own.
 _REMEMBERED_TYPES: Final = 64
 
@@ -48,5 +51,6 @@ class DeclaredBody:
             return False
         if self._types is None:
             return True
-        family = essence.partition("/")[0] + "/*"
-        return essence in self._types or family in self._types
+        if not _ESSENCE.match(essence):
+            return False
+        return essence in self._types or essence.partition("/")[0] + "/*" in self._types
