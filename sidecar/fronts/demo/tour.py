@@ -111,13 +111,10 @@ async def _find_record(trail: Path, request_id: str | None) -> Record | None:
         trail: the file of audit records, one JSON object a line.
         request_id: the answer's X-Request-Id; None finds nothing.
     """
-    for _ in range(int(_RECORD_SECONDS / _LOOK_AGAIN_SECONDS)):
-        if request_id is None:
-            return None
-        for line in _lines_of(trail):
-            record = json.loads(line)
-            if record.get("request_id") == request_id:
-                return dict(record)
+    for _ in range(int(_RECORD_SECONDS / _LOOK_AGAIN_SECONDS) if request_id else 0):
+        records = [json.loads(line) for line in _lines_of(trail)]
+        if found := [record for record in records if record["request_id"] == request_id]:
+            return dict(found[0])
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     return None
 
