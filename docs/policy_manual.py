@@ -4,7 +4,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sidecar.decision.steps.security_headers import SecurityHeaders
 from sidecar.model.exchange import Connection, Exchange
@@ -190,10 +190,7 @@ def _answered(step: SecurityHeaders, lines: list[bytes]) -> dict[str, str]:
     return {name: value for name, _, value in (line.partition(": ") for line in written)}
 
 
-def policy_page() -> str:
-    """Write the manual of the policy language."""
-    sections = "\n\n".join(PolicyManual(json_schema()).sections())
-    return f"""# Policy
+_WRITTEN: Final = """# Policy
 
 A policy is one YAML file. Unknown keys, wrong types and contradictions are errors; `sidecar
 check` lists all of them at once, each with its line, its column and a hint.
@@ -204,8 +201,8 @@ check` lists all of them at once, each with its line, its column and a hint.
 - **size**: a whole number and a unit: `512B`, `64KB`, `1MB` (10^6 bytes), `1MiB` (2^20 bytes).
 - **secrets** (`admin.tokens[].token`): `file:PATH` or `env:NAME`. A literal secret works, and is
   a warning.
-- `${{NAME}}` anywhere in a value is filled in from the environment; inside `{{ }}` and `[ ]` it
-  needs quotes. `$${{` stands for `${{`.
+- `${NAME}` anywhere in a value is filled in from the environment; inside `{ }` and `[ ]` it
+  needs quotes. `$${` stands for `${`.
 - Plain words follow YAML 1.2: only `true`, `false`, `null` and numbers are typed; `no` and `on`
   are words. Duplicate keys, tags, merge keys (`<<`) and invisible characters are errors.
 - Relative file names start at the folder of the file that names them.
@@ -214,7 +211,7 @@ check` lists all of them at once, each with its line, its column and a hint.
 
 ## How a route is chosen
 
-By host and path alone, segment by segment; a literal is more specific than `{{name}}` and `*`
+By host and path alone, segment by segment; a literal is more specific than `{name}` and `*`
 (exactly one segment), and these are more specific than `**` (zero or more, last only). An exact
 host precedes `*.example.com`, and that precedes no host. The most specific template wins,
 whatever the order in the file; `sidecar check` prints the order. A template matches with and
@@ -223,15 +220,16 @@ without a trailing slash.
 Then the method: one that the route does not list is 405, never a less specific route. Routes with
 the same host and template merge by method; the same method twice is an error. What no template
 matches is 404, and so is a path that only differs from a more specific template by case.
-`/.sidecar/` is reserved and never reaches the service.
+`/.sidecar/` is reserved and never reaches the service."""
 
-{sections}
-
-## Header presets
+_PRESETS: Final = """## Header presets
 
 Both presets also take away `Server`, `X-Powered-By`, `X-AspNet-Version`, `X-AspNetMvc-Version`,
 `X-Runtime` and `X-Generator`. `none` adds and takes nothing. `hsts` is apart from the presets and
-goes with answers over TLS only.
+goes with answers over TLS only."""
 
-{_presets()}
-"""
+
+def policy_page() -> str:
+    """Write the manual of the policy language."""
+    parts = [_WRITTEN, *PolicyManual(json_schema()).sections(), _PRESETS, _presets()]
+    return "\n\n".join(parts) + "\n"

@@ -7,6 +7,7 @@ import pytest
 
 from tests.docs.pages import HOUSE, Block, Page, pages
 from tests.docs.session import (
+    SERVICE,
     DifferentError,
     Program,
     Session,
@@ -94,6 +95,31 @@ def test_a_page_that_shows_something_else_is_found(session: Session) -> None:
 def test_a_command_that_fails_unsaid_is_found(text: str, session: Session) -> None:
     with pytest.raises(DifferentError):
         followed_to_the_end(Page("here", f"```console\n{text}```\n"), session)
+
+
+STAND_IN = f"{HOUSE}/tests/docs/curl.py"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("-s -N --path-as-is /api/items/1", '{"id": "1", "name": "anvil", "price": 120}'),
+        ("-s -i /api/items/1", "HTTP/1.1 200 OK\nContent-Type: …\n…\n\n{…}"),
+        ("-s -I /api/items/1", "HTTP/1.1 200 OK\nContent-Type: …\n…"),
+        ("-s -X DELETE -H 'Host: a.example' /echo/x", '{"method": "DELETE", …a.example…}'),
+        ("-s -d a=1 /echo/x", '{"method": "POST", …x-www-form-urlencoded…}'),
+        ("-s -T upload /upload", '{"bytes": 3, …}'),
+        ("-s -o answer -w '%{http_code}\\n' /nowhere", "404"),
+    ],
+)
+def test_the_stand_in_for_curl_does_what_curl_does(
+    words: str, shown: str, session: Session
+) -> None:
+    session.save("upload", "abc")
+    options, _, path = words.rpartition(" ")
+    command = f".venv/bin/python {STAND_IN} {options} http://127.0.0.1:3000{path}"
+    text = f"```console\n$ {SERVICE}\n$ {command}\n{shown}\n```\n"
+    followed_to_the_end(Page("here", text), session)
 
 
 @pytest.mark.parametrize(
