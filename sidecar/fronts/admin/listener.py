@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
+from sidecar.adapters.sockets import open_socket
 from sidecar.fronts.admin.answers import problem
 
 CONNECTIONS: Final = 256
@@ -65,7 +66,7 @@ class Listener:
         self._serving = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
         await self._serving.setup()
         try:
-            await web.TCPSite(self._serving, self._host, self._port).start()
+            await web.SockSite(self._serving, open_socket(self._host, self._port)).start()
         except OSError:
             await self.close()
             raise

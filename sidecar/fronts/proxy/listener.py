@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-import socket
 from typing import Final
 
+from sidecar.adapters.sockets import open_socket
 from sidecar.fronts.proxy.context import Context
 from sidecar.fronts.proxy.deadlines import TICK
 from sidecar.fronts.proxy.downstream import Downstream
@@ -21,9 +21,10 @@ class Listener:
         port: the port that it serves, known once it is started.
     """
 
-    def __init__(self, context: Context, section: Listen) -> None:
+    def __init__(self, context: Context, section: Listen, *, is_shared: bool) -> None:
         self._context = context
         self._section = section
+        self._is_shared = is_shared
         self._server: asyncio.Server | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self.port = section.proxy.port
@@ -37,7 +38,8 @@ class Listener:
         section = self._section
         loop = asyncio.get_running_loop()
         tls = None if section.tls is None else listener_context(section.tls)
-        sock = open_socket(section.proxy.host, section.proxy.port)
+        # One worker alone shares nothing: a second sidecar on the port must fail, not take half of it.
+        sock = open_socket(section.proxy.host, section.proxy.port, is_shared=self._is_shared)
         self.port = sock.getsockname()[1]
         self._tick()
         self._server = await loop.create_server(
@@ -77,24 +79,3 @@ class Listener:
         context.pools.close()
         if self._ticker is not None:
             self._ticker.cancel()
-
-
-def open_socket(host: str, port: int) -> socket.socket:
-    """Open a listening TCP socket that several worker processes can share (SO_REUSEPORT).
-
-    Raises:
-        OSError: the address is taken or not ours.
-    """
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    sock = socket.socket(family, kind, protocol)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind(address)
-        sock.setblocking(False)  # noqa: FBT003 -- the name of the argument is not ours
-    except OSError:
-        sock.close()
-        raise
-    return sock

@@ -1,0 +1,34 @@
+"""Listening sockets, opened without the event loop's help.
+
+The loop would resolve even a literal address in a pool of threads, which then stays for the life of
+the process; before anything is served there is nothing to block.
+"""
+
+import socket
+
+
+def open_socket(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+    """Bind a TCP socket that an event loop can listen on.
+
+    Args:
+        host: IP address or host name.
+        port: TCP port, 0 for any free one.
+        is_shared: whether several processes may bind the same address (SO_REUSEPORT).
+
+    Raises:
+        OSError: the address is taken or not ours.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    sock.setblocking(False)  # noqa: FBT003 -- the name of the argument is not ours
+    return sock
