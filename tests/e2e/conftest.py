@@ -37,6 +37,38 @@ class Running:
         """Port of the admin listener."""
         return self.sidecar.admin_port
 
+    def gauge(self, name: str, *labels: str) -> float:
+        """Read a number that /metrics shows."""
+        for given, numbers in self.sidecar.proxy.metrics.snapshot()[name]:
+            if tuple(given) == labels:
+                return numbers[0]
+        raise KeyError(name, labels)
+
+    @property
+    def load(self) -> tuple[float, float, float, float]:
+        """Client connections, requests in flight, WebSockets, busy upstream connections."""
+        return (
+            self.gauge("sidecar_connections"),
+            self.gauge("sidecar_requests_in_flight"),
+            self.gauge("sidecar_websockets"),
+            self.gauge("sidecar_upstream_connections", "busy"),
+        )
+
+    async def becomes(self, *load: float) -> None:
+        """Wait until `load` is this."""
+        async with asyncio.timeout(5):
+            while self.load != load:
+                await asyncio.sleep(0.005)
+
+    async def rests(self) -> None:
+        """Wait until nothing is open but idle upstream connections."""
+        await self.becomes(0, 0, 0, 0)
+
+    async def records(self) -> list[Mapping[str, object]]:
+        """Return all audit records."""
+        await self.flush()
+        return self.audit
+
     async def flush(self) -> None:
         """Bring `audit` up to date with everything that was noted."""
         ledger = self.sidecar.proxy.audit

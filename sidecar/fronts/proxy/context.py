@@ -12,7 +12,10 @@ from sidecar.knowledge.http1.lines import Lines
 from sidecar.knowledge.http1.request import HeadLimits, new_hosts, new_request_lines
 from sidecar.knowledge.http1.response import Statuses, new_response_lines, new_statuses
 from sidecar.model.memo import Memo
+from sidecar.model.message import RequestHead
+from sidecar.model.outcome import Refuse
 from sidecar.model.ports import Ledger, RequestIds
+from sidecar.model.refusals import RefusalCode
 from sidecar.policy.schema.listen import Limits, ListenTimeouts
 
 if TYPE_CHECKING:
@@ -103,8 +106,24 @@ class Context:
         """Return the value of Date (RFC 9110 §5.6.7), formatted once a second."""
         return self._dates(int(self.clock()))
 
-    def spawn(self, coroutine: Coroutine[object, None, None]) -> None:
+    def overload(self, head: RequestHead | None) -> Refuse | None:
+        """Refuse an exchange, itself counted already, if there are too many."""
+        live = self.live
+        if live.requests > self.limits.requests:
+            return Refuse(RefusalCode.OVERLOADED, "too many requests in flight")
+        if head is not None and head.is_websocket:
+            return self.websocket_overload()
+        return None
+
+    def websocket_overload(self) -> Refuse | None:
+        """Refuse another WebSocket if there are too many."""
+        if self.live.websockets >= self.generation.policy.websockets.max:
+            return Refuse(RefusalCode.OVERLOADED, "too many WebSockets")
+        return None
+
+    def spawn(self, coroutine: Coroutine[object, None, None]) -> asyncio.Task[None]:
         """Start a task that the context owns until it ends."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        return task

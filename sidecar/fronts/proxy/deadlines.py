@@ -5,6 +5,7 @@ is a number; a wheel of coarse slots looks at it when its slot comes round, and 
 slot if it was moved meanwhile. No deadline fires early, and none later than two ticks.
 """
 
+import logging
 import math
 from collections.abc import Callable
 from typing import Final
@@ -12,6 +13,7 @@ from typing import Final
 TICK: Final = 0.1
 """Seconds between two looks at the wheel."""
 
+_LOG: Final = logging.getLogger("sidecar.proxy")
 _NEVER: Final = math.inf
 _NO_SLOT: Final = 1 << 62
 
@@ -48,7 +50,15 @@ class Wheel:
         for slot in passed:
             # One that fires may end the others of a slot, and so the slot.
             for deadline in self._slots.pop(slot, {}):
-                deadline.visit()
+                self._visit(deadline)
+
+    @staticmethod
+    def _visit(deadline: "Deadline") -> None:
+        try:
+            deadline.visit()
+        except Exception:  # noqa: BLE001 -- the top of a timer's call
+            # One owner's bug must not end the time-outs of all the others.
+            _LOG.exception("a time-out failed")
 
     def place(self, deadline: "Deadline", slot: int) -> int:
         """Have a deadline visited when the slot comes round, at the next tick at the earliest.

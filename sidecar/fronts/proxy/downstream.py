@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 from sidecar.fronts.proxy.deadlines import Deadline
 from sidecar.fronts.proxy.driver import Flight
-from sidecar.fronts.proxy.flow import BUFFER_FULL, HIGH_WATER, NOT_CONNECTED, PEER_FULL, Flow
-from sidecar.fronts.proxy.intake import Intake
-from sidecar.knowledge.http1.request import HEAD_END, RequestHeadParser
+from sidecar.fronts.proxy.flow import BUFFER_FULL, HIGH_WATER, NOT_CONNECTED, PEER_FULL, Flow, reset
+from sidecar.fronts.proxy.intake import Intake, take_head
+from sidecar.knowledge.http1.request import RequestHeadParser
 from sidecar.model.errors import ProtocolError
 from sidecar.model.exchange import Connection
 from sidecar.model.message import RequestHead
@@ -68,12 +68,9 @@ class Downstream(asyncio.Protocol):
         self._port = port
         self._state = _HEAD
         self._buffer = b""
-        self._eof = False
-        self._advancing = False
-        self._is_full = False
-        self._is_head_begun = False
-        self._lingered = 0
-        self._unsent = 0
+        self._eof = self._advancing = False
+        self._is_full = self._is_head_begun = False
+        self._lingered = self._unsent = 0
         self._flight: Flight | None = None
         self._tunnel: Tunnel | None = None
         self._intake: Intake | None = None
@@ -95,10 +92,9 @@ class Downstream(asyncio.Protocol):
         self._parser = RequestHeadParser(
             context.head_limits, context.request_lines, context.hosts, is_tls=is_tls
         )
-        live = self._context.live
-        live.connections.add(self)
-        self._deadline.arm(self._context.timeouts.idle)
-        excess = len(live.connections) - self._context.limits.connections
+        context.live.connections.add(self)
+        self._deadline.arm(context.timeouts.idle)
+        excess = len(context.live.connections) - context.limits.connections
         if excess > _REFUSED_CONNECTIONS:
             self.abort()
         elif excess > 0:
@@ -107,14 +103,14 @@ class Downstream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
         state = self._state
-        if state is _HEAD:
+        if state is _HEAD and not self._is_full:
             self._buffer = self._buffer + data if self._buffer else data
             self._advance()
         elif state is _BODY:
             self._read_body(data)
         elif state is _TUNNEL and self._tunnel is not None:
             self._tunnel.from_client(data)
-        elif state is _BUSY:
+        elif state is _BUSY or state is _HEAD:
             # The next request waits for its turn; what it may occupy is bounded.
             self._buffer += data
             if len(self._buffer) > HIGH_WATER:
@@ -128,17 +124,14 @@ class Downstream(asyncio.Protocol):
         """Answer what was asked before the client closed its side; then close ours."""
         self._eof = True
         state = self._state
-        if state is _BUSY:
-            return True
         if state is _BODY:
             self._fail_body(ProtocolError(RefusalCode.BAD_REQUEST, "the body was cut short"))
-            return True
-        if state is _TUNNEL and self._tunnel is not None:
+        elif state is _TUNNEL and self._tunnel is not None:
             self._tunnel.client_lost()
-        elif state is _HEAD and self._buffer.strip(b"\r\n"):
-            self._refuse(ProtocolError(RefusalCode.BAD_REQUEST, "the head was cut short"))
-            return True
-        return False
+        elif state is _HEAD and not self._is_full:
+            self._end_heads()
+        # TLS knows no half-closed connection: asyncio closes it, and logs whoever says otherwise.
+        return state is not _LINGER and not self.connection.is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever uses the connection."""
@@ -147,8 +140,10 @@ class Downstream(asyncio.Protocol):
         self._deadline.end()
         self._context.live.leave(self)
         flight, self._flight = self._flight, None
-        if self._tunnel is not None:
-            self._tunnel.client_lost()
+        # Side and tunnel name each other: who lives long in a cycle is collected late.
+        tunnel, self._tunnel = self._tunnel, None
+        if tunnel is not None:
+            tunnel.client_lost()
         elif flight is not None:
             flight.client_left()
 
@@ -165,7 +160,9 @@ class Downstream(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Read the upstream on."""
         self._is_full = False
-        if self._tunnel is not None:
+        if self._state is _HEAD:
+            self._go_on()
+        elif self._tunnel is not None:
             self._deadline.disarm()
             self._tunnel.client_drained()
         elif self._flight is not None:
@@ -173,9 +170,6 @@ class Downstream(asyncio.Protocol):
             if self._state is _BODY:
                 self._await_body()
             self._flight.client_drained()
-        elif self._state is _HEAD:
-            self._deadline.arm(self._context.timeouts.idle)
-            self._advance()
 
     # --- what a flight or a tunnel calls
 
@@ -184,30 +178,16 @@ class Downstream(asyncio.Protocol):
         if self._state is not _CLOSED:
             self._transport.write(data)
 
-    def hold(self) -> None:
-        """Stop reading: the upstream does not take the body."""
-        self._hold(PEER_FULL)
-
-    def release(self) -> None:
-        """Read on."""
-        self._release(PEER_FULL)
-
-    def hold_for_connection(self) -> None:
-        """Stop reading: there is no connection to the upstream yet."""
-        self._hold(NOT_CONNECTED)
-
-    def release_for_connection(self) -> None:
-        """Read on: the connection stands."""
-        self._release(NOT_CONNECTED)
-
-    def _hold(self, holder: int) -> None:
+    def hold(self, holder: int) -> None:
+        """Stop reading, for a reason of `flow`."""
         if not self._flow.is_held:
             self._held_since = self._context.wheel.now
         self._flow.hold(holder)
         if self._tunnel is None:
             self._deadline.disarm()
 
-    def _release(self, holder: int) -> None:
+    def release(self, holder: int) -> None:
+        """Read on, unless there are other reasons not to."""
         self._flow.release(holder)
         if self._state is _BODY and self._intake is not None and not self._flow.is_held:
             now = self._context.wheel.now
@@ -220,11 +200,10 @@ class Downstream(asyncio.Protocol):
             return False
         if self._state is not _BODY:
             return True
-        rest = None if self._intake is None else self._intake.skip(self._buffer)
-        if rest is None:
-            return False
-        self._buffer = rest
-        return True
+        if self._intake is not None and (rest := self._intake.skip(self._buffer)) is not None:
+            self._buffer = rest
+            return True
+        return False
 
     def become_tunnel(self, tunnel: "Tunnel", upstream: "UpstreamConnection") -> None:
         """Pass bytes untouched from now on."""
@@ -237,6 +216,8 @@ class Downstream(asyncio.Protocol):
         rest, self._buffer = self._buffer, b""
         if rest:
             tunnel.from_client(rest)
+        if self._eof:
+            tunnel.client_lost()
 
     def exchange_over(self, flight: Flight) -> None:
         """Go on with the next request, or close."""
@@ -247,17 +228,12 @@ class Downstream(asyncio.Protocol):
             self._flow.release(PEER_FULL | NOT_CONNECTED)
         if not flight.keeps_alive:
             self._finish(flight)
-        elif self._eof and not self._buffer:
+        elif (self._eof or self._context.live.is_draining) and not self._buffer:
             self._close()
         else:
-            self._intake = None
             self._state = _HEAD
             if not self._is_full:
-                self._deadline.arm(self._context.timeouts.idle)
-            if self._flow.is_held:
-                self._flow.release(BUFFER_FULL)
-            if self._buffer and not self._advancing:
-                self._advance()
+                self._go_on()
 
     def drain(self) -> None:
         """Close if idle; a tunnel ends; an exchange under way ends first."""
@@ -270,84 +246,83 @@ class Downstream(asyncio.Protocol):
         """Close once what was written has left, at the latest after some seconds."""
         if self._state is not _CLOSED:
             self._state = _LINGER
+            self._unsent = self._transport.get_write_buffer_size()
             self._transport.close()
             self._deadline.arm(seconds)
 
-    def abort(self) -> None:
-        """Break the connection, so that the client sees that its answer is not whole."""
+    def abort(self, *, resets: bool = False) -> None:
+        """Break the connection; `resets` where its end in order would be the end of its answer."""
         if self._state is not _CLOSED:
             self._state = _CLOSED
-            self._transport.abort()
+            if resets:
+                reset(self._transport)
+            else:
+                self._transport.abort()
 
     # --- heads
+
+    def _go_on(self) -> None:
+        """Turn to the next request, as the client takes the answers to those before."""
+        self._deadline.arm(self._context.timeouts.idle)
+        if self._flow.is_held:
+            self._flow.release(BUFFER_FULL)
+        if (self._buffer or self._eof) and not self._advancing:
+            self._advance()
 
     def _advance(self) -> None:
         """Read heads until one must wait for its answer; refusals are answered at once."""
         self._advancing = True
         try:
-            while self._state is _HEAD and self._buffer and not self._is_full:
-                if not self._read_head():
-                    break
+            while self._read_head():
+                pass
+        except ProtocolError as error:
+            self._refuse(error)
         finally:
             self._advancing = False
-        if self._state is _HEAD and self._eof:
+        if self._state is _HEAD and self._eof and not self._is_full:
+            self._end_heads()
+
+    def _end_heads(self) -> None:
+        if self._buffer.strip(b"\r\n"):
+            self._refuse(ProtocolError(RefusalCode.BAD_REQUEST, "the head was cut short"))
+        else:
             self._close()
 
     def _read_head(self) -> bool:
-        data = self._buffer
-        if data[:1] in {b"\r", b"\n"}:
-            # RFC 9112 §2.2: a server "SHOULD ignore at least one empty line (CRLF)".
-            if data[:2] == b"\r\n":
-                data = self._buffer = data[2:]
-            if not data or data == b"\r":
-                return False
-        end = data.find(HEAD_END)
-        try:
-            if end < 0:
-                self._parser.check_partial(data)
-                self._await_head(data)
-                return False
-            split = end + len(HEAD_END)
-            if split == len(data):
-                self._buffer = b""
-                head = self._parser.parse(data)
-            else:
-                self._buffer = data[split:]
-                head = self._parser.parse(data[:split])
-        except ProtocolError as error:
-            self._refuse(error)
+        if self._state is not _HEAD or not self._buffer or self._is_full:
             return False
-        self._take(head)
-        return True
-
-    def _await_head(self, data: bytes) -> None:
-        """Start the clock with the first bytes; more bytes do not wind it back (slow-loris)."""
-        if not self._is_head_begun and data:
+        head, self._buffer = take_head(self._parser, self._buffer)
+        if head is not None:
+            self._is_head_begun = False
+            flight = self._flight = Flight(self._context, self, head)
+            try:
+                self._begin(flight, head)
+            except Exception:  # noqa: BLE001 -- the driver's last resort: log, an opaque 500
+                flight.broke()
+            return True
+        # The clock starts with the first bytes; more do not wind it back (slow-loris).
+        if self._buffer and not self._is_head_begun:
             self._is_head_begun = True
             self._deadline.arm(self._context.timeouts.head)
+        return False
 
-    def _take(self, head: RequestHead) -> None:
-        self._is_head_begun = False
-        flight = self._flight = Flight(self._context, self, head)
-        try:
-            if head.length == 0:
-                self._state = _BUSY
-                self._deadline.disarm()
-                if flight.decide():
-                    flight.start()
-                return
-            self._state = _BODY
-            self._intake = Intake(head.length, self._context.wheel.now)
-            if not flight.decide():
-                return
-            self._await_body()
-            rest, self._buffer = self._buffer, b""
-            if rest:
-                self._read_body(rest)
-            if not flight.is_over:
+    def _begin(self, flight: Flight, head: RequestHead) -> None:
+        if head.length == 0:
+            self._state = _BUSY
+            self._deadline.disarm()
+            if flight.decide():
                 flight.start()
-        except Exception:  # noqa: BLE001 -- the driver's last resort: log, an opaque 500
-            flight.broke()
+            return
+        self._state = _BODY
+        self._intake = Intake(head.length, self._context.wheel.now)
+        if not flight.decide():
+            return
+        self._await_body()
+        rest, self._buffer = self._buffer, b""
+        if rest:
+            self._read_body(rest)
+        if not flight.is_over:
+            flight.start()
 
     def _refuse(self, error: ProtocolError) -> None:
         flight = self._flight = Flight(self._context, self, None)
@@ -361,8 +336,7 @@ class Downstream(asyncio.Protocol):
         if intake is None or flight is None:
             return
         try:
-            payload = intake.feed(data)
-            if payload:
+            if payload := intake.feed(data):
                 flight.body(payload)
         except ProtocolError as error:
             self._fail_body(error)
@@ -378,15 +352,11 @@ class Downstream(asyncio.Protocol):
     def _await_body(self) -> None:
         if self._intake is not None:
             context = self._context
-            self._deadline.arm(
-                self._intake.patience(
-                    context.wheel.now, context.timeouts.body, context.limits.body_rate
-                )
-            )
+            silence, rate = context.timeouts.body, context.limits.body_rate
+            self._deadline.arm(self._intake.patience(context.wheel.now, silence, rate))
 
     def _fail_body(self, error: ProtocolError) -> None:
-        self._intake = None
-        self._buffer = b""
+        self._intake, self._buffer = None, b""
         if self._flight is not None:
             self._flight.client_failed(error)
 
@@ -394,9 +364,9 @@ class Downstream(asyncio.Protocol):
 
     def _expire(self) -> None:
         state = self._state
-        if self._is_full and state is not _LINGER:
+        if self._is_full or state is _LINGER:
             unsent = self._transport.get_write_buffer_size()
-            if unsent < self._unsent:
+            if 0 < unsent < self._unsent:
                 self._unsent = unsent
                 self._deadline.arm(self._context.timeouts.write)
             else:
@@ -405,8 +375,6 @@ class Downstream(asyncio.Protocol):
             self._refuse(ProtocolError(RefusalCode.REQUEST_TIMEOUT, "the head took too long"))
         elif state is _BODY:
             self._fail_body(ProtocolError(RefusalCode.REQUEST_TIMEOUT, "the body took too long"))
-        elif state is _LINGER:
-            self._transport.abort()
         else:
             self._close()
 
@@ -417,7 +385,7 @@ class Downstream(asyncio.Protocol):
             self._close()
             return
         self._state = _LINGER
-        self._lingered = 0
+        self._unsent = self._transport.get_write_buffer_size()
         self._buffer = b""
         self._flow.release(BUFFER_FULL)
         if self._transport.can_write_eof():
@@ -426,6 +394,7 @@ class Downstream(asyncio.Protocol):
 
     def _close(self) -> None:
         self._state = _LINGER
+        self._unsent = self._transport.get_write_buffer_size()
         self._transport.close()
         # A client that does not read would keep the rest, and so the connection, for ever.
         self._deadline.arm(self._context.timeouts.write)

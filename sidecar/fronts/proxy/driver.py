@@ -10,6 +10,7 @@ A flight is called by its downstream (request side) and its upstream connection 
 never touches a socket itself.
 """
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,8 @@ from sidecar.fronts.proxy.answering import (
     refusal_parts,
     switch_head,
 )
-from sidecar.fronts.proxy.flow import HIGH_WATER
+from sidecar.fronts.proxy.flow import HIGH_WATER, NOT_CONNECTED, PEER_FULL
+from sidecar.fronts.proxy.pool import may_repeat
 from sidecar.fronts.proxy.tunnel import Tunnel, is_accepted
 from sidecar.knowledge.http1.framing import LAST_CHUNK, encode_chunk
 from sidecar.knowledge.http1.write import write_head
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("sidecar.proxy")
 
-# RFC 9110 §9.2.2; a request with a body is never sent twice, whatever its method.
-_IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 _BROKEN: Final = Refuse(RefusalCode.INTERNAL, "internal error")
 # Access to a member through its class costs 0.16 µs.
 _ADMITTED: Final = Ending.ADMITTED
@@ -59,10 +59,10 @@ class Flight:
     """
 
     __slots__ = (
-        "_answered_in", "_context", "_downstream", "_encodes", "_generation", "_handed_over",
-        "_is_upgraded", "_out", "_pending", "_received", "_retried", "_sent", "_started",
-        "_upstream", "_waits", "exchange", "is_over", "is_request_complete", "is_response_begun",
-        "keeps_alive",
+        "_answered_in", "_context", "_downstream", "_encodes", "_ends_by_close", "_generation",
+        "_handed_over", "_is_upgraded", "_opening", "_out", "_pending", "_received", "_retried",
+        "_sent", "_started", "_upstream", "exchange", "is_over", "is_request_complete",
+        "is_response_begun", "keeps_alive",
     )  # fmt: skip
 
     def __init__(
@@ -81,8 +81,9 @@ class Flight:
         self._handed_over = 0.0
         self._answered_in: float | None = None
         self._encodes = False
+        self._ends_by_close = False
         self._retried = False
-        self._waits = False
+        self._opening: asyncio.Task[None] | None = None
         self._is_upgraded = False
         self.keeps_alive = head is not None and head.keeps_alive
         self.is_request_complete = head is None or head.length == 0
@@ -106,7 +107,10 @@ class Flight:
         """Run the steps; refuse, or say that the request may go on."""
         exchange = self.exchange
         generation = self._generation
-        cause = self._overload() or decide(generation.edge, exchange, shadow=generation.shadow)
+        exchange.refused_by = "overload"
+        cause = self._context.overload(exchange.head)
+        if cause is None:
+            cause = decide(generation.edge, exchange, shadow=generation.shadow)
         if cause is None:
             plan = exchange.route
             cause = decide(plan.steps, exchange, shadow=plan.shadow)
@@ -115,28 +119,17 @@ class Flight:
         self._refuse(cause, Ending.REFUSED, exchange.refused_by)
         return False
 
-    def _overload(self) -> Refuse | None:
-        context = self._context
-        exchange = self.exchange
-        exchange.refused_by = "overload"
-        if context.live.requests > context.limits.requests:
-            return Refuse(RefusalCode.OVERLOADED, "too many requests in flight")
-        head = exchange.head
-        if head is None or not head.is_websocket:
-            return None
-        if context.live.websockets >= self._generation.policy.websockets.max:
-            return Refuse(RefusalCode.OVERLOADED, "too many WebSockets")
-        return None
-
     def start(self) -> None:
         """Hand the request to an idle upstream connection, or have one opened."""
-        pool = self._context.pools.of(self.exchange.target)
-        connection = pool.take()
+        connection = self._context.pools.of(self.exchange.target).take()
         if connection is not None:
             self._hand_over(connection)
         else:
-            self._waits = True
-            self._context.spawn(pool.open(self._context, self))
+            self._open()
+
+    def _open(self) -> None:
+        pool = self._context.pools.of(self.exchange.target)
+        self._opening = self._context.spawn(pool.open(self._context, self))
 
     def _hand_over(self, connection: "UpstreamConnection") -> None:
         exchange = self.exchange
@@ -186,8 +179,8 @@ class Flight:
             self._upstream.write(data)
         elif not self.is_over:
             self._pending.append(data)
-            if self._waits and sum(map(len, self._pending)) > HIGH_WATER:
-                self._downstream.hold_for_connection()
+            if self._received > HIGH_WATER:
+                self._downstream.hold(NOT_CONNECTED)
 
     def client_drained(self) -> None:
         """Read the upstream's answer on: the client takes it."""
@@ -211,7 +204,7 @@ class Flight:
         self.keeps_alive = False
         step = "declared_body" if error.code is RefusalCode.PAYLOAD_TOO_LARGE else "framing"
         if self.is_response_begun:
-            self._downstream.abort()
+            self._downstream.abort(resets=self._ends_by_close)
             self._finish(Ending.REFUSED, self.exchange.status, error.code, error.reason, step)
         else:
             self._refuse(Refuse(error.code, error.reason), Ending.REFUSED, step)
@@ -225,20 +218,17 @@ class Flight:
 
     def upstream_connected(self, connection: "UpstreamConnection") -> None:
         """Take a new connection, unless the exchange ended while it was opened."""
-        self._waits = False
-        if self.is_over:
-            connection.abandon_unused()
-            return
+        self._opening = None
         self._hand_over(connection)
-        self._downstream.release_for_connection()
+        self._downstream.release(NOT_CONNECTED)
 
     def upstream_full(self) -> None:
         """Stop reading the client: the upstream does not take its body."""
-        self._downstream.hold()
+        self._downstream.hold(PEER_FULL)
 
     def upstream_drained(self) -> None:
         """Read the client on."""
-        self._downstream.release()
+        self._downstream.release(PEER_FULL)
         if self.is_request_complete and self._upstream is not None:
             self._upstream.await_head(self.timeouts.response)
 
@@ -265,6 +255,7 @@ class Flight:
         if head.length < 0:
             encodes = request.minor == 1
             keeps_alive = keeps_alive and encodes
+            self._ends_by_close = not encodes
         self._encodes = encodes
         self.keeps_alive = keeps_alive
         self._out.append(
@@ -304,6 +295,11 @@ class Flight:
                 UpstreamError(RefusalCode.BAD_GATEWAY, "upgrade that was not asked for or is wrong")
             )
             return
+        # Others may have been accepted since the steps ran.
+        if cause := self._context.websocket_overload():
+            self._drop_upstream()
+            self._refuse(cause, Ending.REFUSED, "overload")
+            return
         self._answered_in = self._context.monotonic() - self._handed_over
         self.is_response_begun = True
         self._is_upgraded = True
@@ -322,35 +318,24 @@ class Flight:
 
     def upstream_failed(self, error: UpstreamError) -> None:
         """Try again on a new connection where that is safe, else refuse, else break off."""
-        self._waits = False
+        self._opening = None
         if self.is_over:
             return
         connection, self._upstream = self._upstream, None
-        if connection is not None and self._may_retry(connection):
+        if connection is not None and self._may_retry(connection, error):
             self._retried = True
-            self._waits = True
-            pool = self._context.pools.of(self.exchange.target)
-            self._context.spawn(pool.open(self._context, self))
+            self._open()
         elif self.is_response_begun:
             # The client must not take what it has for the whole: the connection is broken off.
             self.flush()
             self._finish(Ending.FAILED, self.exchange.status, error.code, error.reason, "upstream")
-            self._downstream.abort()
+            self._downstream.abort(resets=self._ends_by_close)
         else:
             self._refuse(Refuse(error.code, error.reason), Ending.FAILED, "upstream")
 
-    def _may_retry(self, connection: "UpstreamConnection") -> bool:
-        """Judge whether the failure is a stale connection's and repeating is harmless."""
+    def _may_retry(self, connection: "UpstreamConnection", error: UpstreamError) -> bool:
         head = self.exchange.head
-        return (
-            connection.is_reused
-            and not connection.has_answered
-            and not self._retried
-            and head is not None
-            and head.length == 0
-            and not head.is_websocket
-            and head.method in _IDEMPOTENT
-        )
+        return not self._retried and head is not None and may_repeat(head, connection, error)
 
     def broke(self) -> None:
         """End the exchange after a bug of ours: an opaque 500."""
@@ -360,7 +345,7 @@ class Flight:
         if self.is_over or self.is_response_begun:
             status = getattr(self.exchange, "status", CLIENT_LEFT)
             self._finish(Ending.FAILED, status, _BROKEN.code, _BROKEN.reason, "internal")
-            self._downstream.abort()
+            self._downstream.abort(resets=self._ends_by_close)
         else:
             self._refuse(_BROKEN, Ending.FAILED, "internal")
 
@@ -382,8 +367,12 @@ class Flight:
 
     def _drop_upstream(self) -> None:
         connection, self._upstream = self._upstream, None
+        opening, self._opening = self._opening, None
         if connection is not None:
             connection.abandon()
+        elif opening is not None:
+            # Whoever asks and leaves, again and again, would pile up connections half made.
+            opening.cancel()
 
     def _finish(
         self, ending: Ending, status: int, code: RefusalCode | None, reason: str, step: str

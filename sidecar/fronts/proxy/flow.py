@@ -1,11 +1,13 @@
 """Back-pressure: the reading side of a transport is paused while anybody asks for it."""
 
 import asyncio
+import socket
+import struct
 from typing import Final
 
 HIGH_WATER: Final = 65_536
 """Bytes that one side may have waiting before the other side is no longer read."""
-
+_RESET: Final = struct.pack("ii", 1, 0)
 
 PEER_FULL: Final = 1
 """Holder: the other side does not take what is read."""
@@ -45,3 +47,11 @@ class Flow:
         self._holders &= ~holder
         if not self._holders and not self._transport.is_closing():
             self._transport.resume_reading()
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Break a connection so that the other side cannot take its end for one in order (RST)."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()

@@ -1,4 +1,4 @@
-"""The body of one request as it comes in: framing, and a pace that a client must keep."""
+"""One request as it comes in: its head, the framing of its body, a pace that a client must keep."""
 
 from typing import Final
 
@@ -8,11 +8,36 @@ from sidecar.knowledge.http1.framing import (
     FramingError,
     LengthDecoder,
 )
+from sidecar.knowledge.http1.request import HEAD_END, RequestHeadParser
 from sidecar.model.errors import ProtocolError
-from sidecar.model.message import CHUNKED
+from sidecar.model.message import CHUNKED, RequestHead
 from sidecar.model.refusals import RefusalCode
 
 _NO_PATIENCE: Final = 0.0
+
+
+def take_head(parser: RequestHeadParser, data: bytes) -> tuple[RequestHead | None, bytes]:
+    """Read the head at the beginning of some bytes.
+
+    Returns:
+        The head, None before its end came; and the bytes that are not read yet.
+
+    Raises:
+        ProtocolError: the bytes are no head, and cannot become one.
+    """
+    # RFC 9112 §2.2: a server "SHOULD ignore at least one empty line (CRLF)".
+    if data[:2] == b"\r\n":
+        data = data[2:]
+    if not data or data == b"\r":
+        return None, data
+    end = data.find(HEAD_END)
+    if end < 0:
+        parser.check_partial(data)
+        return None, data
+    split = end + len(HEAD_END)
+    if split == len(data):
+        return parser.parse(data), b""
+    return parser.parse(data[:split]), data[split:]
 
 
 class Intake:
@@ -82,4 +107,4 @@ class Intake:
         if not isinstance(decoder, LengthDecoder):
             return None
         decoder.feed(data)
-        return decoder.rest if decoder.done else None
+        return decoder.rest if self.decoder.done else None

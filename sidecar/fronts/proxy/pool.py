@@ -4,17 +4,35 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sidecar.fronts.proxy.tls import upstream_context
 from sidecar.fronts.proxy.upstream import UpstreamConnection
 from sidecar.model.errors import UpstreamError
+from sidecar.model.message import RequestHead
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import UpstreamTarget
 
 if TYPE_CHECKING:
     from sidecar.fronts.proxy.context import Context
     from sidecar.fronts.proxy.driver import Flight
+
+
+# RFC 9110 §9.2.2; a request with a body is never sent twice, whatever its method.
+_IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
+
+
+def may_repeat(request: RequestHead, connection: UpstreamConnection, error: UpstreamError) -> bool:
+    """Judge whether a failure is a stale connection's, and sending again is harmless."""
+    return (
+        connection.is_reused
+        and not connection.has_answered
+        # A connection that closed; an upstream that is slow is not asked twice.
+        and error.code is RefusalCode.BAD_GATEWAY
+        and request.length == 0
+        and not request.is_websocket
+        and request.method in _IDEMPOTENT
+    )
 
 
 class Pool:
@@ -66,21 +84,38 @@ class Pool:
         """Open a connection for a flight and hand it over, or tell the flight why not."""
         self.busy += 1
         try:
+            connection = await self._opened(context)
+        except UpstreamError as error:
+            self.busy -= 1
+            flight.upstream_failed(error)
+        except asyncio.CancelledError:
+            self.busy -= 1
+            raise
+        except Exception:  # noqa: BLE001 -- the top of a task: log, an opaque 500
+            self.busy -= 1
+            flight.broke()
+        else:
+            try:
+                flight.upstream_connected(connection)
+            except Exception:  # noqa: BLE001 -- likewise
+                flight.broke()
+
+    async def _opened(self, context: "Context") -> UpstreamConnection:
+        try:
             async with asyncio.timeout(self._target.connect_timeout):
                 connection = await self._connect(context)
-        except TimeoutError:
-            self.busy -= 1
-            flight.upstream_failed(
-                UpstreamError(RefusalCode.UPSTREAM_TIMEOUT, "connecting took too long")
-            )
+        except TimeoutError as error:
+            reason = "connecting took too long"
+            raise UpstreamError(RefusalCode.UPSTREAM_TIMEOUT, reason) from error
         except ssl.SSLError as error:
-            self.busy -= 1
-            flight.upstream_failed(_unavailable(f"TLS failed: {error.reason or 'handshake'}"))
+            raise _unavailable(f"TLS failed: {error.reason or 'handshake'}") from error
         except OSError as error:
-            self.busy -= 1
-            flight.upstream_failed(_unavailable(f"cannot connect: {error.strerror or 'failed'}"))
-        else:
-            flight.upstream_connected(connection)
+            raise _unavailable(f"cannot connect: {error.strerror or 'failed'}") from error
+        if not connection.is_usable:
+            # It closed, or spoke unasked, between its making and this turn of the loop.
+            reason = "upstream closed the connection before its head"
+            raise UpstreamError(RefusalCode.BAD_GATEWAY, reason)
+        return connection
 
     async def _connect(self, context: "Context") -> UpstreamConnection:
         loop = asyncio.get_running_loop()

@@ -5,6 +5,7 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from sidecar.fronts.proxy.deadlines import Deadline
+from sidecar.fronts.proxy.flow import PEER_FULL
 from sidecar.knowledge.http1.lines import split_line
 from sidecar.model.message import RequestHead, ResponseHead
 
@@ -96,11 +97,11 @@ class Tunnel:
 
     def upstream_full(self) -> None:
         """Stop reading the client."""
-        self._downstream.hold()
+        self._downstream.hold(PEER_FULL)
 
     def upstream_drained(self) -> None:
         """Read the client on."""
-        self._downstream.release()
+        self._downstream.release(PEER_FULL)
 
     def client_lost(self) -> None:
         """End: the client closed."""

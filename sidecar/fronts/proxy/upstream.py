@@ -93,10 +93,7 @@ class UpstreamConnection(asyncio.Protocol):
         flight = self._flight
         if flight is not None:
             try:
-                if state is _HEAD:
-                    self._read_head(self._buffer + data if self._buffer else data)
-                else:
-                    self._read_body(data)
+                self._read(data)
             except Exception:  # noqa: BLE001 -- the driver's last resort: log, an opaque 500
                 flight.broke()
         elif state is _TUNNEL and self._tunnel is not None:
@@ -116,8 +113,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._deadline.end()
         flight, self._flight = self._flight, None
         self._pool.forget(self, was_busy=flight is not None or state is _TUNNEL)
-        if state is _TUNNEL and self._tunnel is not None:
-            self._tunnel.upstream_lost()
+        tunnel, self._tunnel = self._tunnel, None
+        if state is _TUNNEL and tunnel is not None:
+            tunnel.upstream_lost()
         elif flight is None:
             return
         elif state is _BODY and exc is None and self._decoder.end():
@@ -143,6 +141,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._tunnel.upstream_drained()
         elif self._flight is not None:
             self._deadline.disarm()
+            self._await_body()
             self._flight.upstream_drained()
 
     # --- what a flight calls
@@ -179,7 +178,12 @@ class UpstreamConnection(asyncio.Protocol):
     def release(self) -> None:
         """Read on."""
         self._flow.release(PEER_FULL)
-        if self._state is _BODY:
+        self._await_body()
+        if self._state is _HEAD and self._flight is not None and self._flight.is_request_complete:
+            self._deadline.arm(self._flight.timeouts.response)
+
+    def _await_body(self) -> None:
+        if self._state is _BODY and not self._flow.is_held:
             self._deadline.arm(self._wait)
 
     def rest(self, seconds: float) -> None:
@@ -201,12 +205,6 @@ class UpstreamConnection(asyncio.Protocol):
         if self._state is not _CLOSED:
             self._transport.close()
 
-    def abandon_unused(self) -> None:
-        """Close a new connection that came too late for its flight."""
-        self._pool.busy -= 1
-        self._state = _CLOSED
-        self._transport.close()
-
     def cut(self) -> None:
         """Close the connection now; what an upstream does not read would keep it open for ever."""
         if self._transport.get_write_buffer_size():
@@ -226,33 +224,38 @@ class UpstreamConnection(asyncio.Protocol):
 
     # --- reading
 
+    def _read(self, data: bytes) -> None:
+        if self._state is _HEAD:
+            self._read_head(self._buffer + data if self._buffer else data)
+        else:
+            self._read_body(data)
+
     def _read_head(self, data: bytes) -> None:
         while self._state is _HEAD and self._flight is not None:
-            end = data.find(HEAD_END)
             try:
-                if end < 0:
-                    check_partial(data)
-                    self._buffer = data
-                    return
-                split = end + len(HEAD_END)
-                whole = split == len(data)
-                context = self._context
-                head = parse_response(
-                    data if whole else data[:split],
-                    self._method,
-                    context.response_lines,
-                    context.statuses,
-                )
+                head, data = self._take_head(data)
             except UpstreamError as error:
                 self._fail(error)
                 return
-            data = b"" if whole else data[split:]
+            if head is None:
+                self._buffer = data
+                return
             self._buffer = b""
-            if head.status < FIRST_FINAL:
-                self._take_interim(head, data)
-            else:
+            if head.status >= FIRST_FINAL:
+                # By its end the connection may serve another flight: these bytes are not for it.
                 self._take_final(head, data)
                 return
+            self._take_interim(head, data)
+
+    def _take_head(self, data: bytes) -> tuple[ResponseHead | None, bytes]:
+        end = data.find(HEAD_END)
+        if end < 0:
+            check_partial(data)
+            return None, data
+        split = end + len(HEAD_END)
+        context = self._context
+        head = parse_response(data[:split], self._method, context.response_lines, context.statuses)
+        return head, data[split:]
 
     def _take_interim(self, head: ResponseHead, rest: bytes) -> None:
         flight = self._flight
@@ -301,8 +304,7 @@ class UpstreamConnection(asyncio.Protocol):
         if payload:
             flight.response_data(payload)
         if not decoder.done:
-            if not self._flow.is_held:
-                self._deadline.arm(self._wait)
+            self._await_body()
             flight.flush()
             return
         self._end(flight, is_clean=not rest and self._head.keeps_alive)
