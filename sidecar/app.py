@@ -1,6 +1,6 @@
-"""Composition: builds every part of a sidecar from its policy, starts and stops them in order.
+"""Composition: builds all parts of a sidecar from its policy, starts and stops them in order.
 
-One process: `Sidecar` is proxy, admin and health listeners in one. Several workers: each worker is a
+One process: `Sidecar` is proxy, admin and health listeners in one. Several workers: each is a
 `Proxy`, and `Supervisor` owns the other listeners.
 """
 

@@ -20,6 +20,7 @@ LEVELS: Final = {
     "sidecar.app": 6,
     "sidecar.reload": 6,
     "sidecar.cli": 7,
+    "sidecar.__main__": 8,
 }
 COMPOSITION: Final = frozenset({"sidecar.app", "sidecar.reload"})
 

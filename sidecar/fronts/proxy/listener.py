@@ -38,7 +38,7 @@ class Listener:
         section = self._section
         loop = asyncio.get_running_loop()
         tls = None if section.tls is None else listener_context(section.tls)
-        # One worker alone shares nothing: a second sidecar on the port must fail, not take half of it.
+        # Alone it shares nothing: a second sidecar on the port must fail, not take half of it.
         sock = open_socket(section.proxy.host, section.proxy.port, is_shared=self._is_shared)
         self.port = sock.getsockname()[1]
         self._tick()
