@@ -193,3 +193,17 @@ def test_a_stale_page_is_named(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "docs/reference/metrics.md is stale: make docs\n")
+
+
+def test_the_changelog_begins_with_what_is_not_released_yet() -> None:
+    text = (HOUSE / "CHANGELOG.md").read_text("utf-8")
+    versions = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
+    kinds = re.findall(r"^### (.+)$", text, flags=re.MULTILINE)
+    assert versions[0] == "[Unreleased]"
+    assert set(kinds) <= {"Security", "Removed", "Deprecated", "Changed", "Added", "Fixed"}
+
+
+def test_the_first_screen_of_the_readme_has_its_two_commands() -> None:
+    first_screen = (HOUSE / "README.md").read_text("utf-8").splitlines()[:25]
+    commands = {line.partition(" #")[0].strip() for line in first_screen}
+    assert {"make demo", "make test"} <= commands
