@@ -18,7 +18,6 @@ from sidecar.adapters.telemetry.metrics import BOUNDS, METRICS, Kind, Merge, Met
 _MERGING: Final[Mapping[Merge, Callable[[float, float], float]]] = {
     Merge.SUM: lambda one, other: one + other,
     Merge.LARGEST: max,
-    Merge.SMALLEST: min,
 }
 
 

@@ -44,7 +44,6 @@ class Merge(StrEnum):
 
     SUM = "sum"
     LARGEST = "largest"
-    SMALLEST = "smallest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +109,6 @@ METRICS: Final[Mapping[str, Metric]] = {
         ),
         Metric(
             "sidecar_audit_errors_total", _C, ("sink",), "Attempts to write to a sink that failed"
-        ),
-        Metric(
-            "sidecar_tls_certificate_expiry_seconds", _G, (),
-            "Unix time at which the certificate of the proxy listener expires",
-            Merge.SMALLEST,
         ),
         Metric(
             "sidecar_build_info", _G, ("version", "python"), "Always 1; what is running",

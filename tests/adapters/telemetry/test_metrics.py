@@ -172,8 +172,6 @@ def test_the_snapshots_of_workers_become_one() -> None:
         ledger.note(an_exchange(), admitted(seconds=0.5))
         ledger.watch("sidecar_websockets", lambda: 2)
         ledger.set_policy("abc")
-    one.watch("sidecar_tls_certificate_expiry_seconds", lambda: 200)
-    other.watch("sidecar_tls_certificate_expiry_seconds", lambda: 100)
     other.note(an_exchange(route="/only-there"), admitted())
     carried: list[Snapshot] = json.loads(json.dumps([one.snapshot(), other.snapshot()]))
     merged = merge(carried)
@@ -184,7 +182,6 @@ def test_the_snapshots_of_workers_become_one() -> None:
     assert value(merged, f"{name}_sum", route=route) == 1
     assert value(merged, f"{name}_count", route="/only-there") == 1
     assert value(merged, "sidecar_websockets") == 4
-    assert value(merged, "sidecar_tls_certificate_expiry_seconds") == 100
     assert value(merged, "sidecar_policy_info", sha256="abc") == 1
     assert value(merged, "process_open_fds", worker="1") is not None
     assert value(merged, "process_open_fds", worker="2") is not None
