@@ -72,7 +72,6 @@ Histograms have the bounds {buckets} seconds.
 """
 
 
-_MERGED: Final = {Merge.SUM: "summed", Merge.LARGEST: "largest", Merge.SMALLEST: "smallest"}
 
 
 def cli_page() -> str:
