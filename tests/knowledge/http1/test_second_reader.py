@@ -1,0 +1,70 @@
+"""aiohttp's C parser as the second reader of field lines; without it the sidecar does not start."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.knowledge.http1.lines import MalformedLineError, split_line
+from sidecar.knowledge.http1.second_reader import SecondReader
+from sidecar.model.errors import InstallationError
+
+_MODULE = "sidecar.knowledge.http1.second_reader"
+
+
+def test_lines_that_both_read_alike_are_confirmed_again_and_again() -> None:
+    reader = SecondReader()
+    for number in range(3):
+        reader.confirm([b"Accept: */*", b"X-N:\t%d " % number, b"Cookie: a=b; c=\xff", b"X:"])
+    reader.confirm([])
+
+
+@pytest.mark.control("RQ-7")
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param([b"Content-Length: x"], id="it refuses one"),
+        pytest.param([b"Connection: upgrade", b"Upgrade: websocket"], id="it would switch over"),
+    ],
+)
+def test_lines_that_the_other_reads_otherwise_are_not(lines: list[bytes]) -> None:
+    reader = SecondReader()
+    with pytest.raises(MalformedLineError):
+        reader.confirm(lines)
+    reader.confirm([b"Accept: */*"])
+
+
+@given(st.lists(st.binary(max_size=20).map(b"X: ".__add__), max_size=4))
+def test_what_our_grammar_takes_the_other_reads_alike(lines: list[bytes]) -> None:
+    try:
+        for line in lines:
+            split_line(line)
+    except MalformedLineError:
+        return
+    SecondReader().confirm(lines)
+
+
+def test_without_the_c_parser_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    # None in this table makes an import fail, as a missing extension does.
+    monkeypatch.setitem(sys.modules, "aiohttp._http_parser", None)
+    monkeypatch.delitem(sys.modules, _MODULE)
+    with pytest.raises(InstallationError, match="reinstall aiohttp from a wheel"):
+        importlib.import_module(_MODULE)
+
+
+def test_whoever_runs_the_sidecar_without_it_reads_one_line() -> None:
+    code = (
+        "import sys; sys.modules['aiohttp._http_parser'] = None;"
+        "from sidecar.cli.main import invoke;"
+        "sys.exit(invoke(['run', '--upstream', 'http://127.0.0.1:1']))"
+    )
+    ended = subprocess.run(  # noqa: S603  our own interpreter and words
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ended.stderr == (
+        "sidecar: aiohttp's C parser is missing; reinstall aiohttp from a wheel\n"
+    )
+    assert ended.returncode == 3
