@@ -1,6 +1,5 @@
 # noqa: INP001 -- a script in a folder of pages, not a package
 """Write the reference manual from the tables of the code: docs/generate.py [--check].
-_MERGED: Final = {Merge.SUM: "summed", Merge.LARGEST: "largest"}
 
 With --check nothing is written: exit status 1, and the names of the pages that are stale.
 """
@@ -73,6 +72,7 @@ Histograms have the bounds {buckets} seconds.
 """
 
 
+_MERGED: Final = {Merge.SUM: "summed", Merge.LARGEST: "largest"}
 
 
 def cli_page() -> str:
