@@ -57,7 +57,7 @@ class Running:
     async def becomes(self, *load: float) -> None:
         """Wait until `load` is this."""
         async with asyncio.timeout(5):
-            while self.load != load:
+            while self.load != load:  # noqa: ASYNC110 -- the sidecar has no event for a test
                 await asyncio.sleep(0.005)
 
     async def rests(self) -> None:
@@ -73,7 +73,7 @@ class Running:
         """Bring `audit` up to date with everything that was noted."""
         ledger = self.sidecar.proxy.audit
         ledger.flush()
-        while any(sink.waiting for sink in ledger.sinks):
+        while any(sink.waiting for sink in ledger.sinks):  # noqa: ASYNC110 -- threads write
             await asyncio.sleep(0.002)
         self.audit[:] = map(json.loads, self._trail.read_bytes().splitlines())
 
