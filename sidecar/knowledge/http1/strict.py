@@ -17,8 +17,9 @@ _HOST: Final = re.compile(
 # credentials back (RFC 9110 §9.3.8), and PRI, which is no method; and three that services know.
 METHODS: Final = frozenset(
     (
-        b"ACL", b"BASELINE-CONTROL", b"BIND", b"CHECKIN", b"CHECKOUT", b"COPY", b"DELETE", b"GET",
-        b"HEAD", b"LABEL", b"LINK", b"LOCK", b"MERGE", b"MKACTIVITY", b"MKCALENDAR", b"MKCOL",
+        b"ACL", b"BASELINE-CONTROL", b"BIND", b"CHECKOUT", b"COPY", b"DELETE", b"GET", b"HEAD",
+        b"CHECKIN",  # codespell:ignore checkin
+        b"LABEL", b"LINK", b"LOCK", b"MERGE", b"MKACTIVITY", b"MKCALENDAR", b"MKCOL",
         b"MKREDIRECTREF", b"MKWORKSPACE", b"MOVE", b"OPTIONS", b"ORDERPATCH", b"PATCH", b"POST",
         b"PROPFIND", b"PROPPATCH", b"PUT", b"QUERY", b"REBIND", b"REPORT", b"SEARCH", b"UNBIND",
         b"UNCHECKOUT", b"UNLINK", b"UNLOCK", b"UPDATE", b"UPDATEREDIRECTREF", b"VERSION-CONTROL",
