@@ -159,7 +159,8 @@ class Flight:
             cause = Refuse(RefusalCode.PAYLOAD_TOO_LARGE, "body above the limit while streaming")
             if not self.plan.shadow:
                 raise ProtocolError(cause.code, cause.reason)
-            self.exchange.shadow.append(cause)
+            if all(noted.code is not cause.code for noted in self.exchange.shadow):
+                self.exchange.shadow.append(cause)
         head = self.exchange.head
         if head is not None and head.length == CHUNKED:
             data = encode_chunk(data)
