@@ -25,7 +25,7 @@ from sidecar.decision.pipeline import build
 from sidecar.fronts.admin.applications import admin_app, health_app
 from sidecar.fronts.admin.listener import Listener as AdminListener
 from sidecar.fronts.admin.state import State
-from sidecar.fronts.proxy.context import Context
+from sidecar.fronts.proxy.context import Context, Sources
 from sidecar.fronts.proxy.deadlines import Wheel
 from sidecar.fronts.proxy.listener import Listener
 from sidecar.fronts.proxy.pool import Pools
@@ -54,13 +54,11 @@ class Proxy:
         self.metrics = MetricsLedger(__version__, worker)
         self.metrics.set_policy(loaded.sha256)
         self._context = Context(
-            generation=build(policy),
-            ledgers=(self.metrics, self.audit),
-            new_id=new_id,
-            clock=time.time,
-            monotonic=time.monotonic,
-            wheel=Wheel(time.monotonic()),
-            pools=Pools(),
+            build(policy),
+            (self.metrics, self.audit),
+            Sources(new_id, time.time, time.monotonic),
+            Wheel(time.monotonic()),
+            Pools(),
         )
         self._listener = Listener(self._context, policy.listen, is_shared=policy.workers > 1)
         self._watch()
@@ -323,7 +321,7 @@ async def run_worker(loaded: Loaded, descriptor: int, number: int) -> None:
         OSError: a sink, the address or a TLS file cannot be used.
     """
     proxy = Proxy(loaded, str(number))
-    stopped = _stop_signal()
+    stopped = stop_signal()
 
     async def start() -> Mapping[str, object]:
         await proxy.start()
@@ -345,15 +343,8 @@ async def run_worker(loaded: Loaded, descriptor: int, number: int) -> None:
     serving.cancel()
 
 
-async def serve(sidecar: Sidecar | Supervisor) -> None:
-    """Wait until the process is told to stop, then drain."""
-    stopped = _stop_signal()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, sidecar.reopen)
-    await stopped.wait()
-    await sidecar.stop()
-
-
-def _stop_signal() -> asyncio.Event:
+def stop_signal() -> asyncio.Event:
+    """Have SIGTERM and SIGINT set an event; before anybody can believe that the sidecar serves."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

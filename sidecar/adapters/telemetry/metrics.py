@@ -25,7 +25,7 @@ METHODS: Final[Mapping[bytes, str]] = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 }
 # Seconds; a sidecar adds less than one millisecond, an upstream may take a minute.
-BUCKETS: Final = (
+BUCKETS: Final[tuple[float, ...]] = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip
 BOUNDS: Final = (*map(str, BUCKETS), "+Inf")

@@ -2,21 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from sidecar.decision.pipeline import Generation
 from sidecar.fronts.proxy.deadlines import Wheel
-from sidecar.knowledge.http1.lines import Lines
 from sidecar.knowledge.http1.request import HeadLimits, new_hosts, new_request_lines
-from sidecar.knowledge.http1.response import Statuses, new_response_lines, new_statuses
+from sidecar.knowledge.http1.response import new_response_lines, new_statuses
 from sidecar.model.memo import Memo
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse
 from sidecar.model.ports import Ledger, RequestIds
 from sidecar.model.refusals import RefusalCode
-from sidecar.policy.schema.listen import Limits, ListenTimeouts
 
 if TYPE_CHECKING:
     from sidecar.fronts.proxy.downstream import Downstream
@@ -27,11 +25,6 @@ def _date(second: int) -> bytes:
     return formatdate(second, usegmt=True).encode()
 
 
-def _new_dates() -> Memo[int, bytes]:
-    return Memo(_date, 1)
-
-
-@dataclass(slots=True)
 class Live:
     """What is open now, against its bounds.
 
@@ -42,11 +35,14 @@ class Live:
         is_draining: whether the listener is shutting down.
     """
 
-    connections: "set[Downstream]" = field(default_factory=set)
-    requests: int = 0
-    websockets: int = 0
-    is_draining: bool = False
-    _emptied: asyncio.Event = field(default_factory=asyncio.Event)
+    __slots__ = ("_emptied", "connections", "is_draining", "requests", "websockets")
+
+    def __init__(self) -> None:
+        self.connections: set[Downstream] = set()
+        self.requests = 0
+        self.websockets = 0
+        self.is_draining = False
+        self._emptied = asyncio.Event()
 
     def leave(self, connection: "Downstream") -> None:
         """Take note that a connection closed."""
@@ -60,7 +56,21 @@ class Live:
             await self._emptied.wait()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where time and ids come from.
+
+    Attributes:
+        new_id: makes request ids.
+        clock: Unix seconds.
+        monotonic: monotonic seconds, precise.
+    """
+
+    new_id: RequestIds
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+
+
 class Context:
     """What all connections of the proxy listener share.
 
@@ -72,35 +82,50 @@ class Context:
         monotonic: monotonic seconds, precise.
         wheel: all deadlines.
         pools: connections to the upstreams.
+        live: what is open now.
+        request_lines: memory of request field lines.
+        response_lines: memory of response field lines.
+        statuses: memory of status lines.
+        hosts: memory of Host values.
+        tasks: tasks that were spawned and have not ended.
         timeouts: patience with clients, from the policy in force.
         limits: bounds on clients, from the policy in force.
         head_limits: those on request heads.
     """
 
-    generation: Generation
-    ledgers: Sequence[Ledger]
-    new_id: RequestIds
-    clock: Callable[[], float]
-    monotonic: Callable[[], float]
-    wheel: Wheel
-    pools: "Pools"
-    live: Live = field(default_factory=Live)
-    request_lines: Lines = field(default_factory=new_request_lines)
-    response_lines: Lines = field(default_factory=new_response_lines)
-    statuses: Statuses = field(default_factory=new_statuses)
-    hosts: Memo[bytes, bool] = field(default_factory=new_hosts)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    timeouts: ListenTimeouts = field(init=False)
-    limits: Limits = field(init=False)
-    head_limits: HeadLimits = field(init=False)
-    _dates: Memo[int, bytes] = field(default_factory=_new_dates)
+    __slots__ = (
+        "_dates", "clock", "generation", "head_limits", "hosts", "ledgers", "limits", "live",
+        "monotonic", "new_id", "pools", "request_lines", "response_lines", "statuses", "tasks",
+        "timeouts", "wheel",
+    )  # fmt: skip
 
-    def __post_init__(self) -> None:
-        """Take what the hot path reads out of the policy."""
-        listen = self.generation.policy.listen
+    def __init__(
+        self,
+        generation: Generation,
+        ledgers: Sequence[Ledger],
+        sources: Sources,
+        wheel: Wheel,
+        pools: "Pools",
+    ) -> None:
+        listen = generation.policy.listen
+        self.generation = generation
+        self.ledgers = ledgers
+        self.new_id = sources.new_id
+        self.clock = sources.clock
+        self.monotonic = sources.monotonic
+        self.wheel = wheel
+        self.pools = pools
+        self.live = Live()
+        self.request_lines = new_request_lines()
+        self.response_lines = new_response_lines()
+        self.statuses = new_statuses()
+        self.hosts = new_hosts()
+        self.tasks: set[asyncio.Task[None]] = set()
+        # What the hot path reads of the policy, one look-up away.
         self.timeouts = listen.timeouts
         self.limits = listen.limits
         self.head_limits = HeadLimits(self.limits.start_line, self.limits.head, self.limits.fields)
+        self._dates = Memo(_date, 1)
 
     def date(self) -> bytes:
         """Return the value of Date (RFC 9110 §5.6.7), formatted once a second."""
