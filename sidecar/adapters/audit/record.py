@@ -4,21 +4,16 @@ No field holds a query, a credential, another header than User-Agent and Host, o
 `record.schema.json` beside this module describes the line for those who read it.
 """
 
-from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.json import Encoder
 
-from sidecar.model.exchange import Exchange
-from sidecar.model.message import RequestHead
 from sidecar.model.refusals import RefusalCode
-from sidecar.model.verdict import Ending, Verdict
+from sidecar.model.verdict import Ending
 
 PATH_CHARACTERS: Final = 1024
-USER_AGENT_CHARACTERS: Final = 256
-HOST_CHARACTERS: Final = 255
 REASON_CHARACTERS: Final = 512
 METHOD_CHARACTERS: Final = 32
 
@@ -136,56 +131,6 @@ def json_schema() -> bytes:
     return (files("sidecar.adapters.audit") / SCHEMA_NAME).read_bytes()
 
 
-class Timestamps:
-    """Writes Unix seconds as RFC 3339 in UTC with milliseconds; the last one is remembered."""
-
-    __slots__ = ("_millisecond", "_text")
-
-    def __init__(self) -> None:
-        self._millisecond = -1
-        self._text = ""
-
-    def __call__(self, now: float) -> str:
-        """Return the time as text, cut to the millisecond."""
-        millisecond = int(now * 1000)
-        if millisecond != self._millisecond:
-            second, rest = divmod(millisecond, 1000)
-            moment = datetime.fromtimestamp(second, UTC)
-            self._text = f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
-            self._millisecond = millisecond
-        return self._text
-
-
-def of_exchange(exchange: Exchange, verdict: Verdict, timestamp: str) -> Record:
-    """Write the record of an exchange; facts that no step came to write are left out.
-
-    Args:
-        exchange: the exchange; its head is None when it could not be parsed.
-        verdict: how it ended.
-        timestamp: its time as text.
-    """
-    own_id = exchange.own_id.decode()
-    head = exchange.head
-    route = getattr(exchange, "route", None)
-    request_id = getattr(exchange, "request_id", None)
-    return Record(
-        own_id,
-        timestamp,
-        None,
-        None,
-        None,
-        "websocket" if verdict.is_upgraded else "request",
-        "route",
-        UNROUTED if route is None else route.name,
-        getattr(exchange, "client", exchange.connection.peer),
-        None if head is None else _user_agent(head),
-        verdict.ending,
-        printable(verdict.reason) if verdict.reason else None,
-        own_id if request_id is None else request_id.decode("latin-1"),
-        _traffic(exchange, head, verdict),
-    )
-
-
 def of_admin(
     asked: Asked, *, record_id: str, timestamp: str, address: str | None, reason: str
 ) -> Record:
@@ -248,40 +193,3 @@ def printable(text: str, characters: int = REASON_CHARACTERS) -> str:
 
 def _spelled_out(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _ascii(value: bytes, characters: int) -> str:
-    # Bytes beyond ASCII are spelled out: as text some of them would steer a reader's terminal.
-    return value.decode("ascii", "backslashreplace")[:characters]
-
-
-def _user_agent(head: RequestHead) -> str | None:
-    for line in head.lines:
-        # The colon first: nine fields of ten are not worth a new lower-case name.
-        if line[10:11] == b":" and line[:10].lower() == b"user-agent":
-            return _ascii(line[11:].strip(b" \t"), USER_AGENT_CHARACTERS)
-    return None
-
-
-def _traffic(exchange: Exchange, head: RequestHead | None, verdict: Verdict) -> Traffic:
-    upstream_seconds = verdict.upstream_seconds
-    traffic = Traffic(
-        None if head is None else _ascii(head.method, METHOD_CHARACTERS),
-        None if head is None or head.host is None else _ascii(head.host, HOST_CHARACTERS),
-        None if head is None else _ascii(head.path, PATH_CHARACTERS),
-        verdict.status,
-        verdict.code,
-        verdict.step or None,
-        _milliseconds(verdict.seconds),
-        None if upstream_seconds is None else _milliseconds(upstream_seconds),
-        verdict.received_bytes,
-        verdict.sent_bytes,
-    )
-    if exchange.shadow:
-        traffic.would_refuse = [Shadowed(r.code, printable(r.reason)) for r in exchange.shadow]
-    return traffic
-
-
-def _milliseconds(seconds: float) -> float:
-    # Cutting to the microsecond by an integer takes a third of the time that round() takes.
-    return int(seconds * 1_000_000) / 1000

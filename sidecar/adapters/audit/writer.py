@@ -14,13 +14,12 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Final
 
+from sidecar.adapters.audit.exchanges import Composer, Timestamps
 from sidecar.adapters.audit.record import (
     Asked,
     Record,
-    Timestamps,
     encode_lines,
     of_admin,
-    of_exchange,
     of_gap,
 )
 from sidecar.adapters.audit.sinks import Sink
@@ -187,6 +186,8 @@ class AuditLedger:
         self._flush_seconds = section.flush
         self._only_refused = section.requests == "refused"
         self._batch: list[Record] = []
+        self._noted: list[tuple[Exchange, Verdict]] = []
+        self._composer = Composer()
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
         self.sinks = tuple(SinkWriter(Sink(sink), self._gap_line) for sink in section.sinks)
@@ -211,8 +212,12 @@ class AuditLedger:
         Controls: AU-1.
         """
         is_admitted = verdict.ending is Ending.ADMITTED and not exchange.shadow
-        if not (self._only_refused and is_admitted):
-            self._add(of_exchange(exchange, verdict, self._timestamp(exchange.now)))
+        if self._only_refused and is_admitted:
+            return
+        # Records are written together at the flush: one after the other they take a third of what
+        # each takes amid a request, when nothing of theirs is in the processor's caches.
+        self._noted.append((exchange, verdict))
+        self._arm()
 
     def note_denied(self, asked: Asked, address: str | None, reason: str) -> None:
         """Take note of a call of the admin API that nobody was entitled to.
@@ -223,17 +228,20 @@ class AuditLedger:
             reason: why it was refused.
         """
         record_id, timestamp = self._ids().decode(), self._timestamp(self._clock())
-        self._add(
+        self._compose()
+        self._batch.append(
             of_admin(
                 asked, record_id=record_id, timestamp=timestamp, address=address, reason=reason
             )
         )
+        self._arm()
 
     def flush(self) -> None:
         """Hand what was noted to the sinks' threads."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._compose()
         if self._batch:
             lines, records = encode_lines(self._batch), len(self._batch)
             self._batch.clear()
@@ -251,10 +259,13 @@ class AuditLedger:
         self.flush()
         await asyncio.gather(*(sink.close(seconds) for sink in self.sinks))
 
-    def _add(self, record: Record) -> None:
-        batch = self._batch
-        batch.append(record)
-        if len(batch) >= BATCH_RECORDS:
+    def _compose(self) -> None:
+        record = self._composer.record
+        self._batch += [record(exchange, verdict) for exchange, verdict in self._noted]
+        self._noted.clear()
+
+    def _arm(self) -> None:
+        if len(self._noted) + len(self._batch) >= BATCH_RECORDS:
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(self._flush_seconds, self.flush)

@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.adapters.audit.exchanges import Composer, Timestamps
 from sidecar.adapters.audit.record import (
     Asked,
     Record,
-    Timestamps,
     encode_lines,
     json_schema,
     of_admin,
-    of_exchange,
     of_gap,
 )
 from sidecar.model.exchange import Exchange
@@ -45,14 +44,14 @@ def as_json(record: Record) -> dict[str, object]:
 
 
 def metadata(exchange: Exchange, verdict: Verdict | None = None) -> dict[str, object]:
-    found = as_json(of_exchange(exchange, verdict or admitted(), WHEN))["metadata"]
+    found = as_json(Composer().record(exchange, verdict or admitted()))["metadata"]
     assert isinstance(found, dict)
     return found
 
 
 def test_the_record_of_an_admitted_request() -> None:
     head = a_head(query=b"token=s3cret", lines=[b"User-AGENT: curl/8.5"])
-    assert as_json(of_exchange(an_exchange(head), admitted(), WHEN)) == {
+    assert as_json(Composer().record(an_exchange(head), admitted())) == {
         "id": OWN_ID.decode(),
         "timestamp": WHEN,
         "tenant_id": None,
@@ -83,7 +82,7 @@ def test_the_record_of_an_admitted_request() -> None:
 
 def test_a_head_that_could_not_be_read_still_leaves_a_record() -> None:
     verdict = refused(RefusalCode.BAD_REQUEST, "bare LF", "framing")
-    read = as_json(of_exchange(an_unreadable_exchange(), verdict, WHEN))
+    read = as_json(Composer().record(an_unreadable_exchange(), verdict))
     assert read["ip_address"] == "198.51.100.4"
     assert read["request_id"] == OWN_ID.decode()
     assert (read["resource_id"], read["reason"], read["user_agent"]) == ("-", "bare LF", None)
@@ -94,7 +93,7 @@ def test_a_head_that_could_not_be_read_still_leaves_a_record() -> None:
 
 def test_an_upgraded_connection_is_an_action_of_its_own() -> None:
     verdict = admitted(101, is_upgraded=True)
-    assert as_json(of_exchange(an_exchange(), verdict, WHEN))["action"] == "websocket"
+    assert as_json(Composer().record(an_exchange(), verdict))["action"] == "websocket"
 
 
 def test_what_shadow_mode_let_pass_is_listed() -> None:
@@ -114,14 +113,14 @@ def test_what_shadow_mode_let_pass_is_listed() -> None:
     ],
 )
 def test_a_record_holds_no_secret_of_the_request(head: RequestHead) -> None:
-    assert b"s3cret" not in encode_lines([of_exchange(an_exchange(head), admitted(), WHEN)])
+    assert b"s3cret" not in encode_lines([Composer().record(an_exchange(head), admitted())])
 
 
 def test_what_a_client_can_make_long_is_cut_short() -> None:
     head = a_head(
         b"M" * 99, b"/" + b"p" * 5000, host=b"h" * 999, lines=[b"user-agent: " + b"u" * 999]
     )
-    read = as_json(of_exchange(an_exchange(head), refused(reason="r" * 999), WHEN))
+    read = as_json(Composer().record(an_exchange(head), refused(reason="r" * 999)))
     found = metadata(an_exchange(head))
     assert isinstance(read["user_agent"], str)
     assert isinstance(read["reason"], str)
@@ -131,7 +130,7 @@ def test_what_a_client_can_make_long_is_cut_short() -> None:
 
 def test_bytes_that_could_steer_a_terminal_are_spelled_out() -> None:
     head = a_head(path=b"/\x9b2J", lines=[b"User-Agent: \x9b31m\xc3\xa9"])
-    read = as_json(of_exchange(an_exchange(head), refused(reason="odd \x9b\x7f\ud800 é"), WHEN))
+    read = as_json(Composer().record(an_exchange(head), refused(reason="odd \x9b\x7f\ud800 é")))
     assert read["user_agent"] == r"\x9b31m\xc3\xa9"
     assert read["reason"] == r"odd \x9b\x7f\ud800 é"
     assert metadata(an_exchange(head))["path"] == r"/\x9b2J"
@@ -158,7 +157,7 @@ verdicts = st.builds(
 def test_every_record_keeps_to_the_schema(head: RequestHead, verdict: Verdict) -> None:
     exchange = an_exchange(head)
     exchange.shadow.append(Refuse(RefusalCode.FORBIDDEN, verdict.reason))
-    as_json(of_exchange(exchange, verdict, WHEN))
+    as_json(Composer().record(exchange, verdict))
 
 
 def test_events_beside_requests_keep_to_the_schema() -> None:
