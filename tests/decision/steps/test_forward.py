@@ -169,7 +169,9 @@ def test_a_unix_socket_is_localhost() -> None:
         pytest.param({"method": b"POST"}, [b"Content-Length: 0"], id="an empty POST"),
         pytest.param({"method": b"PUT"}, [b"Content-Length: 0"], id="an empty PUT"),
         pytest.param({"method": b"DELETE"}, [], id="an empty DELETE"),
-        pytest.param({"method": b"GET", "length": 5}, [b"Content-Length: 5"], id="the body of a GET"),
+        pytest.param(
+            {"method": b"GET", "length": 5}, [b"Content-Length: 5"], id="the body of a GET"
+        ),
         pytest.param({"length": CHUNKED}, [b"Transfer-Encoding: chunked"], id="chunks"),
         pytest.param(
             {"method": b"POST", "length": 5, "expects_continue": True},
