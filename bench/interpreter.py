@@ -81,8 +81,9 @@ def inspect(path: Path) -> Interpreter:
 def choose(wanted: Path | None) -> Interpreter:
     """Choose the interpreter of the sidecar and of the plain aiohttp proxy.
 
-    The one that was asked for; else an environment with the wheel as it is shipped, over the system's
-    Python if that is profile-guided, else over the current one; without a C compiler the current one.
+    The one that was asked for; else an environment with the wheel as it is shipped, over the
+    system's Python if that is profile-guided, else over the current one; without a C compiler the
+    current one.
     """
     if wanted is not None:
         return inspect(wanted)
@@ -98,7 +99,7 @@ def choose(wanted: Path | None) -> Interpreter:
 
 def _environment(base: Interpreter) -> Path:
     try:
-        subprocess.run(
+        subprocess.run(  # noqa: S603 - our own command, no shell
             [str(ROOT / "ci" / "setup.sh"), "compiled"],
             check=True,
             timeout=_INSTALL_SECONDS,

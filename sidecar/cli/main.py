@@ -66,13 +66,8 @@ def invoke(arguments: Sequence[str]) -> int:
     """
     try:
         outcome = group.main(list(arguments), prog_name="sidecar", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return USAGE
-    except click.ClickException as error:
-        return _usage(error)
-    except click.Abort:
-        return INTERRUPTED
+    except (click.ClickException, click.Abort) as error:
+        return _misused(error)
     except PolicyError as error:
         click.echo(str(error), err=True)
         return NO
@@ -88,7 +83,12 @@ def main() -> None:
     sys.exit(invoke(sys.argv[1:]))
 
 
-def _usage(error: click.ClickException) -> int:
+def _misused(error: click.ClickException | click.Abort) -> int:
+    if isinstance(error, click.Abort):
+        return INTERRUPTED
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return USAGE
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context else "sidecar"
     return _complain(f"{error.format_message()} (see {path} --help)", error.exit_code)

@@ -17,7 +17,7 @@ _SAME_TESTS: Final = ("tests/knowledge", "tests/decision", "tests/fronts/proxy",
 
 
 def _run(command: list[str], seconds: int, cwd: Path, **variables: str) -> str:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own commands, no shell
         command,
         cwd=cwd,
         env={**os.environ, **variables},
@@ -66,8 +66,11 @@ def test_the_wheel_holds_the_hot_path_compiled(unpacked: tuple[Path, Path]) -> N
 @pytest.mark.timeout(_TEST_SECONDS + 60)
 def test_the_compiled_wheel_passes_the_tests_of_the_sources(unpacked: tuple[Path, Path]) -> None:
     root, package = unpacked
-    command = [sys.executable, "-P", "-m", "pytest", "-q", "-o", "pythonpath=", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "-o", "pythonpath="]
     shown = _run(
-        [*command, *_SAME_TESTS], _TEST_SECONDS, root, PYTHONPATH=f"{package}{os.pathsep}{root}"
+        [*command, "-p", "no:cacheprovider", *_SAME_TESTS],
+        _TEST_SECONDS,
+        root,
+        PYTHONPATH=f"{package}{os.pathsep}{root}",
     )
     assert " passed" in shown
