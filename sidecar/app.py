@@ -19,6 +19,7 @@ from typing import Final
 from sidecar import __version__
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
+from sidecar.adapters.sockets import open_socket
 from sidecar.adapters.telemetry.exposition import lasting, merge, render
 from sidecar.adapters.telemetry.metrics import MetricsLedger, Snapshot
 from sidecar.decision.pipeline import build
@@ -274,6 +275,9 @@ class Supervisor(Status):
             OSError: a sink or an address cannot be used.
             WorkerError: a worker cannot serve.
         """
+        # Workers share their port with whoever may; no other program is to be among them.
+        address = self._loaded.policy.listen.proxy
+        open_socket(address.host, address.port, is_shared=False).close()
         await self._audit.start()
         await self._workers.start()
         try:
@@ -321,7 +325,7 @@ async def run_worker(loaded: Loaded, descriptor: int, number: int) -> None:
         OSError: a sink, the address or a TLS file cannot be used.
     """
     proxy = Proxy(loaded, str(number))
-    stopped = stop_signal()
+    stopped = _stop_signal()
 
     async def start() -> Mapping[str, object]:
         await proxy.start()
@@ -343,8 +347,23 @@ async def run_worker(loaded: Loaded, descriptor: int, number: int) -> None:
     serving.cancel()
 
 
-def stop_signal() -> asyncio.Event:
-    """Have SIGTERM and SIGINT set an event; before anybody can believe that the sidecar serves."""
+async def serve(sidecar: Sidecar | Supervisor) -> None:
+    """Wait until the process is told to stop, then drain."""
+    stopped = obey_signals(sidecar)
+    await stopped.wait()
+    await sidecar.stop()
+
+
+def obey_signals(sidecar: Sidecar | Supervisor) -> asyncio.Event:
+    """Have SIGHUP open the audit files again, and SIGTERM and SIGINT set the event returned.
+
+    Call it before the start: whoever sees that the sidecar serves may send a signal at once.
+    """
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, sidecar.reopen)
+    return _stop_signal()
+
+
+def _stop_signal() -> asyncio.Event:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

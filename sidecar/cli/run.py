@@ -1,6 +1,5 @@
 """`sidecar run`: serve a policy, or protect an upstream without one."""
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -9,14 +8,18 @@ import click
 import uvloop
 
 from sidecar.adapters.telemetry.logs import set_up
-from sidecar.app import Sidecar, Supervisor, descriptors_missing, run_worker, serve
+from sidecar.app import Sidecar, Supervisor, descriptors_missing, obey_signals, run_worker
 from sidecar.cli.exit_codes import DONE, FAILED
 from sidecar.fronts.proxy.workers import WorkerError
 from sidecar.policy.load import Loaded, load, load_try
 
 
-@click.command(epilog="Example: sidecar run policy.yaml, or: sidecar run --upstream http://127.0.0.1:3000")
-@click.argument("policy", required=False, envvar="SIDECAR_POLICY", type=click.Path(exists=True, dir_okay=False))
+@click.command(
+    epilog="Example: sidecar run policy.yaml, or: sidecar run --upstream http://127.0.0.1:3000"
+)
+@click.argument(
+    "policy", required=False, envvar="SIDECAR_POLICY", type=click.Path(exists=True, dir_okay=False)
+)
 @click.option("--upstream", metavar="URL", help="Try the sidecar in front of URL without a policy.")
 @click.option("--worker", hidden=True, help="Be a worker: file descriptor and number.")
 def command(policy: str | None, upstream: str | None, worker: str | None) -> int:
@@ -70,13 +73,15 @@ async def _serve(loaded: Loaded, arguments: list[str], *, is_try: bool) -> int:
         sidecar: Sidecar | Supervisor = Supervisor(loaded, arguments)
     else:
         sidecar = Sidecar(loaded)
+    stopped = obey_signals(sidecar)
     try:
         await sidecar.start()
     except OSError as error:
         click.echo(f"sidecar: {_reason(loaded, error)}", err=True)
         return FAILED
     _announce(loaded, sidecar, is_try=is_try)
-    await serve(sidecar)
+    await stopped.wait()
+    await sidecar.stop()
     return DONE
 
 

@@ -13,7 +13,7 @@ import trustme
 
 from tests.e2e.conftest import Running, running
 from tests.e2e.records import entries
-from tests.e2e.wire import Echo, Peer, Serve, a_client, a_policy, a_service, get, ok
+from tests.e2e.wire import Echo, Peer, a_client, a_policy, a_service, get, ok
 
 HSTS = b"strict-transport-security"
 
@@ -173,11 +173,9 @@ def speaking(
 
 
 @asynccontextmanager
-async def before(
-    tls: ssl.SSLContext, serve: Serve | None = None, **section: str
-) -> AsyncIterator[Running]:
+async def before(tls: ssl.SSLContext, **section: str) -> AsyncIterator[Running]:
     """Run a sidecar before a service that speaks TLS."""
-    async with a_service(serve or Echo(), tls=tls) as service:
+    async with a_service(Echo(), tls=tls) as service:
         upstream = {"url": f"https://localhost:{service.port}", "tls": section}
         async with running(a_policy(upstream)) as proxy:
             yield proxy

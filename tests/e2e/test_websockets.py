@@ -342,10 +342,9 @@ async def test_an_aiohttp_client_and_server_talk_through_it() -> None:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with running(a_policy(f"http://127.0.0.1:{runner.addresses[0][1]}")) as proxy:
         url = f"http://127.0.0.1:{proxy.port}/ws"
-        options = {"protocols": ("chat",), "compress": 15, "max_msg_size": 0}
         async with (
             aiohttp.ClientSession() as session,
-            session.ws_connect(url, **options) as socket,  # type: ignore[arg-type]  # as documented
+            session.ws_connect(url, protocols=["chat"], compress=15, max_msg_size=0) as socket,
         ):
             assert socket.protocol == "chat"
             await socket.send_str("hello")

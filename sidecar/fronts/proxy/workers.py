@@ -1,10 +1,12 @@
 """Several worker processes on one port, and the supervisor that keeps them.
 
 A worker is this program again, with one end of a socket pair. Over it the supervisor asks for what
-only a worker knows; lines of JSON go both ways, one answer for each question. A worker whose supervisor is gone ends by itself; a worker that dies is replaced.
+only a worker knows; lines of JSON go both ways, one answer for each question. A worker whose
+supervisor is gone ends by itself; a worker that dies is replaced.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -41,6 +43,7 @@ class Worker:
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
         self._turn = asyncio.Lock()
+        self._asked = 0
 
     async def start(self) -> int:
         """Start the process and wait until it serves.
@@ -73,13 +76,21 @@ class Worker:
         """
         try:
             async with asyncio.timeout(seconds), self._turn:
-                self._writer.write(json.dumps({"ask": question}).encode() + b"\n")
+                self._asked += 1
+                document = {"ask": question, "number": self._asked}
+                self._writer.write(json.dumps(document).encode() + b"\n")
                 await self._writer.drain()
-                line = await self._reader.readline()
+                return await self._answer(self._asked)
         except (TimeoutError, OSError, ValueError):
             return None
-        answer: object = json.loads(line) if line else None
-        return answer if isinstance(answer, dict) else None
+
+    async def _answer(self, number: int) -> Message | None:
+        """Read the answer of this number; those before it came too late for their questions."""
+        while line := await self._reader.readline():
+            answer: object = json.loads(line)
+            if isinstance(answer, dict) and answer.get("number") == number:
+                return answer
+        return None
 
     async def wait(self) -> int:
         """Wait until the process ended, and return its exit code."""
@@ -120,7 +131,7 @@ class Workers:
         self._lost = lost
         self._keepers: list[asyncio.Task[None]] = []
         self._last: dict[int, Message] = {}
-        self._is_stopping = False
+        self._stopping = asyncio.Event()
         self.port = 0
 
     async def start(self) -> None:
@@ -129,9 +140,11 @@ class Workers:
         Raises:
             WorkerError: one of them cannot serve.
         """
+        first, *others = self._workers
         try:
-            for worker in self._workers:
-                self.port = await worker.start()
+            # What is wrong with one is wrong with all: it is said once.
+            self.port = await first.start()
+            await asyncio.gather(*(worker.start() for worker in others))
         except WorkerError:
             for worker in self._workers:
                 worker.order(signal.SIGKILL)
@@ -157,7 +170,7 @@ class Workers:
 
     async def stop(self, seconds: float) -> None:
         """Have all workers drain and end; kill those that do not."""
-        self._is_stopping = True
+        self._stopping.set()
         self.order(signal.SIGTERM)
         done, late = (
             await asyncio.wait(self._keepers, timeout=seconds) if self._keepers else ((), ())
@@ -175,18 +188,29 @@ class Workers:
         while True:
             began = loop.time()
             code = await self._workers[number].wait()
-            if self._is_stopping:
+            if self._stopping.is_set():
                 return
             _LOG.error("worker %d ended with status %d; it is started again", number, code)
             if last := self._last.pop(number, None):
                 self._lost(last)
             failures = 0 if loop.time() - began > _STEADY_SECONDS else failures + 1
-            await asyncio.sleep(_RESTART_SECONDS[min(failures, len(_RESTART_SECONDS) - 1)])
-            worker = self._workers[number] = Worker(number, self._command)
-            try:
-                await worker.start()
-            except WorkerError as error:
-                _LOG.error("%s", error)
+            pause = _RESTART_SECONDS[min(failures, len(_RESTART_SECONDS) - 1)]
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+                return
+            await self._replace(number)
+
+    async def _replace(self, number: int) -> None:
+        worker = self._workers[number] = Worker(number, self._command)
+        try:
+            await worker.start()
+        except (WorkerError, OSError) as error:
+            _LOG.error("%s", error)
+            worker.order(signal.SIGKILL)
+        if self._stopping.is_set():
+            # The order to stop went to the one before it.
+            worker.order(signal.SIGTERM)
 
 
 class Supervised:
@@ -206,9 +230,12 @@ class Supervised:
     async def serve(self) -> None:
         """Answer questions until the supervisor is gone."""
         reader, writer = await asyncio.open_connection(sock=self._socket, limit=_LINE_BYTES)
-        while line := await reader.readline():
-            question: object = json.loads(line).get("ask")
-            answer = await self._answers[str(question)]()
-            writer.write(json.dumps(answer).encode() + b"\n")
-            await writer.drain()
+        # A supervisor that was killed with an answer unread leaves a reset behind.
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                question = json.loads(line)
+                answer = await self._answers[str(question["ask"])]()
+                document = {**answer, "number": question["number"]}
+                writer.write(json.dumps(document).encode() + b"\n")
+                await writer.drain()
         os.kill(os.getpid(), signal.SIGTERM)

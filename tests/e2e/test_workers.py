@@ -1,0 +1,127 @@
+"""Several worker processes behind one port: counted, replaced and stopped as one."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.e2e.launch import Launched, serving
+from tests.e2e.wire import Echo, a_client, a_policy, a_service, get
+
+FreePort = Callable[[], int]
+
+
+@asynccontextmanager
+async def two_workers(folder: Path, port: int) -> AsyncIterator[Launched]:
+    listen = {"proxy": f"127.0.0.1:{port}", "drain": "1s"}
+    async with (
+        a_service(Echo()) as service,
+        serving(a_policy(service.url, workers=2, listen=listen), folder) as sidecar,
+    ):
+        await sidecar.becomes_ready()
+        yield sidecar
+
+
+def is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").exists()
+
+
+async def gone(pids: list[int]) -> None:
+    async with asyncio.timeout(10):
+        while any(map(is_alive, pids)):  # noqa: ASYNC110 -- not our children
+            await asyncio.sleep(0.02)
+
+
+async def test_workers_share_a_port_are_counted_as_one_and_drain_together(
+    tmp_path: Path, free_port: FreePort
+) -> None:
+    async with two_workers(tmp_path, free_port()) as sidecar:
+        assert len(sidecar.workers()) == 2
+        for _ in range(10):
+            assert await asyncio.gather(*(sidecar.ask() for _ in range(20))) == [200] * 20
+        assert await sidecar.count("sidecar_requests_total{") == 200
+        by_worker = [
+            line
+            for line in (await sidecar.ask_admin(b"/metrics"))[1].decode().splitlines()
+            if line.startswith("process_start_time_seconds{")
+        ]
+        assert len(by_worker) == 2
+        workers = sidecar.workers()
+        async with a_client(sidecar.port) as client:
+            assert (await client.ask(get())).status == 200
+            sidecar.order(signal.SIGTERM)
+            assert await client.ended() == b""
+        assert await sidecar.ended() == 0
+        await gone(workers)
+        assert len(sidecar.records()) == 201
+
+
+async def test_a_worker_that_is_killed_is_replaced_and_its_counts_stay(
+    tmp_path: Path, free_port: FreePort
+) -> None:
+    async with two_workers(tmp_path, free_port()) as sidecar:
+        for _ in range(40):
+            assert await sidecar.ask() == 200
+        assert await sidecar.count("sidecar_requests_total{") == 40
+        before = sidecar.workers()
+        os.kill(before[0], signal.SIGKILL)
+        await sidecar.becomes_ready(ready=False)
+        assert b"worker" in (await sidecar.ask_admin(b"/readyz"))[1]
+        assert await sidecar.ask() == 200
+        await sidecar.becomes_ready()
+        assert len(set(sidecar.workers()) - set(before)) == 1
+        assert await sidecar.count("sidecar_requests_total{") == 41
+        await sidecar.says("ended with status -9")
+
+
+async def test_workers_end_when_their_supervisor_is_killed(
+    tmp_path: Path, free_port: FreePort
+) -> None:
+    async with two_workers(tmp_path, free_port()) as sidecar:
+        workers = sidecar.workers()
+        sidecar.order(signal.SIGKILL)
+        await gone(workers)
+
+
+async def test_a_stop_during_a_replacement_is_not_forgotten(
+    tmp_path: Path, free_port: FreePort
+) -> None:
+    async with two_workers(tmp_path, free_port()) as sidecar:
+        for pid in sidecar.workers():
+            os.kill(pid, signal.SIGKILL)
+        await sidecar.becomes_ready(ready=False)
+        sidecar.order(signal.SIGTERM)
+        async with asyncio.timeout(8):
+            assert await sidecar.ended() == 0
+
+
+async def test_a_worker_that_does_not_answer_holds_up_neither_metrics_nor_the_next_answer(
+    tmp_path: Path, free_port: FreePort
+) -> None:
+    async with two_workers(tmp_path, free_port()) as sidecar:
+        for _ in range(10):
+            await sidecar.ask()
+        stopped = sidecar.workers()[0]
+        os.kill(stopped, signal.SIGSTOP)
+        assert (await sidecar.ask_admin(b"/metrics"))[0] == 200
+        os.kill(stopped, signal.SIGCONT)
+        # The late answer to the first question is not taken for that to the second.
+        for _ in range(2):
+            assert await sidecar.count("sidecar_requests_total{") == 10
+
+
+async def test_sighup_reaches_every_worker(tmp_path: Path, free_port: FreePort) -> None:
+    async with two_workers(tmp_path, free_port()) as sidecar:
+        sidecar.trail.rename(tmp_path / "rotated")
+        sidecar.order(signal.SIGHUP)
+        async with asyncio.timeout(5):
+            while not sidecar.trail.exists():  # noqa: ASYNC110 -- a file of another process
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        for _ in range(20):
+            await sidecar.ask()
+        sidecar.order(signal.SIGTERM)
+        assert await sidecar.ended() == 0
+        assert len(sidecar.records()) == 20
