@@ -93,10 +93,10 @@ async def test_a_body_must_keep_the_pace_that_the_policy_sets(rate: int, status:
         running(quick(service, body_rate=rate)) as proxy,
         a_client(proxy.port) as client,
     ):
-        await client.send(get(b"/", b"Content-Length: 24", method=b"POST"))
+        await client.send(get(b"/", b"Content-Length: 40", method=b"POST"))
 
         async def drip() -> None:
-            for _ in range(24):
+            for _ in range(40):
                 await client.send(b"x")
                 await asyncio.sleep(0.025)
 
@@ -160,6 +160,22 @@ async def test_pipelined_refusals_go_on_once_their_answers_are_read() -> None:
             assert await client.more()
         await writing
         assert client.waiting.count(b'"BAD_REQUEST"') == count
+
+
+async def test_a_flood_of_refused_requests_does_not_hold_up_other_clients() -> None:
+    count = 6000
+    async with (
+        a_service(Echo()) as service,
+        running(a_policy(service.url)) as proxy,
+        a_client(proxy.port) as flooder,
+        a_client(proxy.port) as other,
+    ):
+        await other.ask(get())
+        flooder.writer.write(get(b"//") * count)
+        assert (await other.ask(get())).status == 200
+        assert len(await entries(proxy)) < count
+        while flooder.waiting.count(b'"BAD_REQUEST"') < count:
+            assert await flooder.more()
 
 
 # --- clients that leave

@@ -31,6 +31,9 @@ _LINGER_SECONDS: Final = 2.0
 _LINGER_BYTES: Final = 1_048_576
 """What a client may still send after a refusal before the connection is cut (RFC 9112 §9.6)."""
 
+_HEADS_A_TURN: Final = 32
+"""Pipelined requests that are refused at once before other connections have their turn."""
+
 _REFUSED_CONNECTIONS: Final = 64
 """Connections above the limit that may be told so at a time; further ones are just cut."""
 
@@ -60,7 +63,7 @@ class Downstream(asyncio.Protocol):
     __slots__ = (
         "_advancing", "_buffer", "_context", "_deadline", "_eof", "_flight", "_flow",
         "_held_since", "_intake", "_is_full", "_is_head_begun", "_lingered", "_parser", "_port",
-        "_state", "_transport", "_tunnel", "_unsent", "connection",
+        "_state", "_transport", "_tunnel", "_unsent", "_yields", "connection",
     )  # fmt: skip
 
     def __init__(self, context: "Context", port: int) -> None:
@@ -68,16 +71,13 @@ class Downstream(asyncio.Protocol):
         self._port = port
         self._state = _HEAD
         self._buffer = b""
-        self._eof = self._advancing = False
-        self._is_full = self._is_head_begun = False
+        self._eof = self._advancing = self._yields = self._is_full = self._is_head_begun = False
         self._lingered = self._unsent = 0
         self._flight: Flight | None = None
         self._tunnel: Tunnel | None = None
         self._intake: Intake | None = None
         self._held_since = 0.0
         self._deadline = Deadline(context.wheel, self._expire)
-
-    # --- what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the connection, or refuse it if there are too many."""
@@ -103,7 +103,7 @@ class Downstream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
         state = self._state
-        if state is _HEAD and not self._is_full:
+        if state is _HEAD and not self._is_full and not self._yields:
             self._buffer = self._buffer + data if self._buffer else data
             self._advance()
         elif state is _BODY:
@@ -128,7 +128,7 @@ class Downstream(asyncio.Protocol):
             self._fail_body(ProtocolError(RefusalCode.BAD_REQUEST, "the body was cut short"))
         elif state is _TUNNEL and self._tunnel is not None:
             self._tunnel.client_lost()
-        elif state is _HEAD and not self._is_full:
+        elif state is _HEAD and not self._is_full and not self._yields:
             self._end_heads()
         # TLS knows no half-closed connection: asyncio closes it, and logs whoever says otherwise.
         return state is not _LINGER and not self.connection.is_tls
@@ -170,8 +170,6 @@ class Downstream(asyncio.Protocol):
             if self._state is _BODY:
                 self._await_body()
             self._flight.client_drained()
-
-    # --- what a flight or a tunnel calls
 
     def write(self, data: bytes) -> None:
         """Write to the client."""
@@ -259,13 +257,9 @@ class Downstream(asyncio.Protocol):
             else:
                 self._transport.abort()
 
-    # --- heads
-
     def _go_on(self) -> None:
         """Turn to the next request, as the client takes the answers to those before."""
         self._deadline.arm(self._context.timeouts.idle)
-        if self._flow.is_held:
-            self._flow.release(BUFFER_FULL)
         if (self._buffer or self._eof) and not self._advancing:
             self._advance()
 
@@ -273,13 +267,14 @@ class Downstream(asyncio.Protocol):
         """Read heads until one must wait for its answer; refusals are answered at once."""
         self._advancing = True
         try:
-            while self._read_head():
-                pass
+            self._read_heads()
         except ProtocolError as error:
             self._refuse(error)
         finally:
             self._advancing = False
-        if self._state is _HEAD and self._eof and not self._is_full:
+        if self._flow.is_held and not self._is_full and len(self._buffer) <= HIGH_WATER:
+            self._flow.release(BUFFER_FULL)
+        if self._state is _HEAD and self._eof and not self._is_full and not self._yields:
             self._end_heads()
 
     def _end_heads(self) -> None:
@@ -287,6 +282,18 @@ class Downstream(asyncio.Protocol):
             self._refuse(ProtocolError(RefusalCode.BAD_REQUEST, "the head was cut short"))
         else:
             self._close()
+
+    def _read_heads(self) -> None:
+        for _ in range(_HEADS_A_TURN):
+            if not self._read_head():
+                return
+        self._yields = True
+        asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._yields = False
+        if self._state is _HEAD and not self._is_full:
+            self._go_on()
 
     def _read_head(self) -> bool:
         if self._state is not _HEAD or not self._buffer or self._is_full:
@@ -329,8 +336,6 @@ class Downstream(asyncio.Protocol):
         self._buffer = b""
         flight.refuse_unread(error)
 
-    # --- bodies
-
     def _read_body(self, data: bytes) -> None:
         intake, flight = self._intake, self._flight
         if intake is None or flight is None:
@@ -359,8 +364,6 @@ class Downstream(asyncio.Protocol):
         self._intake, self._buffer = None, b""
         if self._flight is not None:
             self._flight.client_failed(error)
-
-    # --- the end
 
     def _expire(self) -> None:
         state = self._state
@@ -393,8 +396,5 @@ class Downstream(asyncio.Protocol):
         self._deadline.arm(_LINGER_SECONDS)
 
     def _close(self) -> None:
-        self._state = _LINGER
-        self._unsent = self._transport.get_write_buffer_size()
-        self._transport.close()
         # A client that does not read would keep the rest, and so the connection, for ever.
-        self._deadline.arm(self._context.timeouts.write)
+        self.close_soon(self._context.timeouts.write)
