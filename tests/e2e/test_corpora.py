@@ -259,7 +259,6 @@ async def test_an_odd_request_means_the_same_however_it_is_cut(stage: Stage, row
     assert await stage.is_audited(200)
 
 
-@pytest.mark.xfail(reason="a second empty line is refused in one write, taken in two", strict=True)
 async def test_empty_lines_before_a_request_are_taken_alike_however_they_are_cut(
     stage: Stage,
 ) -> None:

@@ -1,5 +1,6 @@
 """One request as it comes in: its head, the framing of its body, a pace that a client must keep."""
 
+import re
 from typing import Final
 
 from sidecar.knowledge.http1.framing import (
@@ -14,6 +15,8 @@ from sidecar.model.message import CHUNKED, RequestHead
 from sidecar.model.refusals import RefusalCode
 
 _NO_PATIENCE: Final = 0.0
+_EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+")
+_EMPTY_LINE: Final = b"\r\n"
 
 
 def take_head(parser: RequestHeadParser, data: bytes) -> tuple[RequestHead | None, bytes]:
@@ -25,11 +28,16 @@ def take_head(parser: RequestHeadParser, data: bytes) -> tuple[RequestHead | Non
     Raises:
         ProtocolError: the bytes are no head, and cannot become one.
     """
-    # RFC 9112 §2.2: a server "SHOULD ignore at least one empty line (CRLF)".
-    if data[:2] == b"\r\n":
-        data = data[2:]
-    if not data or data == b"\r":
-        return None, data
+    # RFC 9112 §2.2: a server "SHOULD ignore at least one empty line (CRLF)". One it is, however it
+    # arrives: an empty line alone is kept, so that the next one is seen to be the second.
+    if data[:1] == b"\r":
+        if len(data) <= len(_EMPTY_LINE) and _EMPTY_LINE.startswith(data):
+            return None, data
+        data = data.removeprefix(_EMPTY_LINE)
+        if data[:1] == b"\r":
+            raise ProtocolError(
+                RefusalCode.BAD_REQUEST, "more than one empty line before a request"
+            )
     end = data.find(HEAD_END)
     if end < 0:
         parser.check_partial(data)
