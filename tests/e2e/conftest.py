@@ -26,6 +26,7 @@ class Running:
     sidecar: Sidecar
     _trail: Path
     audit: list[Mapping[str, object]] = field(default_factory=list)
+    _read_bytes: int = 0
 
     @property
     def port(self) -> int:
@@ -75,7 +76,11 @@ class Running:
         ledger.flush()
         while any(sink.waiting for sink in ledger.sinks):  # noqa: ASYNC110 -- threads write
             await asyncio.sleep(0.002)
-        self.audit[:] = map(json.loads, self._trail.read_bytes().splitlines())
+        with self._trail.open("rb") as trail:
+            trail.seek(self._read_bytes)
+            news = trail.read()
+        self._read_bytes += len(news)
+        self.audit += map(json.loads, news.splitlines())
 
 
 def load_policy(text: str, folder: Path) -> Loaded:

@@ -59,12 +59,14 @@ async def test_a_head_that_drips_is_refused_after_its_time(start: bytes) -> None
         assert service.connections == 0
 
 
-async def test_a_silent_connection_is_closed_without_a_word() -> None:
+@pytest.mark.parametrize("said", [b"", b"\r", b"\r\n"], ids=["nothing", "CR", "an empty line"])
+async def test_a_silent_connection_is_closed_without_a_word(said: bytes) -> None:
     async with (
         a_service(Echo()) as service,
         running(quick(service)) as proxy,
         a_client(proxy.port) as client,
     ):
+        await client.send(said)
         assert await client.ended() == b""
         assert await entries(proxy) == []
         await proxy.rests()

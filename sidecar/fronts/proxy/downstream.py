@@ -237,7 +237,7 @@ class Downstream(asyncio.Protocol):
         """Close if idle; a tunnel ends; an exchange under way ends first."""
         if self._tunnel is not None:
             self._tunnel.drain()
-        elif self._state is _HEAD and not self._buffer:
+        elif self._state is _HEAD and not self._buffer.strip(b"\r\n"):
             self._close()
 
     def close_soon(self, seconds: float) -> None:
@@ -308,7 +308,7 @@ class Downstream(asyncio.Protocol):
                 flight.broke()
             return True
         # The clock starts with the first bytes; more do not wind it back (slow-loris).
-        if self._buffer and not self._is_head_begun:
+        if self._buffer.strip(b"\r\n") and not self._is_head_begun:
             self._is_head_begun = True
             self._deadline.arm(self._context.timeouts.head)
         return False
@@ -374,7 +374,7 @@ class Downstream(asyncio.Protocol):
                 self._deadline.arm(self._context.timeouts.write)
             else:
                 self._transport.abort()
-        elif state is _HEAD and self._buffer:
+        elif state is _HEAD and self._is_head_begun:
             self._refuse(ProtocolError(RefusalCode.REQUEST_TIMEOUT, "the head took too long"))
         elif state is _BODY:
             self._fail_body(ProtocolError(RefusalCode.REQUEST_TIMEOUT, "the body took too long"))
