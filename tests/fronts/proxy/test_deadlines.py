@@ -98,3 +98,17 @@ def ended(wheel: Wheel) -> "weakref.ref[Owner]":
     owner.deadline.arm(10.0)
     owner.deadline.end()
     return weakref.ref(owner)
+
+
+def test_a_time_out_that_fails_ends_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    wheel = Wheel(100.0)
+    fired: list[str] = []
+
+    def fail() -> None:
+        raise ValueError("a bug")
+
+    for expire in (fail, lambda: fired.append("second")):
+        Deadline(wheel, expire).arm(1)
+    wheel.advance(103.0)
+    assert fired == ["second"]
+    assert [record.message for record in caplog.records] == ["a time-out failed"]
