@@ -241,18 +241,18 @@ class Sidecar(Status):
 class Supervisor(Status):
     """A sidecar of several worker processes; it takes no traffic of clients itself."""
 
-    def __init__(self, loaded: Loaded, arguments: Sequence[str]) -> None:
+    def __init__(self, loaded: Loaded, command: Sequence[str]) -> None:
         """Prepare the workers.
 
         Args:
             loaded: the policy.
-            arguments: words behind `sidecar` that start a worker.
+            command: words that start a worker, but for the last, which tells it its socket.
         """
         super().__init__(loaded)
         policy = loaded.policy
         new_id = UuidV7(time.time, os.urandom)
         self._audit = AuditLedger(policy.audit, time.time, new_id)
-        self._workers = Workers(policy.workers, arguments, self._remember)
+        self._workers = Workers(policy.workers, command, self._remember)
         self._front = _Front(policy, self, self._audit)
         self._ended: list[Snapshot] = []
         self._patience = policy.listen.drain + _STOP_SECONDS * 2

@@ -1,6 +1,5 @@
 """The only place where a refusal becomes bytes (RFC 9457)."""
 
-import html
 import json
 from collections.abc import Mapping
 from typing import Final
@@ -37,7 +36,7 @@ def fill_template(template: str, code: RefusalCode) -> bytes:
     """Fill `{status}`, `{code}` and `{title}` of a page or document of the policy's own."""
     refusal = REFUSALS[code]
     filled = template.replace("{status}", str(refusal.status)).replace("{code}", code)
-    return filled.replace("{title}", html.escape(refusal.title)).encode()
+    return filled.replace("{title}", refusal.title).encode()
 
 
 def problem_page(code: RefusalCode) -> bytes:

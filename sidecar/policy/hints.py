@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final, get_args
 
@@ -89,7 +88,7 @@ def _missing(mistake: Mistake) -> tuple[str, str]:
 def _unknown_key(mistake: Mistake) -> tuple[str, str]:
     name = str(mistake.path[-1])
     known = _keys_at(mistake.path[:-1])
-    close = get_close_matches(name.lower(), known, n=1)
+    close = _closest(name.lower(), known)
     meant = f"did you mean {close[0]}? " if close else ""
     return f"unknown key {quoted(name)}", f"{meant}known here: {', '.join(known)}"
 
@@ -139,7 +138,7 @@ def _empty(mistake: Mistake) -> tuple[str, str]:
 
 def _no_such_word(mistake: Mistake) -> tuple[str, str]:
     words = str(mistake.context("expected")).replace(" or ", ", ").replace("'", "").split(", ")
-    close = get_close_matches(_subject(mistake).strip("'"), words, n=1)
+    close = _closest(_subject(mistake).strip("'"), words)
     meant = f"did you mean {close[0]}? " if close else ""
     hint = f"{meant}allowed: {', '.join(words[:_SHOWN_WORDS])}"
     return f"{_subject(mistake)} is not among the allowed words", hint
@@ -201,3 +200,10 @@ def _sections_in(annotation: object) -> Iterable[type[Section]]:
         yield annotation
     for part in get_args(annotation):
         yield from _sections_in(part)
+
+
+def _closest(word: str, known: Iterable[str]) -> list[str]:
+    # Only a policy with mistakes needs it; the process that serves keeps what it imports.
+    from difflib import get_close_matches
+
+    return get_close_matches(word, list(known), n=1)

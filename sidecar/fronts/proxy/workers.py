@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
@@ -56,7 +55,7 @@ class Worker:
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [*self._command, "--worker", f"{theirs.fileno()}:{self.number}"]
+            command = [*self._command, f"{theirs.fileno()}:{self.number}"]
             self._process = await asyncio.create_subprocess_exec(
                 *command, pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL
             )
@@ -114,18 +113,14 @@ class Workers:
         port: port of the proxy listener.
     """
 
-    def __init__(
-        self, count: int, arguments: Sequence[str], lost: Callable[[Message], None]
-    ) -> None:
+    def __init__(self, count: int, command: Sequence[str], lost: Callable[[Message], None]) -> None:
         """Prepare the workers.
 
         Args:
             count: how many.
-            arguments: words behind `sidecar` that start one.
+            command: words that start one, but for the last, which tells it its socket.
             lost: takes the last known numbers of a worker that died.
         """
-        # -P: a module in the folder where the sidecar was started must not become part of it.
-        command = [sys.executable, "-P", "-m", "sidecar", *arguments]
         self._workers = [Worker(number, command) for number in range(count)]
         self._command = command
         self._lost = lost

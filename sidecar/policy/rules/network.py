@@ -31,6 +31,17 @@ def listeners_collide(judged: Judged) -> Findings:
             yield judged.error(("listen", mistaken), message, "give each listener its own port")
 
 
+def workers_without_a_port(judged: Judged) -> Findings:
+    """Several workers on a port that the system chooses: each would get another one."""
+    policy = judged.policy
+    if policy.workers > 1 and policy.listen.proxy.port == 0:
+        yield judged.error(
+            ("listen", "proxy"),
+            "lets the system choose a port, and each of several workers would get its own",
+            "name the port, such as 0.0.0.0:8080, or set workers: 1",
+        )
+
+
 def admin_in_the_open(judged: Judged) -> Findings:
     """An admin listener for other machines: its tokens would cross the network in the clear."""
     address = judged.policy.listen.admin
