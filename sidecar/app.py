@@ -20,7 +20,6 @@ from sidecar import __version__
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
 from sidecar.adapters.sockets import open_socket
-from sidecar.adapters.telemetry.exposition import lasting, merge, render
 from sidecar.adapters.telemetry.metrics import MetricsLedger, Snapshot
 from sidecar.decision.pipeline import build
 from sidecar.fronts.admin.applications import admin_app, health_app
@@ -115,7 +114,7 @@ class Status(State):
 
     async def metrics(self, accept: str) -> tuple[str, bytes]:
         """Return the content type and the text of all metrics."""
-        return render(merge(await self.snapshots()), accept)
+        return await asyncio.to_thread(_exposed, await self.snapshots(), accept)
 
     async def snapshots(self) -> Sequence[Snapshot]:
         """Return the numbers of every process."""
@@ -147,6 +146,14 @@ class Status(State):
             }
             for route in sorted(policy.routes, key=lambda route: route.template.order)
         ]
+
+
+def _exposed(snapshots: Sequence[Snapshot], accept: str) -> tuple[str, bytes]:
+    # prometheus_client brings a web server and a client along: 1 MB for those who scrape, and a
+    # long text to write; both in a thread, so that nobody waits for them.
+    from sidecar.adapters.telemetry.exposition import merge, render
+
+    return render(merge(snapshots), accept)
 
 
 class _Front:
@@ -308,6 +315,8 @@ class Supervisor(Status):
         return [*self._ended, *(_snapshot_of(answer) for answer in answers)]
 
     def _remember(self, answer: Mapping[str, object]) -> None:
+        from sidecar.adapters.telemetry.exposition import lasting, merge
+
         self._ended = [merge([*self._ended, lasting(_snapshot_of(answer))])]
 
 

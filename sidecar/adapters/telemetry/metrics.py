@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from prometheus_client.process_collector import ProcessCollector
-
 from sidecar.model.exchange import Exchange
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.verdict import Ending, Verdict
@@ -163,7 +161,6 @@ class MetricsLedger:
         self._shadow: dict[tuple[str, RefusalCode], int] = {}
         self._readings: list[tuple[str, tuple[str, ...], Reading]] = []
         self._worker = worker
-        self._collector = ProcessCollector(registry=None)
         self._policy = ""
         self.watch("sidecar_build_info", lambda: 1, version, platform.python_version())
 
@@ -233,8 +230,11 @@ class MetricsLedger:
             yield name, labels, (reading(),)
         if self._policy:
             yield "sidecar_policy_info", (self._policy,), (1,)
+        # Imported by the first scrape: only those who scrape pay the memory of what comes with it.
+        from prometheus_client.process_collector import ProcessCollector
+
         # Reads /proc; where there is none, nothing comes.
-        for family in self._collector.collect():
+        for family in ProcessCollector(registry=None).collect():
             for sample in family.samples:
                 yield sample.name, (self._worker,), (sample.value,)
 

@@ -211,8 +211,11 @@ async def test_closing_a_ledger_whose_sink_is_stalled_ends_in_time(
     begun = time.monotonic()
     await ledger.close(0.2)
     assert time.monotonic() - begun < 2
-    assert ledger.sinks[0].dropped == 2000
-    assert "2000 audit records were not written" in caplog.text
+    # What the pipe itself holds was written; not a record of the rest is forgotten.
+    dropped, written = ledger.sinks[0].dropped, ledger.sinks[0].written
+    assert dropped + written == 2000
+    assert dropped > 1500
+    assert f"{dropped} audit records were not written" in caplog.text
 
 
 async def test_a_full_disk_is_counted_told_once_and_tried_again(
