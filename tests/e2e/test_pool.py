@@ -257,3 +257,15 @@ async def test_an_upstream_that_answers_until_it_closes_is_whole_for_the_client(
         assert answer.body == b"all of it"
         assert answer.values(b"transfer-encoding") == [b"chunked"]
         assert await entries(proxy) == [Entry("admitted", 200, None, None)]
+
+
+async def test_a_body_that_came_with_its_head_does_not_stop_at_a_connection_at_hand() -> None:
+    # More than may wait for a connection that is still opened, all in one read.
+    body = b"x" * 1_000_000
+    limits = {"body": {"max": "2MB"}}
+    async with a_service(Echo()) as service, running(a_policy(service.url, **limits)) as proxy:
+        async with a_client(proxy.port) as client:
+            for _ in range(4):
+                answer = await client.ask(post(body))
+                assert answer.status == 200
+        assert service.connections == 1

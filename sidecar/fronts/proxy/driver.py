@@ -124,6 +124,9 @@ class Flight:
         connection = self._context.pools.of(self.exchange.target).take()
         if connection is not None:
             self._hand_over(connection)
+            if self._received:
+                # What came with the head may have been more than may wait for a connection.
+                self._downstream.release(NOT_CONNECTED)
         else:
             self._open()
 
