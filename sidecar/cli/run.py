@@ -23,14 +23,19 @@ def command(policy: str | None, upstream: str | None) -> None:
     is wrong, 2 usage or a missing file, 3 it could not start.
     """
     if upstream is not None and policy is None:
-        _become("upstream", upstream)
+        become("upstream", upstream)
     elif policy is not None and upstream is None:
-        _become("policy", policy)
+        become("policy", policy)
     raise click.UsageError("give either a policy file or --upstream URL")
 
 
-def _become(kind: str, name: str) -> NoReturn:
-    """Replace this process by the one that serves: same process id, without the command line."""
+def become(kind: str, name: str) -> NoReturn:
+    """Replace this process by the one that serves: same process id, without the command line.
+
+    Args:
+        kind: `policy` or `upstream`.
+        name: the policy's file or the upstream's URL.
+    """
     # One arena of the C allocator: the audit's thread needs none of its own, which would be kept.
     environment = {"MALLOC_ARENA_MAX": "1", **os.environ}
     # -P: a module in the folder where the sidecar was started must not become part of it.

@@ -6,11 +6,12 @@ real one.
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, NoReturn
 
-from sidecar.cli import main, run
+from sidecar.cli import main, run, serving
 from sidecar.policy.load import Loaded, load, load_try
 from sidecar.policy.schema.addresses import Address
 from sidecar.policy.schema.listen import Listen
@@ -50,11 +51,17 @@ def _upstream(upstream: Upstream) -> Upstream:
     return upstream.model_copy(update={"url": url})
 
 
+def _serve_here(kind: str, name: str) -> NoReturn:
+    sys.exit(serving.main([kind, name]))
+
+
 def _moving(loads: Callable[..., Loaded]) -> Callable[..., Loaded]:
     return lambda *arguments: moved(loads(*arguments))
 
 
 if __name__ == "__main__":
-    # `sidecar run` takes its two ways to a policy from its module's names.
-    vars(run).update(load=_moving(load), load_try=_moving(load_try))
+    # What serves takes its two ways to a policy from its module's names; another process would
+    # take the real ones, so `sidecar run` becomes the one that serves without leaving this one.
+    vars(serving).update(load=_moving(load), load_try=_moving(load_try))
+    vars(run).update(become=_serve_here)
     main.main()

@@ -28,7 +28,7 @@ from sidecar.model.ports import RequestIds
 from sidecar.model.verdict import Ending, Verdict
 from sidecar.policy.schema.audit import Audit
 
-BATCH_RECORDS: Final = 128
+BATCH_RECORDS: Final = 64
 QUEUE_BYTES: Final = 8 << 20
 CLOSE_SECONDS: Final = 5.0
 COMPLAINT_SECONDS: Final = 60.0

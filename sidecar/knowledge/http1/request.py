@@ -154,7 +154,7 @@ class RequestHeadParser:
         except ValueError as error:
             reason = "the request line is not method, target and version"
             raise ProtocolError(_BAD, reason) from error
-        if not METHOD.match(method):
+        if method not in METHODS and not METHOD.match(method):
             raise ProtocolError(_BAD, "malformed method")
         if version == b"HTTP/1.1":
             minor = 1
