@@ -8,7 +8,6 @@ import asyncio
 import ctypes
 import gc
 import os
-import resource
 import signal
 import sys
 import time
@@ -377,19 +376,6 @@ def _stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     return stopped
-
-
-def descriptors_missing(policy: Policy) -> int:
-    """Raise the limit on open files as far as allowed; return how many are still missing.
-
-    A client connection and its upstream connection need one each.
-    """
-    wanted = policy.listen.limits.connections * 2 + 256
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(0, wanted - soft)
 
 
 def _settle() -> None:

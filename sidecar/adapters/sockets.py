@@ -1,10 +1,15 @@
-"""Listening sockets, opened without the event loop's help.
+"""Listening sockets, opened without the event loop's help, and the descriptors that they cost.
 
 The loop would resolve even a literal address in a pool of threads, which then stays for the life of
 the process; before anything is served there is nothing to block.
 """
 
+import resource
 import socket
+from typing import Final
+
+# Listeners, sinks, pipes, and what libraries open for a moment.
+_OTHERS: Final = 256
 
 
 def open_socket(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
@@ -32,3 +37,17 @@ def open_socket(host: str, port: int, *, is_shared: bool = False) -> socket.sock
         raise
     sock.setblocking(False)  # noqa: FBT003 -- the name of the argument is not ours
     return sock
+
+
+def descriptors_missing(connections: int) -> int:
+    """Raise the limit on open files as far as allowed; return how many are still missing.
+
+    Args:
+        connections: most client connections; each may need one to the upstream too.
+    """
+    wanted = connections * 2 + _OTHERS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(0, wanted - soft)

@@ -12,13 +12,14 @@ from typing import Final
 
 import uvloop
 
+from sidecar.adapters.sockets import descriptors_missing
 from sidecar.adapters.telemetry.logs import set_up
 from sidecar.cli.exit_codes import DONE, FAILED, NO, USAGE
 from sidecar.model.errors import InstallationError, PolicyError
 from sidecar.policy.load import Loaded, load, load_try
 
 try:
-    from sidecar.app import Sidecar, Supervisor, descriptors_missing, obey_signals, run_worker
+    from sidecar.app import Sidecar, Supervisor, obey_signals, run_worker
     from sidecar.fronts.proxy.workers import WorkerError
 except InstallationError as error:
     sys.stderr.write(f"sidecar: {error}\n")
@@ -67,7 +68,7 @@ def _say(line: str) -> None:
 def _warn(loaded: Loaded) -> None:
     for problem in loaded.warnings:
         _say(str(problem))
-    if missing := descriptors_missing(loaded.policy):
+    if missing := descriptors_missing(loaded.policy.listen.limits.connections):
         _say(
             f"sidecar: warning: {missing} file descriptors too few for listen.limits.connections"
             " (raise `ulimit -n` or lower the limit)"
