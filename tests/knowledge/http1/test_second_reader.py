@@ -1,6 +1,5 @@
 """aiohttp's C parser as the second reader of field lines; without it the sidecar does not start."""
 
-import importlib
 import subprocess
 import sys
 
@@ -10,7 +9,6 @@ from hypothesis import strategies as st
 
 from sidecar.knowledge.http1.lines import MalformedLineError, split_line
 from sidecar.knowledge.http1.second_reader import SecondReader
-from sidecar.model.errors import InstallationError
 
 _MODULE = "sidecar.knowledge.http1.second_reader"
 
@@ -47,23 +45,29 @@ def test_what_our_grammar_takes_the_other_reads_alike(lines: list[bytes]) -> Non
     SecondReader().confirm(lines)
 
 
-def test_without_the_c_parser_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    # None in this table makes an import fail, as a missing extension does.
-    monkeypatch.setitem(sys.modules, "aiohttp._http_parser", None)
-    monkeypatch.delitem(sys.modules, _MODULE)
-    with pytest.raises(InstallationError, match="reinstall aiohttp from a wheel"):
-        importlib.import_module(_MODULE)
+# None in this table makes an import fail, as a missing extension does.
+_WITHOUT = "import sys; sys.modules['aiohttp._http_parser'] = None;"
+
+
+def _ended(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 -- our own interpreter and words
+        [sys.executable, "-c", _WITHOUT + code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_without_the_c_parser_nothing_is_read() -> None:
+    ended = _ended(f"import {_MODULE}")
+    assert "InstallationError: aiohttp's C parser is missing" in ended.stderr
+    assert ended.returncode == 1
 
 
 def test_whoever_runs_the_sidecar_without_it_reads_one_line() -> None:
-    code = (
-        "import sys; sys.modules['aiohttp._http_parser'] = None;"
-        "from sidecar.cli.main import invoke;"
-        "sys.exit(invoke(['run', '--upstream', 'http://127.0.0.1:1']))"
-    )
-    ended = subprocess.run(  # noqa: S603  our own interpreter and words
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
-    )
+    code = "import runpy; runpy.run_module('sidecar.cli.serving', run_name='__main__')"
+    ended = _ended(code, "upstream", "http://127.0.0.1:1")
     assert ended.stderr == (
         "sidecar: aiohttp's C parser is missing; reinstall aiohttp from a wheel\n"
     )
