@@ -173,6 +173,8 @@ async def test_a_stalled_sink_stalls_nobody_and_its_gap_is_told(
         noted += 1000
         # The healthy one has its turn, or it would be flooded too and lose what it may not lose.
         await until(lambda: healthy.waiting == 0)
+    ledger.flush()
+    await until(lambda: healthy.waiting == 0)
     assert (healthy.dropped, healthy.written) == (0, noted)
     assert stalled.waiting > 0
 
