@@ -1,8 +1,10 @@
 """The only makers of heads, exchanges, plans and policies for tests of the pure rooms."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from sidecar.model.exchange import Connection, Exchange
+from sidecar.model.identity import Method, Principal, TenantId, TenantRecord
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
@@ -76,6 +78,22 @@ def an_answer(*lines: bytes, is_secure: bool = False) -> Exchange:
     exchange.request_id = OWN_ID
     exchange.response_lines = list(lines)
     return exchange
+
+
+def a_principal(
+    tenant: str | None = "acme", *roles: str, method: Method = Method.API_KEY, **facts: object
+) -> Principal:
+    """Make a caller who is a member of one tenant, or of none."""
+    memberships = {} if tenant is None else {tenant: roles or ("viewer",)}
+    made = Principal(method, "key:k1", "k1", memberships=memberships, scopes=frozenset())
+    for name, value in facts.items():
+        setattr(made, name, value)
+    return made
+
+
+def a_tenant(tenant: str = "acme", **facts: object) -> TenantRecord:
+    """Make the record of an active tenant."""
+    return dataclasses.replace(TenantRecord(TenantId(tenant)), **facts)  # type: ignore[arg-type]  # facts by name
 
 
 def a_plan(name: str = "/**") -> RoutePlan:

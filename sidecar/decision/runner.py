@@ -1,14 +1,30 @@
 """Drive steps: the one place that calls them, for every front."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
 from sidecar.model.exchange import Exchange
-from sidecar.model.outcome import PASS, Refuse
-from sidecar.model.route import ResponseStep, Step
+from sidecar.model.outcome import PASS, Ask, Outcome, Refuse
+from sidecar.model.questions import Question
+from sidecar.model.route import AskingStep, ResponseStep, Step
 
 
-def decide(steps: Sequence[Step], exchange: Exchange, *, shadow: bool) -> Refuse | None:
-    """Run steps until one refuses.
+@dataclass(slots=True)
+class Waiting:
+    """Where an exchange waits for an answer.
+
+    Attributes:
+        at: index of the step that asked.
+        question: what it asked.
+    """
+
+    at: int
+    question: Question
+
+
+def decide(steps: Sequence[Step], exchange: Exchange, *, shadow: bool) -> Refuse | Waiting | None:
+    """Run steps until one refuses or asks.
 
     Args:
         steps: steps in order.
@@ -16,17 +32,64 @@ def decide(steps: Sequence[Step], exchange: Exchange, *, shadow: bool) -> Refuse
         shadow: whether refusals of steps that can be shadowed are only recorded.
 
     Returns:
-        The refusal, or None when every step passed. A PASS leaves no trace: the hot path pays for
-        nothing else.
+        The refusal; where it waits, for `resume`; or None when every step passed. A PASS leaves no
+        trace: the hot path pays for nothing else.
     """
-    for step in steps:
+    return _run(steps, 0, exchange, shadow=shadow)
+
+
+def resume(
+    steps: Sequence[Step], waiting: Waiting, answer: object, exchange: Exchange, *, shadow: bool
+) -> Refuse | Waiting | None:
+    """Go on where an exchange waited.
+
+    Args:
+        steps: the same steps.
+        waiting: what `decide` or `resume` returned.
+        answer: the answer to its question.
+        exchange: the same exchange.
+        shadow: as for `decide`.
+    """
+    step = steps[waiting.at]
+    # Only a step that asked is resumed, and whoever asks can go on.
+    outcome = cast("AskingStep", step).resume(exchange, waiting.question, answer)
+    if isinstance(outcome, Ask):
+        return Waiting(waiting.at, outcome.question)
+    if refusal := _judged(step, outcome, exchange, shadow=shadow):
+        return refusal
+    return _run(steps, waiting.at + 1, exchange, shadow=shadow)
+
+
+def refuse_unanswered(
+    steps: Sequence[Step], waiting: Waiting, refusal: Refuse, exchange: Exchange
+) -> Refuse:
+    """Refuse because a question cannot be answered; shadow mode changes nothing about that."""
+    exchange.refused_by = steps[waiting.at].name
+    return refusal
+
+
+def _run(
+    steps: Sequence[Step], first: int, exchange: Exchange, *, shadow: bool
+) -> Refuse | Waiting | None:
+    for at in range(first, len(steps)):
+        step = steps[at]
         outcome = step.decide(exchange)
         if outcome is PASS:
             continue
-        if not (shadow and step.can_shadow):
-            exchange.refused_by = step.name
-            return outcome
-        exchange.shadow.append(outcome)
+        if isinstance(outcome, Ask):
+            return Waiting(at, outcome.question)
+        if refusal := _judged(step, outcome, exchange, shadow=shadow):
+            return refusal
+    return None
+
+
+def _judged(step: Step, outcome: Outcome, exchange: Exchange, *, shadow: bool) -> Refuse | None:
+    if outcome is PASS:
+        return None
+    if not (shadow and step.can_shadow):
+        exchange.refused_by = step.name
+        return outcome
+    exchange.shadow.append(outcome)
     return None
 
 

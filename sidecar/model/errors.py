@@ -4,6 +4,7 @@
     ├── PolicyError          the policy file: every problem of it, each with its place and its mend
     ├── ProtocolError        a client sent what HTTP/1.1 forbids or our limits exclude
     ├── UpstreamError        the upstream failed, or answered what HTTP/1.1 forbids
+    ├── StoreUnavailableError  a store or an identity provider could not answer in time
     └── InstallationError    a library is there, but not the part of it that we need
 
 A refusal is a value (`sidecar.model.outcome.Refuse`), never an exception.
@@ -77,6 +78,18 @@ class UpstreamError(Exception):
     def __init__(self, code: RefusalCode, reason: str) -> None:
         super().__init__(reason)
         self.code = code
+        self.reason = reason
+
+
+class StoreUnavailableError(Exception):
+    """A store, a key set or an identity provider could not answer in time; never an admission.
+
+    Attributes:
+        reason: what failed, for audit and logs; it holds no secret and no address of a store.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
         self.reason = reason
 
 

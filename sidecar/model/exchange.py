@@ -7,6 +7,7 @@ pipeline proves at build time that no step reads a fact before the step that wri
 from dataclasses import dataclass
 from typing import Final
 
+from sidecar.model.identity import Principal, TenantRecord
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse
 from sidecar.model.route import RoutePlan, UpstreamTarget
@@ -49,6 +50,14 @@ class Exchange:
         has_encoded_slash: whether a segment holds an encoded slash; by `path`.
         route: the plan of the matched route; by `route`.
         body_limit: largest body in bytes; by `declared_body`.
+        principal: who the caller is; by `authenticate`.
+        credential_lines: request field lines that carried a credential of ours, and what goes on
+            in their place, None for nothing; by `authenticate`.
+        tenant: tenant that the request is for; None for none; by `tenant`.
+        roles: the caller's roles in that tenant; by `tenant`.
+        tier: the caller's tier; by `tenant`.
+        identity_lines: request field lines that tell the upstream who the caller is; by
+            `identity_headers`.
         target: upstream that gets the request; by `upstream`.
         upstream_path: request target for the upstream; by `upstream`.
         upstream_lines: request field lines for the upstream; by `forward`.
@@ -61,37 +70,49 @@ class Exchange:
         "body_limit",
         "client",
         "connection",
+        "credential_lines",
         "forwarded_for",
         "has_encoded_slash",
         "head",
+        "identity_lines",
         "is_from_proxy",
         "is_secure",
         "now",
         "own_id",
+        "principal",
         "refused_by",
         "request_id",
         "response_lines",
+        "roles",
         "route",
         "segments",
         "shadow",
         "status",
         "target",
+        "tenant",
+        "tier",
         "upstream_lines",
         "upstream_path",
     )
 
     body_limit: int
     client: str
+    credential_lines: dict[bytes, bytes | None]
     forwarded_for: bytes
     has_encoded_slash: bool
+    identity_lines: list[bytes]
     is_from_proxy: bool
     is_secure: bool
+    principal: Principal
     refused_by: str
     request_id: bytes
+    roles: tuple[str, ...]
     route: RoutePlan
     segments: tuple[str, ...]
     status: int
     target: UpstreamTarget
+    tenant: TenantRecord | None
+    tier: str | None
     upstream_lines: list[bytes]
     upstream_path: bytes
 

@@ -1,9 +1,10 @@
-"""What a step may say of an exchange: pass it on, or refuse it."""
+"""What a step may say of an exchange: pass it on, refuse it, or ask the outside world first."""
 
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal
 
+from sidecar.model.questions import Question
 from sidecar.model.refusals import RefusalCode
 
 
@@ -24,11 +25,21 @@ class Refuse:
         code: what the client is shown.
         reason: why, in words, for the audit record alone (AN-6).
         lines: field lines that the answer needs, such as `Allow: GET`.
+        has_floor: whether the answer waits for the time floor of authentication (AN-5).
     """
 
     code: RefusalCode
     reason: str
     lines: tuple[bytes, ...] = ()
+    has_floor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The outcome that waits for one fact; the answer goes to the step's `resume`."""
+
+    question: Question
 
 
 Outcome = Literal[Pass.PASS] | Refuse
+"""What a step says at last."""

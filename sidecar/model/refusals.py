@@ -11,6 +11,7 @@ class RefusalCode(StrEnum):
     BAD_REQUEST = "BAD_REQUEST"
     UNAUTHORIZED = "UNAUTHORIZED"
     FORBIDDEN = "FORBIDDEN"
+    INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
@@ -22,6 +23,7 @@ class RefusalCode(StrEnum):
     NOT_IMPLEMENTED = "NOT_IMPLEMENTED"
     BAD_GATEWAY = "BAD_GATEWAY"
     OVERLOADED = "OVERLOADED"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     UPSTREAM_UNAVAILABLE = "UPSTREAM_UNAVAILABLE"
     UPSTREAM_TIMEOUT = "UPSTREAM_TIMEOUT"
     VERSION_NOT_SUPPORTED = "VERSION_NOT_SUPPORTED"
@@ -47,9 +49,20 @@ REFUSALS: Final[dict[RefusalCode, Refusal]] = {
         400, "Bad request", "the message is malformed or ambiguous, or its path has two readings"
     ),
     RefusalCode.UNAUTHORIZED: Refusal(
-        401, "Unauthorized", "the admin API was asked without a token of the policy"
+        401,
+        "Unauthorized",
+        "who the caller is could not be proved, or the caller is not served; the admin API was"
+        " asked without a token of the policy",
     ),
-    RefusalCode.FORBIDDEN: Refusal(403, "Forbidden", "the client's address may not use the route"),
+    RefusalCode.FORBIDDEN: Refusal(
+        403,
+        "Forbidden",
+        "the caller's role, permission, kind of key, project, tenant or address may not use the"
+        " route",
+    ),
+    RefusalCode.INSUFFICIENT_SCOPE: Refusal(
+        403, "Insufficient scope", "the credential lacks a scope that the route asks for"
+    ),
     RefusalCode.NOT_FOUND: Refusal(404, "Not found", "no route of the policy matches"),
     RefusalCode.METHOD_NOT_ALLOWED: Refusal(
         405, "Method not allowed", "the route exists, but not for this method"
@@ -80,6 +93,11 @@ REFUSALS: Final[dict[RefusalCode, Refusal]] = {
     ),
     RefusalCode.OVERLOADED: Refusal(
         503, "Overloaded", "a bound on connections or requests in flight is reached"
+    ),
+    RefusalCode.STORE_UNAVAILABLE: Refusal(
+        503,
+        "Store unavailable",
+        "a store, a key set or an identity provider that has to be asked cannot answer",
     ),
     RefusalCode.UPSTREAM_UNAVAILABLE: Refusal(
         503, "Upstream unavailable", "no connection to the upstream can be made"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from sidecar.model.outcome import Outcome
+from sidecar.model.outcome import Ask, Outcome
+from sidecar.model.questions import Question
 
 if TYPE_CHECKING:
     from sidecar.model.exchange import Exchange
@@ -25,8 +26,21 @@ class Step(Protocol):
     writes: ClassVar[frozenset[str]]
     can_shadow: ClassVar[bool]
 
-    def decide(self, exchange: "Exchange") -> Outcome:
-        """Pass the exchange on or refuse it."""
+    def decide(self, exchange: "Exchange") -> Outcome | Ask:
+        """Pass the exchange on, refuse it, or say what must be known first."""
+
+
+class AskingStep(Step, Protocol):
+    """A step that may have to wait for a fact of the outside world."""
+
+    def resume(self, exchange: "Exchange", question: Question, answer: object) -> Outcome | Ask:
+        """Go on with the answer to a question of its own.
+
+        Args:
+            exchange: the exchange that it asked for.
+            question: the question, as it asked it.
+            answer: the answer, of the type that the question's class names.
+        """
 
 
 class ResponseStep(Protocol):

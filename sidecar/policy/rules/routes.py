@@ -12,11 +12,11 @@ _ANY_METHOD: Final = ""
 def nothing_admits(judged: Judged) -> Findings:
     """A route that neither is public nor says who may use it (AZ-4)."""
     for index, route in enumerate(judged.policy.routes):
-        if not route.public:
+        if not (route.public or route.is_guarded):
             yield judged.error(
                 ("routes", index),
-                "nothing can admit a request to this route",
-                "say public: true (authentication is not part of this version)",
+                "nothing says who may use this route",
+                "role, permission, scopes or condition; or public: true for everybody",
             )
 
 

@@ -7,13 +7,18 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from sidecar.model.refusals import RefusalCode
 from sidecar.policy.schema.admin import Admin
 from sidecar.policy.schema.audit import Audit
+from sidecar.policy.schema.authentication import Authentication
 from sidecar.policy.schema.body import Body
 from sidecar.policy.schema.errors import ErrorTemplate
 from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.listen import Listen
+from sidecar.policy.schema.names import TenantName
+from sidecar.policy.schema.permissions import Permissions, Roles
 from sidecar.policy.schema.quantities import Workers
 from sidecar.policy.schema.routes import Route
 from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.state import Secrets, State
+from sidecar.policy.schema.tenants import IdentityHeaders, Tenant
 from sidecar.policy.schema.upstream import Upstream, UpstreamTimeouts
 from sidecar.policy.schema.websockets import Websockets
 from sidecar.policy.written import misfit
@@ -37,6 +42,15 @@ class Policy(Section):
         admin: the admin API.
         upstream: the service behind the sidecar: a URL or a mapping.
         workers: number of worker processes.
+        state: where keys, tenants, revocations and sealed secrets are kept: a store or a mapping.
+        secrets: what protects the state store.
+        authentication: how callers prove who they are.
+        tenants: tenants that the policy itself knows.
+        roles: roles of a tenant's members, the highest first.
+        permissions: by resource and action, who may.
+        tenant_mismatch: status for a tenant in the request that is not the caller's: 403, or 404 to
+            answer as for an unknown route.
+        identity_headers: header fields that tell the upstream who the caller is.
         body: request bodies, for all routes.
         websockets: bounds on WebSocket connections.
         headers: response header fields, for all routes: the name of a preset or a mapping.
@@ -55,6 +69,14 @@ class Policy(Section):
     admin: Admin = Admin()
     upstream: Annotated[Upstream, Field(examples=["http://127.0.0.1:3000"])]
     workers: Workers = 1
+    state: State = State()
+    secrets: Secrets = Secrets()
+    authentication: Authentication = Authentication()
+    tenants: dict[TenantName, Tenant] = Field(default_factory=dict)
+    roles: Roles = ("owner", "admin", "developer", "viewer")
+    permissions: Permissions = Field(default_factory=dict)
+    tenant_mismatch: Literal[403, 404] = 403
+    identity_headers: IdentityHeaders = IdentityHeaders()
     body: Body = Body()
     websockets: Websockets = Websockets()
     headers: Headers = Headers()

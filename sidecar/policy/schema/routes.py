@@ -11,6 +11,7 @@ from sidecar.model.template import Kind, Template, parse_host, parse_path
 from sidecar.policy.schema.addresses import Network
 from sidecar.policy.schema.body import Body
 from sidecar.policy.schema.headers import Headers
+from sidecar.policy.schema.names import Parameter, Permission, Role, Scope, Word
 from sidecar.policy.schema.quantities import Flag, PositiveDuration
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.upstream import Upstream
@@ -110,6 +111,32 @@ class RouteTimeouts(Section):
     event_stream: PositiveDuration | None = None
 
 
+class Bind(Section):
+    """Where else a request names a tenant or a project: it must be the caller's own (TN-2).
+
+    A path does so by `{tenant}`, `{org}` or `{project}` in its template.
+
+    Attributes:
+        query: by query parameter, what it names; every value is checked.
+        host: what the first label of the host names.
+    """
+
+    query: Annotated[
+        dict[Parameter, Literal["tenant", "project"]], Field(examples=["{org: tenant}"])
+    ] = Field(default_factory=dict)
+    host: Literal["tenant", "project"] | None = None
+
+
+class Forbid(Section):
+    """What a request must not have (TN-7).
+
+    Attributes:
+        query: query parameters that are refused.
+    """
+
+    query: Annotated[tuple[Parameter, ...], Field(examples=["[db_id]"])] = ()
+
+
 class Route(Section):
     """Requests that are admitted: a host and a path template, methods, and what holds for them.
 
@@ -118,6 +145,15 @@ class Route(Section):
         path: literal segments, `{name}` or `*` for one, `**` at the end for the rest.
         methods: methods in capital letters, GET includes HEAD; all if left out.
         public: true admits everybody.
+        role: least role of the hierarchy that is admitted.
+        permission: permission that is needed, as `resource.action` of `permissions`.
+        scopes: scopes that are needed, all of them.
+        condition: expression in CEL that must be true.
+        authenticate: methods that are accepted; all that the policy has if left out.
+        key_kinds: kinds of API keys that are accepted; all if left out.
+        logins: login methods that are accepted, such as `sso`; all if left out.
+        bind: where else the request names a tenant or a project.
+        forbid: what the request must not have.
         addresses: client addresses that may use the route.
         body: request bodies, over the policy's `body`.
         headers: response header fields, over the policy's `headers`.
@@ -134,6 +170,18 @@ class Route(Section):
         None
     )
     public: Flag = False
+    role: Role | None = None
+    permission: Permission | None = None
+    scopes: Annotated[tuple[Scope, ...], Field(examples=["[orders:write]"])] = ()
+    condition: Annotated[str | None, Field(examples=["request.method == 'GET'"])] = None
+    authenticate: Annotated[
+        tuple[Literal["api_key", "jwt", "introspection"], ...] | None,
+        Field(min_length=1, examples=["[api_key]"]),
+    ] = None
+    key_kinds: Annotated[tuple[Word, ...] | None, Field(min_length=1)] = None
+    logins: Annotated[tuple[Word, ...] | None, Field(min_length=1)] = None
+    bind: Bind = Bind()
+    forbid: Forbid = Forbid()
     addresses: Addresses | None = None
     body: Body | None = None
     headers: Headers | None = None
@@ -147,6 +195,11 @@ class Route(Section):
     def template(self) -> Template:
         """Host and path as the matcher reads them."""
         return Template(self.host, parse_path(self.path), self.path)
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether something says who may use it (AZ-4)."""
+        return bool(self.role or self.permission or self.scopes or self.condition)
 
     @cached_property
     def admitted_methods(self) -> frozenset[str] | None:

@@ -1,0 +1,1 @@
+"""State stores: memory, SQLite and Redis behind one set of ports."""

@@ -1,0 +1,1 @@
+"""Secrets at rest: what seals them, and where the key comes from."""

@@ -1,0 +1,1 @@
+"""Credentials: what proves a caller, as pure functions and tables."""

@@ -1,0 +1,88 @@
+"""What a step may have to wait for: every question, and the type of its answer.
+
+A question names one fact of the outside world. The runner hands it to the answers, and the answer
+to the step's `resume`. A question that cannot be answered (`StoreUnavailableError`) refuses.
+"""
+
+from dataclasses import dataclass
+
+from sidecar.model.identity import KeyDigest, TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class FindKey:
+    """Which key has one of these digests? Answer: `KeyRecord | None`.
+
+    Attributes:
+        digests: digests under every pepper in use, the newest first (AN-3).
+    """
+
+    digests: tuple[KeyDigest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FindTenant:
+    """What is known of a tenant? Answer: `TenantRecord | None`."""
+
+    tenant: TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class FindKeySet:
+    """Which keys does an issuer publish now? Answer: `KeySet`, refreshed if that may help.
+
+    Attributes:
+        issuer: the configured issuer.
+        key_id: `kid` that the known keys lack; empty when no keys are known at all.
+    """
+
+    issuer: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Introspect:
+    """Is an opaque token active (RFC 7662)? Answer: `Introspection`.
+
+    Attributes:
+        token: the token; it goes to the provider of the policy and nowhere else.
+    """
+
+    token: bytes
+
+    def __repr__(self) -> str:
+        """Hide the token."""
+        return "Introspect(token='…')"
+
+
+@dataclass(frozen=True, slots=True)
+class AdmitDomain:
+    """May a project be used from one more unregistered domain (AN-8)? Answer: `bool`.
+
+    Attributes:
+        tenant: the project's tenant.
+        project: the project.
+        domain: the unregistered domain, in lower case.
+        cap: distinct domains within the window that are admitted.
+    """
+
+    tenant: TenantId
+    project: str
+    domain: str
+    cap: int
+
+
+@dataclass(frozen=True, slots=True)
+class FindCredential:
+    """Which credential does a tenant's upstream get (TN-6)? Answer: `Secret | None`.
+
+    Attributes:
+        tenant: the tenant.
+        name: name of the secret in the tenant's part of the vault.
+    """
+
+    tenant: TenantId
+    name: str
+
+
+Question = FindKey | FindTenant | FindKeySet | Introspect | AdmitDomain | FindCredential

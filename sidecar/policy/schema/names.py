@@ -1,0 +1,97 @@
+"""Names of the policy: tenants, roles, scopes, kinds, header fields and parameters."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Final
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from sidecar.policy.written import misfit, text_of
+
+
+def _named(pattern: str, hint: str, example: str) -> Callable[[object], str]:
+    grammar = re.compile(pattern + r"\Z")
+
+    def check(value: object) -> str:
+        text = text_of(value, example)
+        if not grammar.match(text):
+            raise misfit("is no such name", hint)
+        return str(text)
+
+    return check
+
+
+_TENANT: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+_WORD: Final = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
+_TEXT_SCHEMA: Final = WithJsonSchema({"type": "string", "minLength": 1})
+_WORD_HINT: Final = "a letter, then letters, digits, '_' and '-', 64 at most"
+
+TenantName = Annotated[
+    str,
+    PlainValidator(
+        _named(_TENANT, "letters, digits, '_', '.' and '-', 64 at most, such as acme", "acme")
+    ),
+    _TEXT_SCHEMA,
+    Field(examples=["acme"]),
+]
+Role = Annotated[
+    str,
+    PlainValidator(_named(_WORD, _WORD_HINT, "viewer")),
+    _TEXT_SCHEMA,
+    Field(examples=["viewer"]),
+]
+Word = Annotated[
+    str, PlainValidator(_named(_WORD, _WORD_HINT, "pro")), _TEXT_SCHEMA, Field(examples=["pro"])
+]
+"""Kinds, tiers, projects, resources, actions, login methods, names of secrets."""
+Scope = Annotated[
+    str,
+    # RFC 6749 §3.3: scope-token.
+    PlainValidator(
+        _named(
+            r"[\x21\x23-\x5b\x5d-\x7e]{1,128}", "visible ASCII without blanks and quotes", "a:read"
+        )
+    ),
+    _TEXT_SCHEMA,
+    Field(examples=["orders:write"]),
+]
+FieldName = Annotated[
+    str,
+    # RFC 9110 §5.1, less the bytes that services take for `-` (TN-1).
+    PlainValidator(
+        _named(
+            r"[A-Za-z][A-Za-z0-9-]{0,63}", "letters, digits and '-', such as X-Api-Key", "X-Api-Key"
+        )
+    ),
+    _TEXT_SCHEMA,
+    Field(examples=["X-Api-Key"]),
+]
+Parameter = Annotated[
+    str,
+    PlainValidator(
+        _named(r"[A-Za-z0-9_.~\[\]-]{1,64}", "the name of a query parameter, such as org", "org")
+    ),
+    _TEXT_SCHEMA,
+    Field(examples=["org"]),
+]
+CookieName = Annotated[
+    str,
+    # RFC 6265 §4.1.1: a token.
+    PlainValidator(
+        _named(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", "a cookie's name, such as session", "session")
+    ),
+    _TEXT_SCHEMA,
+    Field(examples=["session"]),
+]
+Permission = Annotated[
+    str,
+    PlainValidator(
+        _named(
+            r"[A-Za-z][A-Za-z0-9_-]{0,63}\.[A-Za-z][A-Za-z0-9_-]{0,63}",
+            "resource.action, as in permissions, such as project.read",
+            "project.read",
+        )
+    ),
+    _TEXT_SCHEMA,
+    Field(examples=["project.read"]),
+]
