@@ -4,6 +4,7 @@ A fact is unset until its writer ran; reading it earlier is a bug and raises Att
 pipeline proves at build time that no step reads a fact before the step that writes it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,8 +29,16 @@ class Connection:
     port: int
 
 
-GIVEN: Final = frozenset(("connection", "head", "now", "own_id", "shadow", "response_lines"))
+GIVEN: Final = frozenset(
+    (
+        "connection", "credential_lines", "head", "identity_lines", "now", "own_id",
+        "response_lines", "shadow",
+    )
+)  # fmt: skip
 """Facts that the driver writes before the first step."""
+
+
+_NO_LINES: Final[Mapping[bytes, bytes | None]] = {}
 
 
 class Exchange:
@@ -52,12 +61,12 @@ class Exchange:
         body_limit: largest body in bytes; by `declared_body`.
         principal: who the caller is; by `authenticate`.
         credential_lines: request field lines that carried a credential of ours, and what goes on
-            in their place, None for nothing; by `authenticate`.
+            in their place, None for nothing; given, replaced by `authenticate` or `withhold`.
         tenant: tenant that the request is for; None for none; by `tenant`.
         roles: the caller's roles in that tenant; by `tenant`.
         tier: the caller's tier; by `tenant`.
-        identity_lines: request field lines that tell the upstream who the caller is; by
-            `identity_headers`.
+        identity_lines: request field lines that tell the upstream who the caller is; given,
+            append-only.
         target: upstream that gets the request; by `upstream`.
         upstream_path: request target for the upstream; by `upstream`.
         upstream_lines: request field lines for the upstream; by `forward`.
@@ -97,10 +106,8 @@ class Exchange:
 
     body_limit: int
     client: str
-    credential_lines: dict[bytes, bytes | None]
     forwarded_for: bytes
     has_encoded_slash: bool
-    identity_lines: list[bytes]
     is_from_proxy: bool
     is_secure: bool
     principal: Principal
@@ -124,4 +131,6 @@ class Exchange:
         self.now = now
         self.own_id = own_id
         self.shadow: list[Refuse] = []
+        self.credential_lines: Mapping[bytes, bytes | None] = _NO_LINES
+        self.identity_lines: list[bytes] = []
         self.response_lines: list[bytes] = []

@@ -49,13 +49,21 @@ _DROPPED: Final = 1
 _FROM_PROXY: Final = 2
 
 
-def _treatment(line: bytes) -> int:
-    key = canonical(line.partition(b":")[0])
-    if key in _TRACE:
-        return _FROM_PROXY
-    if key in _CONNECTION or key in IDENTITY or key in _JUDGED or key.startswith(_X_FORWARDED):
-        return _DROPPED
-    return _PASSES
+class _Treatment:
+    """Says how a field line is treated, by its name."""
+
+    __slots__ = ("_dropped",)
+
+    def __init__(self, managed: frozenset[bytes]) -> None:
+        self._dropped = _CONNECTION | IDENTITY | _JUDGED | managed
+
+    def __call__(self, line: bytes) -> int:
+        key = canonical(line.partition(b":")[0])
+        if key in _TRACE:
+            return _FROM_PROXY
+        if key in self._dropped or key.startswith(_X_FORWARDED):
+            return _DROPPED
+        return _PASSES
 
 
 Treatments = LineMemo[int]
@@ -68,7 +76,9 @@ class Forward:
     reads: ClassVar[frozenset[str]] = frozenset(
         {
             "connection",
+            "credential_lines",
             "head",
+            "identity_lines",
             "target",
             "request_id",
             "forwarded_for",
@@ -100,7 +110,12 @@ class Forward:
             return PASS
         lines = [b"Host: " + (self._host or head.host or exchange.target.authority)]
         known = self._treatments.known
+        replaced = exchange.credential_lines
         for line in head.lines:
+            if replaced and line in replaced:
+                if (other := replaced[line]) is not None:
+                    lines.append(other)
+                continue
             treatment = known.get(line)
             if treatment is None:
                 treatment = self._treatments(line)
@@ -114,6 +129,8 @@ class Forward:
         if head.host is not None:
             lines.append(b"X-Forwarded-Host: " + head.host)
         lines.append(b"X-Request-Id: " + exchange.request_id)
+        if exchange.identity_lines:
+            lines.extend(exchange.identity_lines)
         exchange.upstream_lines = lines
         return PASS
 
@@ -140,9 +157,13 @@ def host_for(section: Section) -> bytes | None:
     return (section.url.authority if section.url.scheme != "unix" else "localhost").encode()
 
 
-def new_treatments() -> Treatments:
-    """Make the memory of how field lines are treated, which all routes share."""
-    return LineMemo(_treatment)
+def new_treatments(managed: frozenset[bytes] = frozenset()) -> Treatments:
+    """Make the memory of how field lines are treated, which all routes share.
+
+    Args:
+        managed: canonical names beside the default ones that no client may send to the service.
+    """
+    return LineMemo(_Treatment(managed))
 
 
 def _without(lines: list[bytes], options: frozenset[bytes]) -> list[bytes]:

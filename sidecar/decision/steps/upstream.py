@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from sidecar.knowledge.auth.query import without
 from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import PASS, Outcome
 from sidecar.model.route import UpstreamTarget, UpstreamTls
@@ -16,14 +17,18 @@ class Upstream:
     writes: ClassVar[frozenset[str]] = frozenset({"target", "upstream_path"})
     can_shadow: ClassVar[bool] = False
 
-    def __init__(self, target: UpstreamTarget, strip_prefix: str | None) -> None:
+    def __init__(
+        self, target: UpstreamTarget, strip_prefix: str | None, withheld: bytes = b""
+    ) -> None:
         """Keep what is the same for every request.
 
         Args:
             target: where the requests go.
             strip_prefix: leading path segments, as a template, that the upstream does not see.
+            withheld: query parameter that it does not see, since it carries keys; empty for none.
         """
         self._target = target
+        self._withheld = withheld
         self._stripped = strip_prefix.count("/") if strip_prefix is not None else 0
 
     def decide(self, exchange: Exchange) -> Outcome:
@@ -33,11 +38,14 @@ class Upstream:
         if head is None:
             return PASS
         # The common case forwards the target as it is; absolute form becomes origin form.
-        if not self._stripped and head.target[:1] == b"/":
+        if not self._stripped and not self._withheld and head.target[:1] == b"/":
             exchange.upstream_path = head.target
             return PASS
         path = self._strip(head.path)
-        exchange.upstream_path = path if head.query is None else path + b"?" + head.query
+        query = head.query
+        if query is not None and self._withheld:
+            query = without(query, self._withheld) or None
+        exchange.upstream_path = path if query is None else path + b"?" + query
         return PASS
 
     def _strip(self, path: bytes) -> bytes:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from sidecar.decision.pipeline import Generation
 from sidecar.fronts.proxy.deadlines import Wheel
+from sidecar.fronts.proxy.pause import Floor
 from sidecar.knowledge.http1.request import HeadLimits, new_hosts, new_request_lines
 from sidecar.knowledge.http1.response import new_response_lines, new_statuses
 from sidecar.model.memo import Memo
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse
-from sidecar.model.ports import Ledger, RequestIds
+from sidecar.model.ports import Answers, Ledger, RequestIds
 from sidecar.model.refusals import RefusalCode
 
 if TYPE_CHECKING:
@@ -64,17 +65,21 @@ class Sources:
         new_id: makes request ids.
         clock: Unix seconds.
         monotonic: monotonic seconds, precise.
+        answers: answers what steps ask.
     """
 
     new_id: RequestIds
     clock: Callable[[], float]
     monotonic: Callable[[], float]
+    answers: Answers
 
 
 class Context:
     """What all connections of the proxy listener share.
 
     Attributes:
+        answers: answers what steps ask.
+        floor: the time floor of authentication, from the policy in force.
         generation: the policy in force; an exchange ends on the one that it began with.
         ledgers: who takes note of each exchange.
         new_id: makes request ids.
@@ -94,9 +99,9 @@ class Context:
     """
 
     __slots__ = (
-        "_dates", "clock", "generation", "head_limits", "hosts", "ledgers", "limits", "live",
-        "monotonic", "new_id", "pools", "request_lines", "response_lines", "statuses", "tasks",
-        "timeouts", "wheel",
+        "_dates", "answers", "clock", "floor", "generation", "head_limits", "hosts", "ledgers",
+        "limits", "live", "monotonic", "new_id", "pools", "request_lines", "response_lines",
+        "statuses", "tasks", "timeouts", "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -112,6 +117,10 @@ class Context:
         self.ledgers = ledgers
         self.new_id = sources.new_id
         self.clock = sources.clock
+        self.answers = sources.answers
+        failure = generation.policy.authentication.failure
+        is_for_all = failure.applies_to == "all" and failure.floor > 0
+        self.floor = Floor(failure.floor, is_for_all)
         self.monotonic = sources.monotonic
         self.wheel = wheel
         self.pools = pools

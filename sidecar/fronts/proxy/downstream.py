@@ -322,13 +322,15 @@ class Downstream(asyncio.Protocol):
             return
         self._state = _BODY
         self._intake = Intake(head.length, self._context.wheel.now)
-        if not flight.decide():
+        may_start = flight.decide()
+        if flight.is_over:
             return
+        # While a step waits for an answer the body may come: what waits of it is bounded.
         self._await_body()
         rest, self._buffer = self._buffer, b""
         if rest:
             self._read_body(rest)
-        if not flight.is_over:
+        if may_start and not flight.is_over:
             flight.start()
 
     def _refuse(self, error: ProtocolError) -> None:

@@ -1,6 +1,6 @@
 """One exchange from its head to its audit record.
 
-    decide    run the steps
+    decide    run the steps; a step may ask, then the exchange waits for the answer
     start     hand the request to an upstream connection, idle or new
     body      bytes of the request pass on, counted against the limit
     response  head and bytes of the answer pass back
@@ -24,6 +24,7 @@ from sidecar.fronts.proxy.answering import (
     switch_head,
 )
 from sidecar.fronts.proxy.flow import HIGH_WATER, NOT_CONNECTED, PEER_FULL
+from sidecar.fronts.proxy.pause import Pause
 from sidecar.fronts.proxy.pool import may_repeat
 from sidecar.fronts.proxy.tunnel import Tunnel, is_accepted
 from sidecar.knowledge.http1.framing import LAST_CHUNK, encode_chunk
@@ -56,13 +57,14 @@ class Flight:
         is_request_complete: whether the whole request was taken from the client.
         is_over: whether audit and metrics were told.
         keeps_alive: whether the client's connection goes on after the answer.
+        started: monotonic seconds when the head was complete.
     """
 
     __slots__ = (
         "_answered_in", "_context", "_downstream", "_encodes", "_ends_by_close", "_generation",
-        "_handed_over", "_is_upgraded", "_opening", "_out", "_pending", "_received", "_retried",
-        "_sent", "_started", "_upstream", "exchange", "is_over", "is_request_complete",
-        "is_response_begun", "keeps_alive",
+        "_handed_over", "_is_counted", "_is_upgraded", "_opening", "_out", "_pause", "_pending",
+        "_received", "_retried", "_sent", "_upstream", "exchange", "is_over",
+        "is_request_complete", "is_response_begun", "keeps_alive", "started",
     )  # fmt: skip
 
     def __init__(
@@ -71,7 +73,7 @@ class Flight:
         self._context = context
         self._downstream = downstream
         self._generation = context.generation
-        self._started = context.monotonic()
+        self.started = context.monotonic()
         self.exchange = Exchange(downstream.connection, head, context.clock(), context.new_id())
         self._upstream: UpstreamConnection | None = None
         self._pending: list[bytes] = []
@@ -84,6 +86,8 @@ class Flight:
         self._ends_by_close = False
         self._retried = False
         self._opening: asyncio.Task[None] | None = None
+        self._pause: Pause | None = None
+        self._is_counted = True
         self._is_upgraded = False
         self.keeps_alive = head is not None and head.keeps_alive
         self.is_request_complete = head is None or head.length == 0
@@ -104,20 +108,51 @@ class Flight:
     # --- the request side
 
     def decide(self) -> bool:
-        """Run the steps; refuse, or say that the request may go on."""
+        """Run the steps; refuse, wait for what a step asks, or say that the request may go on."""
         exchange = self.exchange
         generation = self._generation
+        context = self._context
         exchange.refused_by = "overload"
-        cause = self._context.overload(exchange.head)
-        if cause is None:
-            cause = decide(generation.edge, exchange, shadow=generation.shadow)
-        if cause is None:
+        cause = context.overload(exchange.head)
+        if cause is not None:
+            self._refuse(cause, Ending.REFUSED, exchange.refused_by)
+            return False
+        outcome = decide(generation.edge, exchange, shadow=generation.shadow)
+        if outcome is None:
             plan = exchange.route
-            cause = decide(plan.steps, exchange, shadow=plan.shadow)
-        if cause is None:
-            return True
-        self._refuse(cause, Ending.REFUSED, exchange.refused_by)
+            outcome = decide(plan.steps, exchange, shadow=plan.shadow)
+            if outcome is None and not context.floor.applies_to_all:
+                return True
+        if isinstance(outcome, Refuse) and not (outcome.has_floor and context.floor.seconds):
+            self.refuse(outcome)
+            return False
+        self._pause = Pause(context, self, outcome)
         return False
+
+    def refuse(self, cause: Refuse) -> None:
+        """End the exchange: a step refused."""
+        self._pause = None
+        self._refuse(cause, Ending.REFUSED, self.exchange.refused_by)
+
+    def go_on(self) -> None:
+        """Start, once nothing is waited for any more."""
+        self._pause = None
+        try:
+            self.start()
+        except Exception:  # noqa: BLE001 -- the driver's last resort: log, an opaque 500
+            self.broke()
+
+    def leave_count(self) -> None:
+        """Stop counting as in flight: it is held back, or has become a WebSocket."""
+        if self._is_counted:
+            self._is_counted = False
+            self._context.live.requests -= 1
+
+    def enter_count(self) -> None:
+        """Count as in flight again."""
+        if not self._is_counted:
+            self._is_counted = True
+            self._context.live.requests += 1
 
     def start(self) -> None:
         """Hand the request to an idle upstream connection, or have one opened."""
@@ -156,6 +191,8 @@ class Flight:
         Raises:
             ProtocolError: the body is larger than the route accepts (RQ-1).
         """
+        if self._pause is not None and self._pause.is_refused:
+            return
         before = self._received
         self._received += len(data)
         if before <= self.exchange.body_limit < self._received:
@@ -310,7 +347,7 @@ class Flight:
         self._downstream.write(switch_head(self.plan, self.exchange, head))
         self._upstream = None
         # The WebSocket leaves the bound on requests and comes under its own.
-        self._context.live.requests -= 1
+        self.leave_count()
         section = self._generation.policy.websockets
         tunnel = Tunnel(self._context, self, section.idle, section.life)
         self._downstream.become_tunnel(tunnel, connection)
@@ -372,6 +409,9 @@ class Flight:
     def _drop_upstream(self) -> None:
         connection, self._upstream = self._upstream, None
         opening, self._opening = self._opening, None
+        pause, self._pause = self._pause, None
+        if pause is not None:
+            pause.cancel()
         if connection is not None:
             connection.abandon()
         elif opening is not None:
@@ -385,10 +425,9 @@ class Flight:
             return
         self.is_over = True
         context = self._context
-        if not self._is_upgraded:
-            context.live.requests -= 1
+        self.leave_count()
         verdict = Verdict(
-            ending, status, code, reason, step, context.monotonic() - self._started,
+            ending, status, code, reason, step, context.monotonic() - self.started,
             self._answered_in, self._received, self._sent, self._is_upgraded,
         )  # fmt: skip
         for ledger in context.ledgers:

@@ -1,0 +1,114 @@
+"""Find out who the caller is: exactly one credential, judged by the one method that it is of.
+
+A public route verifies nothing, but what is the sidecar's own does not reach the service either.
+"""
+
+from typing import ClassVar, Final
+
+from sidecar.knowledge.auth.credentials import Credentials
+from sidecar.knowledge.auth.prover import CHALLENGE, Proof, unauthorized
+from sidecar.model.exchange import Exchange
+from sidecar.model.identity import Method, Principal
+from sidecar.model.outcome import PASS, Ask, Outcome, Refuse
+from sidecar.model.questions import Question
+from sidecar.model.refusals import RefusalCode
+
+NOBODY: Final = Principal(Method.API_KEY, "", "", memberships={})
+"""Stands for the caller while nobody is known: no tenant, no role, no scope."""
+
+_INVALID: Final = CHALLENGE + b', error="invalid_token"'
+
+
+class Authenticate:
+    """Write the principal, or refuse with the face that all failures share (AN-6)."""
+
+    name: ClassVar[str] = "authenticate"
+    reads: ClassVar[frozenset[str]] = frozenset({"head", "client", "now"})
+    writes: ClassVar[frozenset[str]] = frozenset({"principal"})
+    can_shadow: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        accepted: frozenset[Method] | None,
+        *,
+        forwards: bool,
+        is_verbose: bool,
+    ) -> None:
+        """Keep what is the same for every request.
+
+        Args:
+            credentials: reads what a request carries.
+            accepted: methods that the route accepts; None for all.
+            forwards: whether the service sees the credential that was used.
+            is_verbose: whether a client with a bad credential is told so (RFC 6750 §3.1).
+        """
+        self._credentials = credentials
+        self._accepted = accepted
+        self._forwards = forwards
+        self._is_verbose = is_verbose
+
+    def decide(self, exchange: Exchange) -> Outcome | Ask:
+        """Judge the one credential.
+
+        Controls: AN-4, AN-6, AN-16.
+        """
+        exchange.principal = NOBODY
+        head = exchange.head
+        if head is None:
+            return unauthorized("no credential")
+        found = self._credentials.read(head, claims_any_bearer=True)
+        if not self._forwards:
+            exchange.credential_lines = found.lines
+        if len(found.values) != 1:
+            reason = "two different credentials" if found.values else "no credential"
+            return unauthorized(reason)
+        prover = self._credentials.prover_of(found)
+        if prover is None:
+            return unauthorized("no method judges this credential")
+        return self._concluded(prover.judge(found.values[0], exchange), exchange)
+
+    def resume(self, exchange: Exchange, question: Question, answer: object) -> Outcome | Ask:
+        """Go on with what a store or an issuer said."""
+        head = exchange.head
+        if head is None:
+            return unauthorized("no credential")
+        # Read again: it is rare, and a credential need not be kept while the exchange waits.
+        found = self._credentials.read(head, claims_any_bearer=True)
+        prover = self._credentials.prover_of(found)
+        if prover is None:
+            return unauthorized("no method judges this credential")
+        return self._concluded(prover.resume(found.values[0], exchange, question, answer), exchange)
+
+    def _concluded(self, proof: Proof, exchange: Exchange) -> Outcome | Ask:
+        if isinstance(proof, Principal):
+            if self._accepted is not None and proof.method not in self._accepted:
+                return unauthorized(f"{proof.method.value} is not accepted here")
+            exchange.principal = proof
+            return PASS
+        if (
+            self._is_verbose
+            and isinstance(proof, Refuse)
+            and proof.code is RefusalCode.UNAUTHORIZED
+        ):
+            return Refuse(proof.code, proof.reason, (_INVALID,), has_floor=True)
+        return proof
+
+
+class Withhold:
+    """Keep credentials of the sidecar's own from the service of a public route."""
+
+    name: ClassVar[str] = "withhold"
+    reads: ClassVar[frozenset[str]] = frozenset({"head"})
+    writes: ClassVar[frozenset[str]] = frozenset()
+    can_shadow: ClassVar[bool] = False
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def decide(self, exchange: Exchange) -> Outcome:
+        """Note the lines that must not go on."""
+        if exchange.head is not None:
+            found = self._credentials.read(exchange.head, claims_any_bearer=False)
+            exchange.credential_lines = found.lines
+        return PASS

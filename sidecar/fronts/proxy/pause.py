@@ -1,0 +1,124 @@
+"""An exchange that waits between its steps and its upstream.
+
+It waits for the answer to what a step asks, and then, where authentication has a floor, until the
+floor has passed: the time of an answer must not tell what was wrong (AN-5). An exchange that is
+held back does not count as in flight: bad credentials must not use up the bound that good ones
+need; the bound on connections holds for them all the same.
+"""
+
+import asyncio
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sidecar.decision.runner import Waiting, refuse_unanswered, resume
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.outcome import Refuse
+from sidecar.model.refusals import RefusalCode
+
+if TYPE_CHECKING:
+    from sidecar.fronts.proxy.context import Context
+    from sidecar.fronts.proxy.driver import Flight
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The time floor of authentication (AN-5).
+
+    Attributes:
+        seconds: least time until an outcome shows; 0 for none.
+        applies_to_all: whether successes wait too.
+    """
+
+    seconds: float
+    applies_to_all: bool
+
+    def left(self, elapsed: float) -> float:
+        """Say how long to wait: until the next whole multiple of the floor.
+
+        A store that took longer than the floor would otherwise show by how much.
+
+        Args:
+            elapsed: seconds since the head was complete.
+        """
+        return max(math.ceil(elapsed / self.seconds), 1) * self.seconds - elapsed
+
+
+class Pause:
+    """Waits for a flight, and calls it back.
+
+    Attributes:
+        is_refused: whether it is decided that the exchange is refused.
+    """
+
+    __slots__ = ("_context", "_flight", "_task", "_timer", "is_refused")
+
+    def __init__(
+        self, context: "Context", flight: "Flight", outcome: Refuse | Waiting | None
+    ) -> None:
+        self._context = context
+        self._flight = flight
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.is_refused = False
+        if isinstance(outcome, Waiting):
+            self._task = context.spawn(self._ask(outcome))
+        else:
+            self._hold_back(outcome)
+
+    def cancel(self) -> None:
+        """Wait no longer: the exchange ended otherwise."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _ask(self, waiting: Waiting) -> None:
+        """Find the answers that steps ask for, one after the other, and go on."""
+        flight = self._flight
+        outcome: Refuse | Waiting | None = waiting
+        try:
+            while isinstance(outcome, Waiting):
+                outcome = await self._answered(outcome)
+        except Exception:  # noqa: BLE001 -- the driver's last resort: log, an opaque 500
+            self._task = None
+            flight.broke()
+            return
+        self._task = None
+        self._conclude(outcome)
+
+    async def _answered(self, waiting: Waiting) -> Refuse | Waiting | None:
+        exchange = self._flight.exchange
+        plan = exchange.route
+        try:
+            answer = await self._context.answers.find(waiting.question)
+        except StoreUnavailableError as error:
+            refusal = Refuse(RefusalCode.STORE_UNAVAILABLE, error.reason, has_floor=True)
+            return refuse_unanswered(plan.steps, waiting, refusal, exchange)
+        return resume(plan.steps, waiting, answer, exchange, shadow=plan.shadow)
+
+    def _conclude(self, outcome: Refuse | None) -> None:
+        floor = self._context.floor
+        if outcome is None and not floor.applies_to_all:
+            self._flight.go_on()
+        elif outcome is not None and not (outcome.has_floor and floor.seconds):
+            self._flight.refuse(outcome)
+        else:
+            self._hold_back(outcome)
+
+    def _hold_back(self, cause: Refuse | None) -> None:
+        context = self._context
+        self.is_refused = cause is not None
+        self._flight.leave_count()
+        seconds = context.floor.left(context.monotonic() - self._flight.started)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(seconds, partial(self._release, cause))
+
+    def _release(self, cause: Refuse | None) -> None:
+        self._timer = None
+        if cause is not None:
+            self._flight.refuse(cause)
+            return
+        self._flight.enter_count()
+        self._flight.go_on()

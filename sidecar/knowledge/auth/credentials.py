@@ -1,0 +1,177 @@
+"""Which credentials of ours a request carries, and what must not reach the service behind us.
+
+1. The key's own field, the query parameter and the cookie of the policy are the sidecar's, whatever
+   they hold.
+2. A Bearer value is the sidecar's if a prover recognises it.
+3. If nothing else is the sidecar's, any Bearer is; it will fail.
+4. Everything else in Authorization belongs to the application and passes untouched.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from sidecar.knowledge.auth.prover import Prover
+from sidecar.knowledge.auth.query import values_of
+from sidecar.model.message import RequestHead
+
+_AUTHORIZATION: Final = b"authorization:"
+_COOKIE: Final = b"cookie:"
+_BEARER: Final = b"bearer"
+_BLANKS: Final = b" \t"
+
+
+class Place(Enum):
+    """Where a credential stood."""
+
+    KEY = 0
+    BEARER = 1
+    COOKIE = 2
+
+
+_KEY, _BEARER_PLACE, _COOKIE_PLACE = Place
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the policy reads credentials from.
+
+    Attributes:
+        header: field of API keys, in lower case; empty for none.
+        query: query parameter of API keys; empty for none.
+        cookie: cookie of tokens; empty for none.
+        reads_bearer: whether `Authorization: Bearer` may carry one.
+    """
+
+    header: bytes
+    query: bytes
+    cookie: bytes
+    reads_bearer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Provers:
+    """The methods of authentication that the policy has.
+
+    Attributes:
+        keys: judges API keys.
+        tokens: judges tokens.
+    """
+
+    keys: Prover | None = None
+    tokens: Prover | None = None
+
+
+class Found:
+    """What a request carries.
+
+    Attributes:
+        values: different credentials of the sidecar's own.
+        places: where each of them stood first.
+        bearer: the Bearer value, recognised or not; empty for none.
+        lines: field lines that carried one, and what may go on in their place.
+    """
+
+    __slots__ = ("bearer", "bearer_line", "lines", "places", "values")
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
+        self.places: list[Place] = []
+        self.bearer = b""
+        self.bearer_line = b""
+        self.lines: dict[bytes, bytes | None] = {}
+
+    def note(self, value: bytes, place: Place) -> None:
+        """Note a credential once."""
+        if value not in self.values:
+            self.values.append(value)
+            self.places.append(place)
+
+
+class Credentials:
+    """Reads the credentials of requests."""
+
+    __slots__ = ("_cookie", "_firsts", "_header", "_header_size", "_places", "_provers")
+
+    def __init__(self, places: Places, provers: Provers) -> None:
+        """Keep the rules.
+
+        Args:
+            places: where to read.
+            provers: what recognises and judges a credential.
+        """
+        self._places = places
+        self._provers = provers
+        self._header = places.header + b":" if places.header else b""
+        self._header_size = len(self._header)
+        self._cookie = places.cookie + b"=" if places.cookie else b""
+        names = [_AUTHORIZATION, self._header, _COOKIE if places.cookie else b""]
+        # The first letter of a line spares most of them the rest: 0.6 µs for eight fields.
+        self._firsts = frozenset(name[0] & 0xDF for name in names if name)
+
+    def read(self, head: RequestHead, *, claims_any_bearer: bool) -> Found:
+        """Read them.
+
+        Args:
+            head: the request.
+            claims_any_bearer: whether a Bearer that nobody recognises is the sidecar's when there
+                is nothing else (rule 3); not so on public routes.
+        """
+        found = Found()
+        for line in head.lines:
+            if line[0] & 0xDF in self._firsts:
+                self._read_line(line, found)
+        if self._places.query and head.query is not None:
+            for value in values_of(head.query, self._places.query):
+                found.note(value, _KEY)
+        self._judge_bearer(found, claims_any=claims_any_bearer)
+        return found
+
+    def prover_of(self, found: Found) -> Prover | None:
+        """Choose who judges the one credential: a cookie carries no key, the key's field no token.
+
+        Args:
+            found: what `read` returned, with one value.
+        """
+        keys, tokens = self._provers.keys, self._provers.tokens
+        place = found.places[0]
+        if place is _KEY or tokens is None:
+            return None if place is _COOKIE_PLACE else keys
+        if place is _BEARER_PLACE and keys is not None and keys.recognises(found.values[0]):
+            return keys
+        return tokens
+
+    def _read_line(self, line: bytes, found: Found) -> None:
+        size = self._header_size
+        if size and line[:size].lower() == self._header:
+            found.note(line[size:].strip(_BLANKS), _KEY)
+            found.lines[line] = None
+        elif line[:14].lower() == _AUTHORIZATION:
+            scheme, _, value = line[14:].strip(_BLANKS).partition(b" ")
+            if self._places.reads_bearer and scheme.lower() == _BEARER:
+                found.bearer = value.strip(_BLANKS)
+                found.bearer_line = line
+        elif self._cookie and line[:7].lower() == _COOKIE:
+            self._read_cookies(line, found)
+
+    def _read_cookies(self, line: bytes, found: Found) -> None:
+        pairs = [pair.strip(_BLANKS) for pair in line[7:].split(b";")]
+        others = [pair for pair in pairs if not pair.startswith(self._cookie)]
+        if len(others) == len(pairs):
+            return
+        for pair in pairs:
+            if pair.startswith(self._cookie):
+                found.note(pair[len(self._cookie) :].strip(b'"'), _COOKIE_PLACE)
+        found.lines[line] = b"Cookie: " + b"; ".join(others) if others else None
+
+    def _judge_bearer(self, found: Found, *, claims_any: bool) -> None:
+        bearer = found.bearer
+        if not found.bearer_line:
+            return
+        keys, tokens = self._provers.keys, self._provers.tokens
+        is_ours = (keys is not None and keys.recognises(bearer)) or (
+            tokens is not None and tokens.recognises(bearer)
+        )
+        if is_ours or (claims_any and not found.values):
+            found.note(bearer, _BEARER_PLACE)
+            found.lines[found.bearer_line] = None
