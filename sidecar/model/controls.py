@@ -20,6 +20,14 @@ class Control:
 
 
 CONTROLS: Final[dict[str, Control]] = {
+    "AN-1": Control(
+        "Keys of at least 128 random bits",
+        "knowledge.auth.key_format",
+        "authentication.api_keys.formats",
+    ),
+    "AN-2": Control("Only digests of keys are stored", "knowledge.auth.digest", ""),
+    "AN-3": Control("Peppered digests", "knowledge.auth.digest", "secrets.pepper"),
+    "AN-7": Control("Keys cannot be enumerated", "knowledge.auth.api_key", ""),
     "AZ-4": Control("Default deny", "decision.steps.route", "routes"),
     "RQ-1": Control("Body caps", "decision.steps.declared_body", "body.max"),
     "RQ-4": Control("Path normalisation", "decision.steps.path", "routes[].allow_encoded_slash"),
