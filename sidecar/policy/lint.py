@@ -10,7 +10,7 @@ from typing import Final
 
 from sidecar.model.errors import Problem
 from sidecar.policy.nodes import Mapping
-from sidecar.policy.rules import content, network, routes
+from sidecar.policy.rules import content, network, routes, secrets
 from sidecar.policy.rules.findings import Findings, Judged
 from sidecar.policy.schema.policy import Policy
 
@@ -19,7 +19,7 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (network.workers_without_a_port, frozenset({"listen", "workers"})),
     (network.admin_in_the_open, frozenset({"listen"})),
     (network.trust_in_everyone, frozenset({"listen"})),
-    (network.upstream_is_the_sidecar, frozenset({"listen", "upstream"})),
+    (network.upstream_is_the_sidecar, frozenset({"listen", "upstream", "tenants"})),
     (network.tls_without_https, frozenset({"upstream"})),
     (network.nobody_admitted, frozenset()),
     (routes.nothing_admits, frozenset()),
@@ -33,6 +33,9 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (content.streams_less_patient, frozenset({"upstream"})),
     (content.tokens_in_the_open, frozenset({"admin"})),
     (content.sinks_listed_twice, frozenset({"audit"})),
+    (secrets.credentials_without_a_vault, frozenset({"secrets", "tenants"})),
+    (secrets.credentials_without_an_upstream, frozenset({"tenants"})),
+    (secrets.sealing_in_the_open, frozenset({"secrets"})),
 )
 
 

@@ -22,7 +22,7 @@ FILES: Final = {
     "empty": b"\n",
     "lines": b"one\ntwo\n",
 }
-VARIABLES: Final = {"TOKEN": "0123456789abcdef", "SHORT": "hunter2"}
+VARIABLES: Final = {"TOKEN": "0123456789abcdef", "SHORT": "hunter2", "MASTER": "7f" * 32}
 
 
 class Row(NamedTuple):

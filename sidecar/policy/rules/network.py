@@ -66,8 +66,14 @@ def trust_in_everyone(judged: Judged) -> Findings:
 
 def upstream_is_the_sidecar(judged: Judged) -> Findings:
     """An upstream that is one of the sidecar's own listeners: each request would go in circles."""
-    for path, upstream in _upstreams(judged):
-        own = next((name for name, at in _listeners(judged) if _reaches(upstream.url, at)), None)
+    reached: list[tuple[Path, UpstreamUrl]] = [(p, u.url) for p, u in _upstreams(judged)]
+    reached += [
+        (("tenants", name, "upstream"), tenant.upstream)
+        for name, tenant in judged.policy.tenants.items()
+        if tenant.upstream is not None
+    ]
+    for path, url in reached:
+        own = next((name for name, at in _listeners(judged) if _reaches(url, at)), None)
         if own is not None:
             yield judged.error(path, f"is the sidecar's own listen.{own}", "the service's address")
 

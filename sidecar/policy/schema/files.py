@@ -48,24 +48,30 @@ def read_file(value: object, info: ValidationInfo) -> NamedFile:
 def read_secret(value: object, info: ValidationInfo) -> Secret:
     """Fetch a secret from where the policy says: a file, a variable, or the policy itself."""
     text = text_of(value, _SOURCES_HINT)
-    scheme, separator, rest = text.partition(":")
-    if separator and scheme == "file":
-        secret = _from_file(text, rest, info)
-    elif separator and scheme == "env":
-        secret = _from_variable(rest, info)
-    else:
-        secret = text.encode()
+    secret = fetch_secret(text, info)
+    if text.startswith("file:"):
+        # Editors and `echo` end a file with a line break that is not part of the secret.
+        secret = secret.rstrip(b"\r\n")
     if not secret:
         raise misfit("is an empty secret", _SOURCES_HINT, is_quoted=False)
     return Secret(secret)
+
+
+def fetch_secret(text: str, info: ValidationInfo) -> bytes:
+    """Fetch what a secret's source holds, byte by byte."""
+    scheme, separator, rest = text.partition(":")
+    if separator and scheme == "file":
+        return _from_file(text, rest, info)
+    if separator and scheme == "env":
+        return _from_variable(rest, info)
+    return text.encode()
 
 
 def _from_file(text: str, name: str, info: ValidationInfo) -> bytes:
     inherited = name
     if isinstance(text, Written):
         inherited = Written.of(name, text.folder, is_filled=text.is_filled)
-    # Editors and `echo` end a file with a line break that is not part of the secret.
-    return sources_of(info).content_of(resolve_name(inherited)).rstrip(b"\r\n")
+    return sources_of(info).content_of(resolve_name(inherited))
 
 
 def _from_variable(name: str, info: ValidationInfo) -> bytes:

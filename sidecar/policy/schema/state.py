@@ -1,6 +1,8 @@
 """The sections `state` and `secrets`: where keys and tenants are kept, and what protects them."""
 
 import re
+from base64 import b64decode
+from binascii import Error as NotBase64Error
 from typing import Annotated, Final, Literal
 
 from pydantic import (
@@ -8,13 +10,15 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     PlainValidator,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from sidecar.policy.schema.files import ExistingFile, SecretText, resolve_name
+from sidecar.model.secret import Secret
+from sidecar.policy.schema.files import ExistingFile, SecretText, fetch_secret, resolve_name
 from sidecar.policy.schema.quantities import PositiveDuration
 from sidecar.policy.schema.section import Section
 from sidecar.policy.written import Written, misfit, text_of
@@ -86,6 +90,50 @@ class State(Section):
         return {"title": "State", "anyOf": [dict(whole["properties"]["store"]), whole]}
 
 
+_MASTER_KEY_BYTES: Final = 32
+_MASTER_KEY_HINT: Final = "32 random bytes, as they are, in hex or in base64: openssl rand -hex 32"
+_PRINTABLE: Final = re.compile(rb"[\x20-\x7e]*\Z")
+_HEX: Final = re.compile(rb"(?:[0-9A-Fa-f]{2})+\Z")
+
+
+def _master_key(value: object, info: ValidationInfo) -> Secret:
+    """Read a key for AES-256 from the three spellings that one may have.
+
+    Printable bytes are always a spelling: 32 of them taken as the key itself would hide that it is
+    a password, or half a key in hex.
+    """
+    written = fetch_secret(text_of(value, "file:/secrets/master"), info)
+    spelled = written.rstrip(b"\r\n")
+    if not spelled:
+        raise misfit("is an empty secret", _MASTER_KEY_HINT, is_quoted=False)
+    if not _PRINTABLE.match(spelled):
+        # A key as it is may well end in the byte of a line break.
+        key = written if len(written) == _MASTER_KEY_BYTES else spelled
+    elif _HEX.match(spelled) and len(spelled) <= 2 * _MASTER_KEY_BYTES:
+        key = bytes.fromhex(spelled.decode())
+    else:
+        key = _of_base64(spelled)
+    if len(key) != _MASTER_KEY_BYTES:
+        raise misfit(f"has {len(key)} bytes, not 32", _MASTER_KEY_HINT, is_quoted=False)
+    return Secret(key)
+
+
+def _of_base64(text: bytes) -> bytes:
+    """Decode either alphabet of RFC 4648, padded or not."""
+    standard = text.translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
+    try:
+        return b64decode(standard + b"=" * (-len(standard) % 4), validate=True)
+    except NotBase64Error as error:
+        raise misfit("is neither hex nor base64", _MASTER_KEY_HINT, is_quoted=False) from error
+
+
+MasterKey = Annotated[
+    Secret,
+    PlainValidator(_master_key),
+    WithJsonSchema({"type": "string", "minLength": 1, "examples": ["file:/secrets/master"]}),
+]
+
+
 def _ring(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
@@ -110,7 +158,7 @@ class Secrets(Section):
     ) = None
     master_key: (
         Annotated[
-            tuple[SecretText, ...],
+            tuple[MasterKey, ...],
             BeforeValidator(_ring),
             Field(min_length=1, examples=["file:/secrets/master"]),
         ]
