@@ -63,7 +63,7 @@ class Box:
     """
 
     def __init__(self, ring: Sequence[Secret], random_bytes: Callable[[int], bytes]) -> None:
-        # Here and not above: 5 MB that a sidecar without a master key does not need.
+        # Here and not above: 11 MB that a sidecar without a master key does not need.
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         if not ring or any(len(key.reveal()) != KEY_BYTES for key in ring):
