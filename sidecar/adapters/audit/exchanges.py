@@ -64,12 +64,14 @@ class Composer:
         head = exchange.head
         route = getattr(exchange, "route", None)
         request_id = getattr(exchange, "request_id", None)
+        principal = getattr(exchange, "principal", None)
+        tenant = getattr(exchange, "tenant", None)
         return Record(
             own_id,
             self._timestamp(exchange.now),
-            None,
-            None,
-            None,
+            None if tenant is None else tenant.id,
+            None if principal is None else printable(principal.subject) or None,
+            None if principal is None else printable(principal.credential_id) or None,
             "websocket" if verdict.is_upgraded else "request",
             "route",
             UNROUTED if route is None else route.name,

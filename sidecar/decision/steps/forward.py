@@ -5,6 +5,7 @@ identity headers that only the sidecar may send, and fields that would change wh
 client's address, the host, the path or the method).
 """
 
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from sidecar.model.exchange import Exchange
@@ -110,17 +111,14 @@ class Forward:
             return PASS
         lines = [b"Host: " + (self._host or head.host or exchange.target.authority)]
         known = self._treatments.known
-        replaced = exchange.credential_lines
         for line in head.lines:
-            if replaced and line in replaced:
-                if (other := replaced[line]) is not None:
-                    lines.append(other)
-                continue
             treatment = known.get(line)
             if treatment is None:
                 treatment = self._treatments(line)
             if treatment == _PASSES or (treatment == _FROM_PROXY and exchange.is_from_proxy):
                 lines.append(line)
+        if exchange.credential_lines:
+            lines = _withheld(lines, exchange.credential_lines)
         if head.connection_options:
             lines = _without(lines, head.connection_options)
         self._frame(lines, head)
@@ -129,8 +127,7 @@ class Forward:
         if head.host is not None:
             lines.append(b"X-Forwarded-Host: " + head.host)
         lines.append(b"X-Request-Id: " + exchange.request_id)
-        if exchange.identity_lines:
-            lines.extend(exchange.identity_lines)
+        lines += exchange.identity_lines
         exchange.upstream_lines = lines
         return PASS
 
@@ -164,6 +161,12 @@ def new_treatments(managed: frozenset[bytes] = frozenset()) -> Treatments:
         managed: canonical names beside the default ones that no client may send to the service.
     """
     return LineMemo(_Treatment(managed))
+
+
+def _withheld(lines: list[bytes], credentials: Mapping[bytes, bytes | None]) -> list[bytes]:
+    """Take out what carried a credential of ours, or put what may go on in its place."""
+    left = [credentials.get(line, line) for line in lines]
+    return [line for line in left if line is not None]
 
 
 def _without(lines: list[bytes], options: frozenset[bytes]) -> list[bytes]:

@@ -18,7 +18,7 @@ from sidecar.fronts.proxy.flow import BUFFER_FULL, HIGH_WATER, NOT_CONNECTED, PE
 from sidecar.fronts.proxy.intake import Intake, take_head
 from sidecar.knowledge.http1.request import RequestHeadParser
 from sidecar.model.errors import ProtocolError
-from sidecar.model.exchange import Connection
+from sidecar.model.exchange import Connection, Exchange
 from sidecar.model.message import RequestHead
 from sidecar.model.refusals import RefusalCode
 
@@ -233,6 +233,20 @@ class Downstream(asyncio.Protocol):
             if not self._is_full:
                 self._go_on()
 
+    @property
+    def exchange(self) -> Exchange | None:
+        """The exchange under way, or the one that opened the WebSocket."""
+        tunnel = self._tunnel
+        flight = self._flight if tunnel is None else tunnel.flight
+        return None if flight is None else flight.exchange
+
+    def revoked(self, reason: str) -> None:
+        """End what is under way: its credential does not hold any more."""
+        if self._tunnel is not None:
+            self._tunnel.revoked(reason)
+        elif self._flight is not None:
+            self._flight.revoked(reason)
+
     def drain(self) -> None:
         """Close if idle; a tunnel ends; an exchange under way ends first."""
         if self._tunnel is not None:
@@ -325,7 +339,6 @@ class Downstream(asyncio.Protocol):
         may_start = flight.decide()
         if flight.is_over:
             return
-        # While a step waits for an answer the body may come: what waits of it is bounded.
         self._await_body()
         rest, self._buffer = self._buffer, b""
         if rest:

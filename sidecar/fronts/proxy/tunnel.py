@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sidecar.fronts.proxy.upstream import UpstreamConnection
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+LIFE_OVER: Final = "life limit reached"
+CREDENTIAL_OVER: Final = "credential expired"
 _FLUSH_SECONDS: Final = 5.0
 """How long the rest of what one side wrote may take to reach the other."""
 
@@ -38,25 +40,31 @@ class Tunnel:
     """Joins a downstream and an upstream connection.
 
     Attributes:
+        flight: the exchange that opened it.
         received: bytes from the client.
         sent: bytes to the client.
     """
 
     __slots__ = (
-        "_context", "_downstream", "_flight", "_idle", "_idle_seconds", "_is_over", "_life",
-        "_reason", "_upstream", "received", "sent",
+        "_context", "_downstream", "_idle", "_idle_seconds", "_is_over", "_life",
+        "_outlives", "_upstream", "flight", "received", "sent",
     )  # fmt: skip
 
     def __init__(
         self, context: "Context", flight: "Flight", idle_seconds: float, life_seconds: float
     ) -> None:
         self._context = context
-        self._flight = flight
+        self.flight = flight
         self._idle_seconds = idle_seconds
         self._idle = Deadline(context.wheel, self._idled)
         self._life = Deadline(context.wheel, self._outlived)
+        self._outlives = LIFE_OVER
+        principal = getattr(flight.exchange, "principal", None)
+        if principal is not None and principal.expires_at is not None:
+            left = max(principal.expires_at - context.clock(), 0.0)
+            if left < life_seconds:
+                life_seconds, self._outlives = left, CREDENTIAL_OVER
         self._life.arm(life_seconds)
-        self._reason = ""
         self._is_over = False
         self.received = 0
         self.sent = 0
@@ -111,6 +119,10 @@ class Tunnel:
         """End: the upstream closed."""
         self._end("upstream closed")
 
+    def revoked(self, reason: str) -> None:
+        """End: the credential that opened it does not hold any more (AN-10)."""
+        self._end(reason)
+
     def drain(self) -> None:
         """End: the listener shuts down."""
         self._end("sidecar is shutting down")
@@ -119,7 +131,7 @@ class Tunnel:
         self._end("idle for too long")
 
     def _outlived(self) -> None:
-        self._end("life limit reached")
+        self._end(self._outlives)
 
     def _end(self, reason: str) -> None:
         if self._is_over:
@@ -132,4 +144,4 @@ class Tunnel:
         self._downstream.close_soon(_FLUSH_SECONDS)
         upstream = self._upstream
         Deadline(self._context.wheel, upstream.cut).arm(_FLUSH_SECONDS)
-        self._flight.tunnel_ended(self.received, self.sent, reason)
+        self.flight.tunnel_ended(self.received, self.sent, reason)
