@@ -76,11 +76,13 @@ class Changes:
         revision: the newest revision.
         items: the changes, oldest first.
         is_complete: false when the log does not reach back: all that is remembered must go.
+        now: Unix seconds when it answered, by the clock that `Change.at` is of.
     """
 
     revision: int
     items: tuple[Change, ...]
     is_complete: bool
+    now: float = 0.0
 
 
 class KeyStore(Protocol):
