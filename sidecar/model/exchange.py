@@ -64,7 +64,7 @@ class Exchange:
             in their place, None for nothing; given, replaced by `authenticate` or `withhold`.
         tenant: tenant that the request is for; None for none; by `tenant`.
         roles: the caller's roles in that tenant; by `tenant`.
-        tier: the caller's tier; by `tenant`.
+        tier: the caller's tier; None for none; by `tier` or `domain_lock`.
         identity_lines: request field lines that tell the upstream who the caller is; given,
             append-only.
         target: upstream that gets the request; by `upstream`.

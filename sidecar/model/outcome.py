@@ -26,12 +26,15 @@ class Refuse:
         reason: why, in words, for the audit record alone (AN-6).
         lines: field lines that the answer needs, such as `Allow: GET`.
         has_floor: whether the answer waits for the time floor of authentication (AN-5).
+        hides_route: whether the answer must be that of an unknown route, response fields included
+            (TN-2).
     """
 
     code: RefusalCode
     reason: str
     lines: tuple[bytes, ...] = ()
     has_floor: bool = False
+    hides_route: bool = False
 
 
 @dataclass(frozen=True, slots=True)
