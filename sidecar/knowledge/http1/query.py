@@ -1,0 +1,96 @@
+"""Read a query as forms write it, strictly, and know a parameter in every spelling."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_AND: Final = re.compile(rb"&")
+_AND_OR: Final = re.compile(rb"[&;]")
+# PHP makes `_` of these in a parameter's name; `a.b` and `a[b]` are members of `a` to others.
+_FOLDED: Final = str.maketrans(". [", "___")
+
+
+class UndecodableError(ValueError):
+    """A query that a lenient service might read otherwise than we do; the message says why."""
+
+
+def pairs(query: bytes) -> list[tuple[str, bytes]]:
+    """Split a query into decoded names and raw values, in every way in which services split it.
+
+    `;` separated parameters for years and still does for some, so a query that holds one is read
+    twice, with and without it. Values stay as received: only those that matter need be decodable.
+
+    Args:
+        query: the query without `?`.
+
+    Raises:
+        UndecodableError: a name has two readings.
+
+    Source: WHATWG URL §5.1; HTML 4.01 §B.2.2 for `;`.
+    """
+    found = _split(query, _AND)
+    return found + _split(query, _AND_OR) if b";" in query else found
+
+
+def decoded(raw: bytes) -> str:
+    """Decode a name or a value: `+` is a blank, an escape is a byte, and all of it is UTF-8.
+
+    Raises:
+        UndecodableError: an escape is malformed, or the bytes are not UTF-8.
+    """
+    if raw.isalnum():
+        return raw.decode()
+    if any(escape[1] is None for escape in _ESCAPE.finditer(raw)):
+        raise UndecodableError("malformed percent-encoding in the query")
+    plain = _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), raw.replace(b"+", b" "))
+    try:
+        return plain.decode()
+    except UnicodeDecodeError as error:
+        raise UndecodableError("the query is not UTF-8") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """The name of a parameter, known in every spelling that a service could take for it.
+
+    Case is ignored, as ASP.NET does; leading blanks too, and a dot, a blank and a bracket are an
+    underscore, as in PHP; `name[]`, `name[0]` and `name.x` are parts of `name`, as in Rails and
+    Spring.
+
+    Attributes:
+        folded: the name as PHP has it, in lower case.
+        parts: what the names of its parts begin with.
+    """
+
+    folded: str
+    parts: tuple[str, str]
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """Prepare the name for comparison."""
+        lower = name.lower()
+        return cls(lower.translate(_FOLDED), (lower + "[", lower + "."))
+
+    def is_spelt(self, name: str) -> bool:
+        """Tell whether a decoded name is a spelling of it."""
+        lower = name.lstrip(" ").lower()
+        return lower.translate(_FOLDED) == self.folded or lower.startswith(self.parts)
+
+
+def _split(query: bytes, separator: re.Pattern[bytes]) -> list[tuple[str, bytes]]:
+    found = []
+    for part in separator.split(query):
+        raw, _, value = part.partition(b"=")
+        found.append((_name(raw), value))
+    return found
+
+
+def _name(raw: bytes) -> str:
+    name = decoded(raw)
+    if _CONTROL.search(name):
+        raise UndecodableError("control character in the name of a parameter")
+    if "%" in name:
+        raise UndecodableError("doubly encoded name of a parameter")
+    return name
