@@ -10,7 +10,7 @@ from typing import Final
 
 from sidecar.model.errors import Problem
 from sidecar.policy.nodes import Mapping
-from sidecar.policy.rules import content, network, routes, secrets
+from sidecar.policy.rules import content, identity, network, routes, secrets
 from sidecar.policy.rules.findings import Findings, Judged
 from sidecar.policy.schema.policy import Policy
 
@@ -36,6 +36,8 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (secrets.credentials_without_a_vault, frozenset({"secrets", "tenants"})),
     (secrets.credentials_without_an_upstream, frozenset({"tenants"})),
     (secrets.sealing_in_the_open, frozenset({"secrets"})),
+    (identity.identity_fields_collide, frozenset({"identity_headers", "assertion"})),
+    (identity.signing_keys, frozenset({"assertion"})),
 )
 
 

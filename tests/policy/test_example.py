@@ -11,6 +11,7 @@ from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.routes import Route
 from sidecar.policy.schema.section import Section
 from tests.policy.reading import GOOD, loaded
+from tests.policy.test_assertion import PEM
 
 NAME = "config/sidecar.yaml"
 TEXT = Path(NAME).read_text(encoding="utf-8")
@@ -22,6 +23,7 @@ FILES = {
     **dict.fromkeys(["/tls/tls.crt", "/tls/tls.key", "/tls/upstream-ca.crt"], b"pem"),
     **dict.fromkeys(["/tls/client.crt", "/tls/client.key"], b"pem"),
     "/secrets/admin": b"0123456789abcdef0123456789abcdef\n",
+    "/secrets/assertion.pem": PEM,
     "pages/not-found.html": b"<h1>{status} {title}</h1>",
     "pages/not-found.json": b'{"code": "{code}"}',
 }

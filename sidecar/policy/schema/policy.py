@@ -6,6 +6,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from sidecar.model.refusals import RefusalCode
 from sidecar.policy.schema.admin import Admin
+from sidecar.policy.schema.assertion import Assertion
 from sidecar.policy.schema.audit import Audit
 from sidecar.policy.schema.authentication import Authentication
 from sidecar.policy.schema.body import Body
@@ -51,6 +52,7 @@ class Policy(Section):
         tenant_mismatch: status for a tenant in the request that is not the caller's: 403, or 404 to
             answer as for an unknown route.
         identity_headers: header fields that tell the upstream who the caller is.
+        assertion: a signed statement of who the caller is, for the upstream; off if left out.
         body: request bodies, for all routes.
         websockets: bounds on WebSocket connections.
         headers: response header fields, for all routes: the name of a preset or a mapping.
@@ -77,6 +79,7 @@ class Policy(Section):
     permissions: Permissions = Field(default_factory=dict)
     tenant_mismatch: Literal[403, 404] = 403
     identity_headers: IdentityHeaders = IdentityHeaders()
+    assertion: Assertion | None = None
     body: Body = Body()
     websockets: Websockets = Websockets()
     headers: Headers = Headers()

@@ -1,0 +1,60 @@
+"""Rules about what the upstream is told of the caller: names of fields, and keys that sign."""
+
+from typing import Final
+
+from sidecar.policy.nodes import Path
+from sidecar.policy.rules.findings import Findings, Judged
+
+# They frame the message, belong to the connection, or are the client's own: a policy that writes
+# them would desynchronise the upstream, or take from the application what is its.
+_TAKEN: Final = frozenset(
+    {
+        "accept", "authorization", "connection", "content-encoding", "content-length",
+        "content-type", "cookie", "date", "expect", "forwarded", "host", "keep-alive", "origin",
+        "proxy-authorization", "proxy-connection", "range", "te", "trailer", "transfer-encoding",
+        "upgrade", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port",
+        "x-forwarded-proto", "x-request-id",
+    }
+)  # fmt: skip
+
+
+def identity_fields_collide(judged: Judged) -> Findings:
+    """Two facts about the caller under one name, or one under a name with another meaning."""
+    seen: dict[str, str] = {}
+    for path, name in _identity_fields(judged):
+        place = ".".join(str(step) for step in path)
+        if name.lower() in _TAKEN:
+            yield judged.error(path, f"{name} has another meaning", "a name such as X-User-Id")
+        elif seen.setdefault(name.lower(), place) != place:
+            yield judged.error(
+                path, f"is the name of {seen[name.lower()]} too", "a name of its own"
+            )
+
+
+def signing_keys(judged: Judged) -> Findings:
+    """Keys of the assertion that stand in the policy, or twice in the list."""
+    assertion = judged.policy.assertion
+    seen: dict[bytes, int] = {}
+    for index, key in enumerate(() if assertion is None else assertion.key):
+        path: Path = ("assertion", "key", index)
+        if not judged.source_of(path).startswith(("file:", "env:")):
+            yield judged.warning(
+                path,
+                "a secret stands in the policy",
+                "file:PATH or env:NAME keeps it out of version control and logs",
+            )
+        if seen.setdefault(key.reveal(), index) != index:
+            yield judged.error(
+                path, f"is the same key as assertion.key[{seen[key.reveal()]}]", "each key once"
+            )
+
+
+def _identity_fields(judged: Judged) -> list[tuple[Path, str]]:
+    policy = judged.policy
+    named = policy.identity_headers.model_dump()
+    fields: list[tuple[Path, str]] = [
+        (("identity_headers", key), name) for key, name in named.items() if name is not None
+    ]
+    if policy.assertion is not None:
+        fields.append((("assertion", "header"), policy.assertion.header))
+    return fields
