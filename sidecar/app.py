@@ -29,6 +29,7 @@ from sidecar.fronts.proxy.deadlines import Wheel
 from sidecar.fronts.proxy.listener import Listener
 from sidecar.fronts.proxy.pool import Pools
 from sidecar.fronts.proxy.workers import Supervised, Workers
+from sidecar.knowledge.auth.assertion import Signer
 from sidecar.policy.load import Loaded
 from sidecar.policy.schema.policy import Policy
 
@@ -145,6 +146,11 @@ class Status(State):
             }
             for route in sorted(policy.routes, key=lambda route: route.template.order)
         ]
+
+    def assertion_keys(self) -> bytes | None:
+        """Return the public keys of the assertion as a JWK Set; None when nothing is signed."""
+        section = self._loaded.policy.assertion
+        return None if section is None else Signer(section).key_set
 
 
 def _exposed(snapshots: Sequence[Snapshot], accept: str) -> tuple[str, bytes]:

@@ -1,6 +1,7 @@
 """What the admin and health listeners serve.
 
     /livez /readyz /metrics    open to everybody who reaches the listener
+    /jwks.json                 likewise: public keys; 404 when the policy signs no assertion
     /v1/…                      with a bearer token; 404 when the policy names no token
 
 Host is judged on every path, but only on connections that came in over loopback: that is where DNS
@@ -22,7 +23,9 @@ from sidecar.fronts.admin.answers import Answer, document, problem
 from sidecar.fronts.admin.state import State
 from sidecar.policy.schema.admin import AdminToken
 
-OPEN: Final = frozenset({"/livez", "/readyz", "/metrics"})
+OPEN: Final = frozenset({"/livez", "/readyz", "/metrics", "/jwks.json"})
+JWK_SET_TYPE: Final = "application/jwk-set+json"
+"""RFC 7517 §8.5.2."""
 BODY_BYTES: Final = 64 * 1024
 OPENAPI: Final = "openapi.json"
 
@@ -79,7 +82,16 @@ def _health_routes(state: State) -> list[web.RouteDef]:
         content_type, body = await state.metrics(request.headers.get("Accept", ""))
         return Answer(200, content_type, body)
 
-    return [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)]
+    async def jwks(_: web.Request) -> Answer:
+        keys = state.assertion_keys()
+        return problem(404) if keys is None else Answer(200, JWK_SET_TYPE, keys)
+
+    return [
+        web.get("/livez", livez),
+        web.get("/readyz", readyz),
+        web.get("/metrics", metrics),
+        web.get("/jwks.json", jwks),
+    ]
 
 
 def _api_routes(state: State) -> list[web.RouteDef]:

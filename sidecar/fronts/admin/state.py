@@ -22,3 +22,6 @@ class State(Protocol):
 
     def routes(self) -> Sequence[Mapping[str, object]]:
         """Return the routes in the order in which they are tried; nothing that is secret."""
+
+    def assertion_keys(self) -> bytes | None:
+        """Return the public keys of the assertion as a JWK Set; None when nothing is signed."""

@@ -21,6 +21,7 @@ class Sidecar:
     accepts: list[str] = field(default_factory=list)
     failure: Exception | None = None
     seconds: float = 0
+    keys: bytes | None = None
     denied: list[tuple[Asked, str | None, str]] = field(default_factory=list)
 
     def is_ready(self) -> Sequence[str]:
@@ -38,6 +39,9 @@ class Sidecar:
 
     def routes(self) -> Sequence[Mapping[str, object]]:
         return [{"template": "/**"}]
+
+    def assertion_keys(self) -> bytes | None:
+        return self.keys
 
     def note(self, asked: Asked, address: str | None, reason: str) -> None:
         self.denied.append((asked, address, reason))

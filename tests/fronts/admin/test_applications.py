@@ -74,6 +74,19 @@ async def test_metrics_come_in_the_form_that_was_asked_for(health: int, sidecar:
     assert sidecar.accepts == ["application/openmetrics-text"]
 
 
+async def test_the_keys_of_the_assertion_are_open_to_everybody(
+    admin: int, tokenless: int, health: int, sidecar: Sidecar
+) -> None:
+    for port in (admin, tokenless, health):
+        sidecar.keys = None
+        assert as_problem(await ask(port, "/jwks.json")) == "NOT_FOUND"
+        sidecar.keys = b'{"keys":[]}'
+        seen = await ask(port, "/jwks.json")
+        assert (seen.status, seen.body) == (200, b'{"keys":[]}')
+        assert seen.values("Content-Type") == ["application/jwk-set+json"]
+    assert sidecar.denied == []
+
+
 async def test_head_gets_the_head_alone(admin: int) -> None:
     seen = await ask(admin, "/livez", method="HEAD")
     assert (seen.status, seen.values("Content-Length"), seen.body) == (200, ["13"], b"")
