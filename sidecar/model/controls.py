@@ -28,6 +28,10 @@ CONTROLS: Final[dict[str, Control]] = {
     "AN-2": Control("Only digests of keys are stored", "knowledge.auth.digest", ""),
     "AN-3": Control("Peppered digests", "knowledge.auth.digest", "secrets.pepper"),
     "AN-7": Control("Keys cannot be enumerated", "knowledge.auth.api_key", ""),
+    "AN-13": Control("JWT verification", "knowledge.auth.jwt", "authentication.jwt"),
+    "AN-16": Control(
+        "Caches are no boundary", "knowledge.auth.tokens", "authentication.token_cache"
+    ),
     "AZ-4": Control("Default deny", "decision.steps.route", "routes"),
     "RQ-1": Control("Body caps", "decision.steps.declared_body", "body.max"),
     "RQ-4": Control("Path normalisation", "decision.steps.path", "routes[].allow_encoded_slash"),
