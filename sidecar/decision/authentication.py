@@ -3,6 +3,7 @@
 from sidecar.decision.steps.authenticate import Authenticate, Withhold
 from sidecar.knowledge.auth.api_key import ApiKeyProver
 from sidecar.knowledge.auth.credentials import Credentials, Places, Provers
+from sidecar.model.headers import canonical
 from sidecar.model.identity import Method
 from sidecar.model.ports import AtHand
 from sidecar.policy.schema.policy import Policy
@@ -15,10 +16,11 @@ class Authentication:
     Attributes:
         is_used: whether the policy has any method.
         provers: the methods that it has.
+        managed_names: canonical names of fields that carry keys, in whatever spelling.
         withheld: query parameter that carries keys; empty for none.
     """
 
-    __slots__ = ("_credentials", "_policy", "is_used", "provers", "withheld")
+    __slots__ = ("_credentials", "_policy", "is_used", "managed_names", "provers", "withheld")
 
     def __init__(self, policy: Policy, at_hand: AtHand) -> None:
         self._policy = policy
@@ -27,6 +29,8 @@ class Authentication:
         self._credentials = Credentials(_places(policy), self.provers)
         forwards = policy.authentication.forward_credential
         keys = policy.authentication.api_keys
+        header = None if forwards or keys is None else keys.header
+        self.managed_names = frozenset([canonical(header.encode())] if header else [])
         self.withheld = b"" if forwards or keys is None or not keys.query else keys.query.encode()
 
     def step_for(self, route: Route | None) -> Authenticate | Withhold | None:

@@ -9,16 +9,28 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+from sidecar.decision.authentication import Authentication
+from sidecar.decision.bindings import TENANT, bindings_of
 from sidecar.decision.steps.addresses import Addresses
+from sidecar.decision.steps.assertion import Assertion
+from sidecar.decision.steps.authenticate import Authenticate
+from sidecar.decision.steps.authorize import Authorize
 from sidecar.decision.steps.client_address import compile_client_address
 from sidecar.decision.steps.declared_body import DeclaredBody
+from sidecar.decision.steps.domain_lock import DomainLock
+from sidecar.decision.steps.forbidden import Forbidden
 from sidecar.decision.steps.forward import Forward, host_for, new_treatments
+from sidecar.decision.steps.identity_headers import IdentityHeaders, managed_names
 from sidecar.decision.steps.path import EncodedSlash, Path
 from sidecar.decision.steps.request_id import RequestId, ShowRequestId
 from sidecar.decision.steps.route import Route
 from sidecar.decision.steps.security_headers import SecurityHeaders
+from sidecar.decision.steps.tenant import Tenant
+from sidecar.decision.steps.tenant_binding import TenantBinding
 from sidecar.decision.steps.upstream import Upstream, target_of
+from sidecar.knowledge.auth.assertion import Signer
 from sidecar.model.exchange import GIVEN
+from sidecar.model.ports import AtHand
 from sidecar.model.problem import Faces
 from sidecar.model.route import ResponseStep, RoutePlan, Step, Timeouts
 from sidecar.policy.schema.headers import Headers
@@ -53,13 +65,17 @@ class Generation:
     plans: tuple[RoutePlan, ...]
 
 
-def build(policy: Policy) -> Generation:
+def build(policy: Policy, at_hand: AtHand | None = None) -> Generation:
     """Compile a policy into the steps of every route.
+
+    Args:
+        policy: the policy.
+        at_hand: what steps may know without waiting; nothing for a policy that is not to serve.
 
     Raises:
         OrderError: a step reads a fact before it is written: a bug in the lists below.
     """
-    workshop = _Workshop(policy)
+    workshop = _Workshop(policy, at_hand or AtHand())
     unrouted = workshop.unrouted()
     plans = tuple(workshop.plan(route) for route in policy.routes)
     edge: tuple[Step, ...] = (
@@ -92,11 +108,16 @@ class _Workshop:
     A memory of its own for each of 20,000 routes would grow to gigabytes.
     """
 
-    __slots__ = ("_policy", "_shared", "_treatments")
+    __slots__ = ("_at_hand", "_authentication", "_policy", "_shared", "_signer", "_treatments")
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, at_hand: AtHand) -> None:
         self._policy = policy
-        self._treatments = new_treatments()
+        self._at_hand = at_hand
+        self._authentication = Authentication(policy, at_hand)
+        self._signer = None if policy.assertion is None else Signer(policy.assertion)
+        self._treatments = new_treatments(
+            managed_names(policy) | self._authentication.managed_names
+        )
         self._shared: dict[tuple[object, ...], object] = {}
 
     def plan(self, route: RouteSection) -> RoutePlan:
@@ -130,14 +151,41 @@ class _Workshop:
         target = self._once((own.key, own.authority), lambda: own)
         prefix = None if route is None else route.strip_prefix
         host = host_for(upstream)
+        withheld = self._authentication.withheld
         steps: tuple[Step | None, ...] = (
             EncodedSlash.compile(route),
+            None if route is None else Forbidden.compile(route),
             self._once((DeclaredBody, body), lambda: DeclaredBody(body)),
             None if addresses is None else self._once((addresses,), lambda: Addresses(addresses)),
-            self._once((Upstream, target, prefix), lambda: Upstream(target, prefix)),
+            *self._caller(route),
+            self._once((Upstream, target, prefix), lambda: Upstream(target, prefix, withheld)),
+            self._assertion(route),
             self._once((Forward, host), lambda: Forward(host, self._treatments)),
         )
         return tuple(step for step in steps if step is not None)
+
+    def _caller(self, route: RouteSection | None) -> tuple[Step | None, ...]:
+        """Make the steps that find out who calls, and judge what they may do."""
+        policy = self._policy
+        authenticate = self._authentication.step_for(route)
+        if route is None or not isinstance(authenticate, Authenticate):
+            return (authenticate,)
+        tenants = bindings_of(route, TENANT)
+        known = self._at_hand.tenants
+        return (
+            authenticate,
+            self._once((Tenant, tenants), lambda: Tenant(tenants, known)),
+            Authorize.compile(policy, route),
+            TenantBinding.compile(policy, route),
+            self._once((DomainLock,), lambda: DomainLock.compile(policy)),
+            self._once((IdentityHeaders,), lambda: IdentityHeaders.compile(policy)),
+        )
+
+    def _assertion(self, route: RouteSection | None) -> Step | None:
+        section, signer = self._policy.assertion, self._signer
+        if section is None or signer is None or route is None or route.public:
+            return None
+        return self._once((Assertion,), lambda: Assertion(signer, section.header))
 
     def _response(self, headers: Headers) -> tuple[ResponseStep, ...]:
         key = (SecurityHeaders, headers.model_dump_json())

@@ -66,7 +66,7 @@ class Exchange:
         roles: the caller's roles in that tenant; by `tenant`.
         tier: the caller's tier; None for none; by `tier` or `domain_lock`.
         identity_lines: request field lines that tell the upstream who the caller is; given,
-            append-only.
+            replaced by `identity_headers` and what stands behind it.
         target: upstream that gets the request; by `upstream`.
         upstream_path: request target for the upstream; by `upstream`.
         upstream_lines: request field lines for the upstream; by `forward`.

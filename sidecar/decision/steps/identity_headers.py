@@ -49,7 +49,7 @@ class IdentityHeaders:
 
     name: ClassVar[str] = "identity_headers"
     reads: ClassVar[frozenset[str]] = frozenset({"principal", "tenant", "roles", "tier"})
-    writes: ClassVar[frozenset[str]] = frozenset({"identity_lines"})
+    writes: ClassVar[frozenset[str]] = frozenset()
     can_shadow: ClassVar[bool] = False
 
     def __init__(self, section: Section) -> None:
@@ -109,20 +109,6 @@ class IdentityHeaders:
                 _check(value, grammar, word)
             lines.append(f"{name}: {separator.join(values)}".encode())
         return lines
-
-
-class NoIdentity:
-    """Write no identity field: nobody was asked who they are."""
-
-    name: ClassVar[str] = "identity_headers"
-    reads: ClassVar[frozenset[str]] = frozenset()
-    writes: ClassVar[frozenset[str]] = frozenset({"identity_lines"})
-    can_shadow: ClassVar[bool] = False
-
-    def decide(self, exchange: Exchange) -> Outcome:
-        """Write an empty list."""
-        exchange.identity_lines = []
-        return PASS
 
 
 def managed_names(policy: Policy) -> frozenset[bytes]:

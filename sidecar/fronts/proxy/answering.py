@@ -60,6 +60,8 @@ def refusal_parts(
         date: value of Date.
     """
     exchange.status = REFUSALS[refusal.code].status
+    if refusal.hides_route:
+        plan = generation.unrouted
     head = exchange.head
     content_type, body = generation.faces.of(refusal.code, navigates=_navigates(head))
     exchange.response_lines = [
