@@ -6,7 +6,6 @@ snapshot, which travels as JSON; whoever answers /metrics merges the snapshots (
 """
 
 import platform
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -166,25 +165,27 @@ class MetricsLedger:
 
     def note(self, exchange: Exchange, verdict: Verdict) -> None:
         """Count an exchange."""
-        plan = getattr(exchange, "route", None)
-        name = UNROUTED if plan is None else plan.name
         try:
-            route = self._routes[name]
-        except KeyError:
+            name = exchange.route.name
+        except AttributeError:
+            name = UNROUTED
+        route = self._routes.get(name)
+        if route is None:
             route = self._routes[name] = _Route()
         head = exchange.head
         method = OTHER if head is None else METHODS.get(head.method, OTHER)
         key = (method, verdict.status, verdict.ending)
-        route.endings[key] = route.endings.get(key, 0) + 1
+        count = route.endings.get(key)
+        route.endings[key] = 1 if count is None else count + 1
         route.received += verdict.received_bytes
         route.sent += verdict.sent_bytes
         if not verdict.is_upgraded:
             seconds = verdict.seconds
-            route.durations[bisect_left(BUCKETS, seconds)] += 1
+            route.durations[_bucket_of(seconds)] += 1
             route.seconds += seconds
         wait_seconds = verdict.upstream_seconds
         if wait_seconds is not None:
-            route.waits[bisect_left(BUCKETS, wait_seconds)] += 1
+            route.waits[_bucket_of(wait_seconds)] += 1
             route.wait_seconds += wait_seconds
         if verdict.code is not None:
             refusal = (verdict.step, verdict.code)
@@ -237,6 +238,14 @@ class MetricsLedger:
         for family in ProcessCollector(registry=None).collect():
             for sample in family.samples:
                 yield sample.name, (self._worker,), (sample.value,)
+
+
+def _bucket_of(seconds: float) -> int:
+    """Find the first bucket that holds a duration; most are in the first few, so no bisection."""
+    for bucket, bound in enumerate(BUCKETS):
+        if seconds <= bound:
+            return bucket
+    return len(BUCKETS)
 
 
 def _route_rows(name: str, route: _Route) -> Iterator[_NamedRow]:

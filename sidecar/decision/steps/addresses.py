@@ -8,10 +8,11 @@ from sidecar.model.exchange import Exchange
 from sidecar.model.memo import Memo
 from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import Step
 from sidecar.policy.schema.routes import Addresses as Section
 
 
-class Addresses:
+class Addresses(Step):
     """Refuse clients outside `allow` or inside `deny`; `deny` wins."""
 
     name: ClassVar[str] = "addresses"

@@ -13,6 +13,7 @@ from sidecar.model.memo import Memo
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import Step
 from sidecar.policy.schema.policy import Policy
 
 Network = IPv4Network | IPv6Network
@@ -27,7 +28,7 @@ _SECURE: Final = frozenset((b"https", b"wss"))
 _WRITES: Final = frozenset(("client", "is_secure", "forwarded_for", "is_from_proxy"))
 
 
-class DirectClient:
+class DirectClient(Step):
     """Take the socket's address: the policy trusts no proxy."""
 
     name: ClassVar[str] = "client_address"
@@ -45,7 +46,7 @@ class DirectClient:
         return PASS
 
 
-class ProxiedClient:
+class ProxiedClient(Step):
     """Walk X-Forwarded-For or Forwarded from the right to the first hop that is not ours."""
 
     name: ClassVar[str] = "client_address"

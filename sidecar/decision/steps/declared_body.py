@@ -7,6 +7,7 @@ from sidecar.model.exchange import Exchange
 from sidecar.model.memo import Memo
 from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import Step
 from sidecar.policy.schema.body import Body
 
 # RFC 9110 §8.3.1: type "/" subtype, both tokens.
@@ -15,7 +16,7 @@ _ESSENCE: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+/[!#$%&'*+.^_`|~0-9a-z-]+
 _REMEMBERED_TYPES: Final = 64
 
 
-class DeclaredBody:
+class DeclaredBody(Step):
     """Refuse a body that is declared too large, of another type, or gRPC."""
 
     name: ClassVar[str] = "declared_body"

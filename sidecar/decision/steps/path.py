@@ -6,6 +6,7 @@ from typing import ClassVar, Final, Self
 from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import Step
 from sidecar.policy.schema.routes import Route
 
 # Most paths: no escape, no empty segment, none that begins with a dot; RFC 3986 §3.3 pchar but ';'.
@@ -26,7 +27,7 @@ class _TwoReadingsError(ValueError):
     """The path could be read in two ways; the message says why."""
 
 
-class Path:
+class Path(Step):
     """Split and decode the path, refusing every form with two readings."""
 
     name: ClassVar[str] = "path"
@@ -43,7 +44,9 @@ class Path:
         path = head.path if head is not None else b"/"
         exchange.has_encoded_slash = False
         if _PLAIN.match(path):
-            exchange.segments = tuple(path.decode().removesuffix("/").split("/")[1:])
+            # Nothing is empty between the slashes: what is stripped is the first and a last one.
+            text = path.decode().strip("/")
+            exchange.segments = tuple(text.split("/")) if text else ()
             return PASS
         if path == b"*":
             exchange.segments = ("*",)
@@ -59,7 +62,7 @@ class Path:
         return PASS
 
 
-class EncodedSlash:
+class EncodedSlash(Step):
     """Refuse an encoded slash on a route that does not allow it."""
 
     name: ClassVar[str] = "path"

@@ -5,11 +5,12 @@ from typing import ClassVar, Final
 
 from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import PASS, Outcome
+from sidecar.model.route import ResponseStep, Step
 
 _ACCEPTABLE: Final = re.compile(rb"[A-Za-z0-9._-]{8,128}\Z")
 
 
-class RequestId:
+class RequestId(Step):
     """Write the id; a stranger's is not taken, since it could repeat another request's."""
 
     name: ClassVar[str] = "request_id"
@@ -27,7 +28,7 @@ class RequestId:
         return PASS
 
 
-class ShowRequestId:
+class ShowRequestId(ResponseStep):
     """Tell the client the request's id; the upstream's own gives way."""
 
     name: ClassVar[str] = "request_id"

@@ -8,7 +8,7 @@ from sidecar.decision.matcher import Matcher
 from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
-from sidecar.model.route import RoutePlan
+from sidecar.model.route import RoutePlan, Step
 from sidecar.model.template import Template
 
 
@@ -33,7 +33,7 @@ class _Choice:
         return b", ".join(sorted(self.by_method))
 
 
-class Route:
+class Route(Step):
     """Find the plan of the request; the default is to deny."""
 
     name: ClassVar[str] = "route"

@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 
 from sidecar.model.exchange import Exchange
 from sidecar.model.memo import LineMemo
+from sidecar.model.route import ResponseStep
 from sidecar.policy.schema.headers import Headers
 
 _HSTS: Final = "strict-transport-security"
@@ -62,7 +63,7 @@ _TAKEN: Final = 1
 _NOTED: Final = 2
 
 
-class SecurityHeaders:
+class SecurityHeaders(ResponseStep):
     """Write the security fields that the policy asks for."""
 
     name: ClassVar[str] = "security_headers"

@@ -5,11 +5,11 @@ from typing import ClassVar
 from sidecar.knowledge.auth.query import without
 from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import PASS, Outcome
-from sidecar.model.route import UpstreamTarget, UpstreamTls
+from sidecar.model.route import Step, UpstreamTarget, UpstreamTls
 from sidecar.policy.schema.upstream import Upstream as Section
 
 
-class Upstream:
+class Upstream(Step):
     """Write the target; path and query go on byte for byte as received, less the prefix."""
 
     name: ClassVar[str] = "upstream"

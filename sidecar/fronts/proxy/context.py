@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sidecar.decision.pipeline import Generation
 from sidecar.fronts.proxy.deadlines import Wheel
@@ -20,6 +20,10 @@ from sidecar.model.refusals import RefusalCode
 if TYPE_CHECKING:
     from sidecar.fronts.proxy.downstream import Downstream
     from sidecar.fronts.proxy.pool import Pools
+
+
+REFUSED_CONNECTIONS: Final = 64
+"""Connections above the limit that may be told so at a time; further ones are just cut."""
 
 
 def _date(second: int) -> bytes:

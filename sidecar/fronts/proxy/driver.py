@@ -99,7 +99,10 @@ class Flight:
     @property
     def plan(self) -> RoutePlan:
         """The plan of the route, or the one for exchanges without a route."""
-        return getattr(self.exchange, "route", self._generation.unrouted)
+        try:
+            return self.exchange.route
+        except AttributeError:
+            return self._generation.unrouted
 
     @property
     def timeouts(self) -> Timeouts:
@@ -176,7 +179,7 @@ class Flight:
         if head is None:
             return
         self._upstream = connection
-        start = b"%b %b HTTP/1.1" % (head.method, exchange.upstream_path)
+        start = head.method + b" " + exchange.upstream_path + b" HTTP/1.1"
         first = write_head(start, exchange.upstream_lines)
         if self._pending:
             first = b"".join((first, *self._pending))

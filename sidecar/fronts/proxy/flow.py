@@ -1,9 +1,11 @@
-"""Back-pressure: the reading side of a transport is paused while anybody asks for it."""
+"""A transport: who is at its other end, and back-pressure, a pause while anybody asks for it."""
 
 import asyncio
 import socket
 import struct
 from typing import Final
+
+from sidecar.model.exchange import Connection
 
 HIGH_WATER: Final = 65_536
 """Bytes that one side may have waiting before the other side is no longer read."""
@@ -28,6 +30,17 @@ class Flow:
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._holders = 0
+
+    def connection(self, port: int) -> Connection:
+        """Write down what the transport says of a client's connection.
+
+        Args:
+            port: our own port.
+        """
+        transport = self._transport
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]).removeprefix("::ffff:").partition("%")[0] if peer else ""
+        return Connection(address, transport.get_extra_info("sslcontext") is not None, port)
 
     @property
     def is_held(self) -> bool:

@@ -47,8 +47,12 @@ class State(Enum):
     CLOSED = 4
 
 
-# Access to a member through its class costs 0.16 µs, thirty times a request.
-_IDLE, _HEAD, _BODY, _TUNNEL, _CLOSED = State
+# Access to a member through its class costs 0.16 µs, through a name that is not final half of it.
+_IDLE: Final[State] = State.IDLE
+_HEAD: Final[State] = State.HEAD
+_BODY: Final[State] = State.BODY
+_TUNNEL: Final[State] = State.TUNNEL
+_CLOSED: Final[State] = State.CLOSED
 
 
 class UpstreamConnection(asyncio.Protocol):

@@ -61,7 +61,7 @@ class BodyDecoder(Protocol):
         """Say whether the body is complete when the connection ends here."""
 
 
-class LengthDecoder:
+class LengthDecoder(BodyDecoder):
     """Body of a declared length (RFC 9112 §6.2)."""
 
     __slots__ = ("_remaining", "done", "rest")
@@ -89,7 +89,7 @@ class LengthDecoder:
         return self.done
 
 
-class UntilCloseDecoder:
+class UntilCloseDecoder(BodyDecoder):
     """Body of a response that ends with its connection (RFC 9112 §6.3 rule 8)."""
 
     __slots__ = ("done", "rest")
@@ -116,7 +116,7 @@ class _State(Enum):
     DONE = 4
 
 
-class ChunkedDecoder:
+class ChunkedDecoder(BodyDecoder):
     """Body in chunks (RFC 9112 §7.1); trailer fields are checked, then dropped (§7.1.2)."""
 
     __slots__ = (

@@ -12,7 +12,7 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 def write_head(start: bytes, lines: list[bytes]) -> bytes:
     """Write a head: start line, field lines, empty line (RFC 9112 §2.1)."""
-    return b"\r\n".join([start, *lines, b"\r\n"])
+    return start + b"\r\n" + b"\r\n".join(lines) + b"\r\n\r\n" if lines else start + b"\r\n\r\n"
 
 
 def status_line(status: int) -> bytes:
