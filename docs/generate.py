@@ -17,8 +17,8 @@ from sidecar.adapters.audit.record import json_schema as audit_schema
 from sidecar.adapters.telemetry.metrics import BUCKETS, METRICS, Merge
 from sidecar.cli.exit_codes import ExitCode
 from sidecar.cli.main import group
-from sidecar.decision.steps.forward import IDENTITY
 from sidecar.model.controls import CONTROLS
+from sidecar.model.fields import IDENTITY
 from sidecar.model.problem import problem_body
 from sidecar.model.refusals import REFUSALS, RefusalCode
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from sidecar.model.exchange import Connection, Exchange
+from sidecar.model.fields import NAMED, PASSES, Field, treatment_of
 from sidecar.model.identity import Method, Principal, TenantId, TenantRecord
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Outcome, Refuse
@@ -33,6 +34,20 @@ def a_route(path: str = "/**", **keys: object) -> Route:
     return a_policy({"path": path, **keys}).routes[0]
 
 
+def told_apart(lines: Iterable[bytes]) -> tuple[list[Field], list[bytes]]:
+    """Tell the lines of a head that are not plain, and those that go on, as the codec does."""
+    named = []
+    passing = []
+    for line in lines:
+        name, _, value = line.partition(b":")
+        treatment = treatment_of(name)
+        if treatment != PASSES or name.lower() in NAMED:
+            named.append(Field(line, name.lower(), value.strip(), kind=0, treatment=treatment))
+        if treatment == PASSES:
+            passing.append(line)
+    return named, passing
+
+
 def a_head(
     method: bytes = b"GET",
     target: bytes = b"/orders/7",
@@ -42,6 +57,7 @@ def a_head(
     """Make the head of a request without a body; `dataclasses.replace` makes others of it."""
     path, mark, query = target.partition(b"?")
     own = () if host is None else (b"Host: " + host,)
+    named, passing = told_apart([*own, *lines])
     return RequestHead(
         method=method,
         target=target,
@@ -49,6 +65,8 @@ def a_head(
         query=query if mark else None,
         minor=1,
         lines=[*own, *lines],
+        named=named,
+        passing=passing,
         host=host,
         length=0,
         keeps_alive=True,

@@ -16,11 +16,20 @@ class Authentication:
     Attributes:
         is_used: whether the policy has any method.
         provers: the methods that it has.
-        managed_names: canonical names of fields that carry keys, in whatever spelling.
+        fields: the field that carries keys, in lower case; none where there is none.
+        managed_names: the same as `canonical` spells it, if it does not go on.
         withheld: query parameter that carries keys; empty for none.
     """
 
-    __slots__ = ("_credentials", "_policy", "is_used", "managed_names", "provers", "withheld")
+    __slots__ = (
+        "_credentials",
+        "_policy",
+        "fields",
+        "is_used",
+        "managed_names",
+        "provers",
+        "withheld",
+    )
 
     def __init__(self, policy: Policy, at_hand: AtHand) -> None:
         self._policy = policy
@@ -29,8 +38,9 @@ class Authentication:
         self._credentials = Credentials(_places(policy), self.provers)
         forwards = policy.authentication.forward_credential
         keys = policy.authentication.api_keys
-        header = None if forwards or keys is None else keys.header
-        self.managed_names = frozenset([canonical(header.encode())] if header else [])
+        header = keys.header.lower().encode() if keys is not None and keys.header else b""
+        self.fields = frozenset([header] if header else [])
+        self.managed_names = frozenset([canonical(header)] if header and not forwards else [])
         self.withheld = b"" if forwards or keys is None or not keys.query else keys.query.encode()
 
     def step_for(self, route: Route | None) -> Authenticate | Withhold | None:

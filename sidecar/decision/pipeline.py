@@ -19,7 +19,7 @@ from sidecar.decision.steps.client_address import compile_client_address
 from sidecar.decision.steps.declared_body import DeclaredBody
 from sidecar.decision.steps.domain_lock import DomainLock
 from sidecar.decision.steps.forbidden import Forbidden
-from sidecar.decision.steps.forward import Forward, host_for, new_treatments
+from sidecar.decision.steps.forward import Forward, host_for
 from sidecar.decision.steps.identity_headers import IdentityHeaders, managed_names
 from sidecar.decision.steps.path import EncodedSlash, Path
 from sidecar.decision.steps.request_id import RequestId, ShowRequestId
@@ -54,6 +54,8 @@ class Generation:
         unrouted: plan for exchanges that end before a route is known.
         faces: bodies of all refusals.
         shadow: whether refusals of EDGE steps are only recorded.
+        managed: fields beside the default ones that no client may send on (TN-1).
+        credentials: fields that carry credentials.
         plans: plans of all routes.
     """
 
@@ -62,6 +64,8 @@ class Generation:
     unrouted: RoutePlan
     faces: Faces
     shadow: bool
+    managed: frozenset[bytes]
+    credentials: frozenset[bytes]
     plans: tuple[RoutePlan, ...]
 
 
@@ -98,6 +102,8 @@ def build(policy: Policy, at_hand: AtHand | None = None) -> Generation:
         unrouted=unrouted,
         faces=_faces(policy),
         shadow=policy.mode == "shadow",
+        managed=managed_names(policy) | workshop.authentication.managed_names,
+        credentials=workshop.authentication.fields,
         plans=plans,
     )
 
@@ -108,16 +114,13 @@ class _Workshop:
     A memory of its own for each of 20,000 routes would grow to gigabytes.
     """
 
-    __slots__ = ("_at_hand", "_authentication", "_policy", "_shared", "_signer", "_treatments")
+    __slots__ = ("_at_hand", "_policy", "_shared", "_signer", "authentication")
 
     def __init__(self, policy: Policy, at_hand: AtHand) -> None:
         self._policy = policy
         self._at_hand = at_hand
-        self._authentication = Authentication(policy, at_hand)
+        self.authentication = Authentication(policy, at_hand)
         self._signer = None if policy.assertion is None else Signer(policy.assertion)
-        self._treatments = new_treatments(
-            managed_names(policy) | self._authentication.managed_names
-        )
         self._shared: dict[tuple[object, ...], object] = {}
 
     def plan(self, route: RouteSection) -> RoutePlan:
@@ -151,7 +154,7 @@ class _Workshop:
         target = self._once((own.key, own.authority), lambda: own)
         prefix = None if route is None else route.strip_prefix
         host = host_for(upstream)
-        withheld = self._authentication.withheld
+        withheld = self.authentication.withheld
         steps: tuple[Step | None, ...] = (
             EncodedSlash.compile(route),
             None if route is None else Forbidden.compile(route),
@@ -160,14 +163,14 @@ class _Workshop:
             *self._caller(route),
             self._once((Upstream, target, prefix), lambda: Upstream(target, prefix, withheld)),
             self._assertion(route),
-            self._once((Forward, host), lambda: Forward(host, self._treatments)),
+            self._once((Forward, host), lambda: Forward(host)),
         )
         return tuple(step for step in steps if step is not None)
 
     def _caller(self, route: RouteSection | None) -> tuple[Step | None, ...]:
         """Make the steps that find out who calls, and judge what they may do."""
         policy = self._policy
-        authenticate = self._authentication.step_for(route)
+        authenticate = self.authentication.step_for(route)
         if route is None or not isinstance(authenticate, Authenticate):
             return (authenticate,)
         tenants = bindings_of(route, TENANT)

@@ -1,10 +1,7 @@
-"""Header fields as ordered pairs of bytes, and lookup that no spelling can fool (TN-1)."""
+"""Names of header fields that no spelling can fool (TN-1), and values that are lists."""
 
 from collections.abc import Iterable
 from typing import Final
-
-Field = tuple[bytes, bytes]
-Fields = list[Field]
 
 # CGI, WSGI, PHP and Apache turn every byte of a field name that is neither letter nor digit into
 # `_`, so `X_Tenant_Id`, `X.Tenant.Id` and `X-Tenant-Id` are one name to the service behind us.
@@ -25,16 +22,6 @@ def canonical(name: bytes) -> bytes:
     Controls: TN-1.
     """
     return name.lower().translate(_SPELLING)
-
-
-def values_of(fields: Iterable[Field], name: bytes) -> list[bytes]:
-    """Collect the values of all field lines of one name, in order.
-
-    Args:
-        fields: the field lines.
-        name: field name in lower case.
-    """
-    return [value for key, value in fields if key.lower() == name]
 
 
 def list_members(values: Iterable[bytes]) -> list[bytes]:

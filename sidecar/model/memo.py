@@ -62,16 +62,24 @@ class LineMemo(Generic[V]):
         known: what is remembered; hot loops read it directly and call the memo on a miss.
     """
 
-    __slots__ = ("_function", "known")
+    __slots__ = ("_function", "_secrets", "known")
 
-    def __init__(self, function: Callable[[bytes], V]) -> None:
+    def __init__(self, function: Callable[[bytes], V], secrets: tuple[bytes, ...] = ()) -> None:
+        """Keep the function.
+
+        Args:
+            function: judges a line.
+            secrets: beginnings of lines, in lower case, that may hold a credential, beside those
+                that usually do.
+        """
         self._function = function
+        self._secrets = _SECRETS + secrets
         self.known: dict[bytes, V] = {}
 
     def __call__(self, line: bytes) -> V:
         """Return the function's value."""
         value = self._function(line)
-        if len(line) <= _REMEMBERED_BYTES and not line.lower().startswith(_SECRETS):
+        if len(line) <= _REMEMBERED_BYTES and not line.lower().startswith(self._secrets):
             if len(self.known) >= _REMEMBERED_LINES:
                 self.known.clear()
             self.known[line] = value

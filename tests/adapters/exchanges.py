@@ -7,6 +7,7 @@ from sidecar.model.message import RequestHead
 from sidecar.model.refusals import REFUSALS, RefusalCode
 from sidecar.model.route import RoutePlan, Timeouts
 from sidecar.model.verdict import Ending, Verdict
+from tests.builders import told_apart
 
 OWN_ID = b"0190a4c2-7d10-7abc-8def-0123456789ab"
 
@@ -19,6 +20,7 @@ def a_head(
     host: bytes | None = b"shop.example",
     lines: Sequence[bytes] = (),
 ) -> RequestHead:
+    named, passing = told_apart(lines)
     return RequestHead(
         method=method,
         target=path if query is None else path + b"?" + query,
@@ -26,6 +28,8 @@ def a_head(
         query=query,
         minor=1,
         lines=list(lines),
+        named=named,
+        passing=passing,
         host=host,
         length=0,
         keeps_alive=True,

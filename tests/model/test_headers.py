@@ -1,10 +1,10 @@
-"""Header fields: one name for all spellings, values in order, lists in members."""
+"""Header fields: one name for all spellings, lists in members."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.model.headers import canonical, list_members, values_of
+from sidecar.model.headers import canonical, list_members
 
 
 @pytest.mark.parametrize(
@@ -31,12 +31,6 @@ def test_another_name_stays_another_name(name: bytes) -> None:
 def test_a_canonical_name_is_its_own_canonical_name(name: bytes) -> None:
     assert canonical(canonical(name)) == canonical(name)
     assert len(canonical(name)) == len(name)
-
-
-def test_values_come_in_the_order_of_their_lines() -> None:
-    fields = [(b"Accept", b"a"), (b"Host", b"b"), (b"accept", b"c"), (b"X-Accept", b"d")]
-    assert values_of(fields, b"accept") == [b"a", b"c"]
-    assert values_of(fields, b"cookie") == []
 
 
 @pytest.mark.parametrize(

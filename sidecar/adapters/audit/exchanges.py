@@ -13,32 +13,38 @@ from sidecar.adapters.audit.record import (
     printable,
 )
 from sidecar.model.exchange import Exchange
-from sidecar.model.memo import LineMemo, Memo
+from sidecar.model.memo import Memo
 from sidecar.model.message import RequestHead
 from sidecar.model.verdict import Verdict
 
 USER_AGENT_CHARACTERS: Final = 256
 HOST_CHARACTERS: Final = 255
 
-_FIELD: Final = b"user-agent:"
+_USER_AGENT: Final = b"user-agent"
+_METHODS: Final = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+}
 
 
 class Timestamps:
     """Writes Unix seconds as RFC 3339 in UTC with milliseconds; the last one is remembered."""
 
-    __slots__ = ("_millisecond", "_text")
+    __slots__ = ("_millisecond", "_second", "_text", "_to_second")
 
     def __init__(self) -> None:
-        self._millisecond = -1
-        self._text = ""
+        self._second = self._millisecond = -1
+        self._to_second = self._text = ""
 
-    def __call__(self, now: float) -> str:
+    def text(self, now: float) -> str:
         """Return the time as text, cut to the millisecond."""
         millisecond = int(now * 1000)
         if millisecond != self._millisecond:
             second, rest = divmod(millisecond, 1000)
-            moment = datetime.fromtimestamp(second, UTC)
-            self._text = f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+            if second != self._second:
+                moment = datetime.fromtimestamp(second, UTC)
+                self._to_second = f"{moment:%Y-%m-%dT%H:%M:%S}."
+                self._second = second
+            self._text = f"{self._to_second}{rest:03d}Z"
             self._millisecond = millisecond
         return self._text
 
@@ -46,11 +52,11 @@ class Timestamps:
 class Composer:
     """Writes the records of exchanges."""
 
-    __slots__ = ("_agents", "_hosts", "_timestamp")
+    __slots__ = ("_agents", "_hosts", "_timestamps")
 
     def __init__(self) -> None:
-        self._timestamp = Timestamps()
-        self._agents: LineMemo[str] = LineMemo(_agent_of)
+        self._timestamps = Timestamps()
+        self._agents: Memo[bytes, str] = Memo(_agent_of)
         self._hosts: Memo[bytes, str] = Memo(_host_of)
 
     def record(self, exchange: Exchange, verdict: Verdict) -> Record:
@@ -62,43 +68,50 @@ class Composer:
         """
         own_id = exchange.own_id.decode()
         head = exchange.head
-        route = getattr(exchange, "route", None)
-        request_id = getattr(exchange, "request_id", None)
-        principal = getattr(exchange, "principal", None)
-        tenant = getattr(exchange, "tenant", None)
+        route = UNROUTED
+        client = exchange.connection.peer
+        request_id = own_id
+        # In the order in which the steps write them: what follows an unset one is unset too.
+        try:
+            client = exchange.client
+            if exchange.request_id is not exchange.own_id:
+                request_id = exchange.request_id.decode("latin-1")
+            route = exchange.route.name
+        except AttributeError:
+            pass
         return Record(
             own_id,
-            self._timestamp(exchange.now),
-            None if tenant is None else tenant.id,
-            None if principal is None else printable(principal.subject) or None,
-            None if principal is None else printable(principal.credential_id) or None,
+            self._timestamps.text(exchange.now),
+            *_caller(exchange),
             "websocket" if verdict.is_upgraded else "request",
             "route",
-            UNROUTED if route is None else route.name,
-            getattr(exchange, "client", exchange.connection.peer),
+            route,
+            client,
             None if head is None else self._user_agent(head),
             verdict.ending,
             printable(verdict.reason) if verdict.reason else None,
-            own_id if request_id is None else request_id.decode("latin-1"),
+            request_id,
             self._traffic(exchange, head, verdict),
         )
 
     def _user_agent(self, head: RequestHead) -> str | None:
-        known = self._agents.known
-        for line in head.lines:
-            agent = known.get(line)
-            if agent is None:
-                agent = self._agents(line)
-            if agent:
-                return agent
+        for field in head.named:
+            if field.name == _USER_AGENT and field.value:
+                return self._agents.known.get(field.value) or self._agents(field.value)
         return None
 
     def _traffic(self, exchange: Exchange, head: RequestHead | None, verdict: Verdict) -> Traffic:
         upstream_seconds = verdict.upstream_seconds
+        method = host = path = None
+        if head is not None:
+            method = _METHODS.get(head.method) or _ascii(head.method, METHOD_CHARACTERS)
+            path = _ascii(head.path, PATH_CHARACTERS)
+            if head.host is not None:
+                host = self._hosts.known.get(head.host) or self._hosts(head.host)
         traffic = Traffic(
-            None if head is None else _ascii(head.method, METHOD_CHARACTERS),
-            None if head is None or head.host is None else self._hosts(head.host),
-            None if head is None else _ascii(head.path, PATH_CHARACTERS),
+            method,
+            host,
+            path,
             verdict.status,
             verdict.code,
             verdict.step or None,
@@ -114,14 +127,12 @@ class Composer:
 
 def _ascii(value: bytes, characters: int) -> str:
     # Bytes beyond ASCII are spelled out: as text some of them would steer a reader's terminal.
-    return value.decode("ascii", "backslashreplace")[:characters]
+    text = value.decode() if value.isascii() else value.decode("ascii", "backslashreplace")
+    return text if len(text) <= characters else text[:characters]
 
 
-def _agent_of(line: bytes) -> str:
-    size = len(_FIELD)
-    if line[:size].lower() != _FIELD:
-        return ""
-    return _ascii(line[size:].strip(b" \t"), USER_AGENT_CHARACTERS)
+def _agent_of(value: bytes) -> str:
+    return _ascii(value, USER_AGENT_CHARACTERS)
 
 
 def _host_of(host: bytes) -> str:
@@ -131,3 +142,22 @@ def _host_of(host: bytes) -> str:
 def _milliseconds(seconds: float) -> float:
     # Cutting to the microsecond by an integer takes a third of the time that round() takes.
     return int(seconds * 1_000_000) / 1000
+
+
+def _caller(exchange: Exchange) -> tuple[str | None, str | None, str | None]:
+    """Name tenant, subject and credential of the caller, as far as they are known."""
+    try:
+        principal = exchange.principal
+    except AttributeError:
+        return None, None, None
+    if not principal.credential_id:
+        return None, None, None
+    try:
+        tenant = exchange.tenant
+    except AttributeError:
+        tenant = None
+    return (
+        None if tenant is None else tenant.id,
+        printable(principal.subject),
+        printable(principal.credential_id),
+    )

@@ -182,7 +182,7 @@ class AuditLedger:
     def __init__(self, section: Audit, clock: Callable[[], float], ids: RequestIds) -> None:
         self._clock = clock
         self._ids = ids
-        self._timestamp = Timestamps()
+        self._timestamps = Timestamps()
         self._flush_seconds = section.flush
         self._only_refused = section.requests == "refused"
         self._batch: list[Record] = []
@@ -227,7 +227,7 @@ class AuditLedger:
             address: the caller's IP address.
             reason: why it was refused.
         """
-        record_id, timestamp = self._ids().decode(), self._timestamp(self._clock())
+        record_id, timestamp = self._ids().decode(), self._timestamps.text(self._clock())
         self._compose()
         self._batch.append(
             of_admin(
@@ -271,5 +271,5 @@ class AuditLedger:
             self._timer = self._loop.call_later(self._flush_seconds, self.flush)
 
     def _gap_line(self, dropped: int) -> bytes:
-        record_id, timestamp = self._ids().decode(), self._timestamp(self._clock())
+        record_id, timestamp = self._ids().decode(), self._timestamps.text(self._clock())
         return encode_lines([of_gap(dropped, record_id=record_id, timestamp=timestamp)])

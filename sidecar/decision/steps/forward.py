@@ -9,68 +9,17 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from sidecar.model.exchange import Exchange
-from sidecar.model.headers import canonical
-from sidecar.model.memo import LineMemo, Memo
+from sidecar.model.fields import FROM_PROXY
+from sidecar.model.memo import Memo
 from sidecar.model.message import CHUNKED, RequestHead
 from sidecar.model.outcome import PASS, Outcome
+from sidecar.model.route import Step
 from sidecar.policy.schema.upstream import Upstream as Section
 
-_CONNECTION: Final = frozenset(
-    (
-        b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate",
-        b"proxy-authorization", b"te", b"trailer", b"transfer-encoding", b"upgrade",
-        b"http2-settings", b"content-length", b"host", b"expect",
-    )
-)  # fmt: skip
-IDENTITY: Final = frozenset(
-    (
-        b"x-tenant-id", b"x-user-id", b"x-roles", b"x-scopes", b"x-tier", b"x-key-id",
-        b"x-sidecar-assertion",
-    )
-)  # fmt: skip
-"""Default names of the identity headers; no client may send one."""
-_JUDGED: Final = frozenset(
-    (
-        b"forwarded", b"x-forwarded", b"x-real-ip", b"x-client-ip", b"client-ip", b"true-client-ip",
-        b"x-remote-ip", b"x-remote-addr", b"x-originating-ip", b"x-cluster-client-ip",
-        b"cf-connecting-ip", b"fastly-client-ip", b"x-original-forwarded-for", b"x-original-host",
-        b"x-host", b"x-http-host-override", b"x-scheme", b"x-url-scheme", b"front-end-https",
-        b"x-original-url", b"x-original-uri", b"x-rewrite-url", b"x-http-method",
-        b"x-http-method-override", b"x-method-override", b"x-request-id",
-        # CGI turns it into HTTP_PROXY, which makes a service send its own requests there (httpoxy).
-        b"proxy",
-    )
-)  # fmt: skip
 _WITH_BODY: Final = frozenset((b"POST", b"PUT", b"PATCH"))
-_TRACE: Final = frozenset((b"traceparent", b"tracestate", b"baggage"))
-_X_FORWARDED: Final = b"x-forwarded-"
-
-_PASSES: Final = 0
-_DROPPED: Final = 1
-_FROM_PROXY: Final = 2
 
 
-class _Treatment:
-    """Says how a field line is treated, by its name."""
-
-    __slots__ = ("_dropped",)
-
-    def __init__(self, managed: frozenset[bytes]) -> None:
-        self._dropped = _CONNECTION | IDENTITY | _JUDGED | managed
-
-    def __call__(self, line: bytes) -> int:
-        key = canonical(line.partition(b":")[0])
-        if key in _TRACE:
-            return _FROM_PROXY
-        if key in self._dropped or key.startswith(_X_FORWARDED):
-            return _DROPPED
-        return _PASSES
-
-
-Treatments = LineMemo[int]
-
-
-class Forward:
+class Forward(Step):
     """Write the field lines that go upstream; nothing that a client names can touch ours."""
 
     name: ClassVar[str] = "forward"
@@ -90,15 +39,13 @@ class Forward:
     writes: ClassVar[frozenset[str]] = frozenset({"upstream_lines"})
     can_shadow: ClassVar[bool] = False
 
-    def __init__(self, host: bytes | None, treatments: Treatments) -> None:
+    def __init__(self, host: bytes | None) -> None:
         """Keep what is the same for every request.
 
         Args:
             host: made by `host_for`.
-            treatments: made by `new_treatments`, shared by all routes.
         """
         self._host = host
-        self._treatments = treatments
         self._origin = Memo(_origin_lines)
 
     def decide(self, exchange: Exchange) -> Outcome:
@@ -110,20 +57,17 @@ class Forward:
         if head is None:
             return PASS
         lines = [b"Host: " + (self._host or head.host or exchange.target.authority)]
-        known = self._treatments.known
-        for line in head.lines:
-            treatment = known.get(line)
-            if treatment is None:
-                treatment = self._treatments(line)
-            if treatment == _PASSES or (treatment == _FROM_PROXY and exchange.is_from_proxy):
-                lines.append(line)
+        lines += head.passing
+        if exchange.is_from_proxy:
+            lines += [field.line for field in head.named if field.treatment == FROM_PROXY]
         if exchange.credential_lines:
             lines = _withheld(lines, exchange.credential_lines)
         if head.connection_options:
             lines = _without(lines, head.connection_options)
         self._frame(lines, head)
         port = exchange.connection.port if not exchange.is_from_proxy else _port(exchange)
-        lines.append(self._origin((exchange.forwarded_for, exchange.is_secure, port)))
+        origin = (exchange.forwarded_for, exchange.is_secure, port)
+        lines.append(self._origin.known.get(origin) or self._origin(origin))
         if head.host is not None:
             lines.append(b"X-Forwarded-Host: " + head.host)
         lines.append(b"X-Request-Id: " + exchange.request_id)
@@ -152,15 +96,6 @@ def host_for(section: Section) -> bytes | None:
     if section.host != "upstream":
         return section.host.encode()
     return (section.url.authority if section.url.scheme != "unix" else "localhost").encode()
-
-
-def new_treatments(managed: frozenset[bytes] = frozenset()) -> Treatments:
-    """Make the memory of how field lines are treated, which all routes share.
-
-    Args:
-        managed: canonical names beside the default ones that no client may send to the service.
-    """
-    return LineMemo(_Treatment(managed))
 
 
 def _withheld(lines: list[bytes], credentials: Mapping[bytes, bytes | None]) -> list[bytes]:

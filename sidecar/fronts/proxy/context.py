@@ -129,7 +129,7 @@ class Context:
         self.wheel = wheel
         self.pools = pools
         self.live = Live()
-        self.request_lines = new_request_lines()
+        self.request_lines = new_request_lines(generation.managed, generation.credentials)
         self.response_lines = new_response_lines()
         self.statuses = new_statuses()
         self.hosts = new_hosts()

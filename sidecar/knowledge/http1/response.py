@@ -7,11 +7,12 @@ and field lines of a strict grammar need none; httptools' callbacks cost 4 to 8 
 import re
 from typing import Final
 
-from sidecar.knowledge.http1.lines import UNKNOWN, Lines, MalformedLineError, Special
+from sidecar.knowledge.http1.lines import UNKNOWN, Lines, MalformedLineError, split_line
 from sidecar.knowledge.http1.strict import LOOSE_LINE_END, parse_length
 from sidecar.model.errors import UpstreamError
+from sidecar.model.fields import DROPPED, PASSES, Field
 from sidecar.model.headers import list_members
-from sidecar.model.memo import Memo
+from sidecar.model.memo import LineMemo, Memo
 from sidecar.model.message import CHUNKED, UNTIL_CLOSE, ResponseHead
 from sidecar.model.refusals import RefusalCode
 
@@ -53,15 +54,9 @@ _SINGLE_OPTIONS: Final = {option: frozenset((option,)) for option in _USUAL_OPTI
 Statuses = Memo[bytes, tuple[int, int, bytes]]
 
 
-def _refine(special: Special) -> Special | None:
-    if special.kind == _EVENT_STREAM and not special.value.lower().startswith(b"text/event-stream"):
-        return None
-    return special
-
-
 def new_response_lines() -> Lines:
     """Make the memory of response field lines that all upstream connections share."""
-    return Lines(_KINDS, _refine)
+    return LineMemo(_field)
 
 
 def new_statuses() -> Statuses:
@@ -83,10 +78,12 @@ def parse_response(head: bytes, method: bytes, known: Lines, statuses: Statuses)
 
     Source: RFC 9112 §4, §5, §6.3. Controls: RQ-7.
     """
-    lines = head[:-4].split(b"\r\n")
-    if len(head) > HEAD_BYTES or len(lines) > FIELDS:
+    end = head.find(b"\r\n")
+    lines = head[end + 2 : -4].split(b"\r\n") if end < len(head) - 4 else []
+    if len(head) > HEAD_BYTES or len(lines) >= FIELDS:
         raise _bad("response head larger than the limits")
-    minor, status, start = statuses(lines.pop(0))
+    first = head[:end]
+    minor, status, start = statuses.known.get(first) or statuses(first)
     special: dict[int, list[bytes]] = {}
     try:
         kept = _sort(lines, known, special)
@@ -114,6 +111,19 @@ def parse_response(head: bytes, method: bytes, known: Lines, statuses: Statuses)
     )
 
 
+def _field(line: bytes) -> Field | None:
+    """Say what a field line means; None for a plain one."""
+    written, value = split_line(line)
+    name = written.lower()
+    kind = _KINDS.get(name)
+    if kind is None:
+        return None
+    if kind == _EVENT_STREAM and not value.lower().startswith(b"text/event-stream"):
+        return None
+    treatment = PASSES if kind <= _CONTENT_LENGTH else DROPPED
+    return Field(line, name, value, kind=kind, treatment=treatment)
+
+
 def check_partial(data: bytes) -> None:
     """Judge the beginning of a response head whose end has not arrived.
 
@@ -135,19 +145,22 @@ def _status(line: bytes) -> tuple[int, int, bytes]:
     return int(match[1]), int(match[2]), b"HTTP/1.1 " + match[2] + b" " + (match[3] or b"")
 
 
-def _sort(lines: list[bytes], known: Lines, special: dict[int, list[bytes]]) -> list[bytes]:
+def _sort(lines: list[bytes], memory: Lines, special: dict[int, list[bytes]]) -> list[bytes]:
     """Collect the values that framing needs, and the lines that go on."""
-    remembered = known.of.known
+    known = memory.known
     kept = []
     for line in lines:
-        one = remembered.get(line, UNKNOWN)
-        if one is UNKNOWN:
-            one = known.of(line)
-        if one is None:
+        field = known.get(line, UNKNOWN)
+        if field is UNKNOWN:
+            field = memory(line)
+        if field is None:
             kept.append(line)
             continue
-        special.setdefault(one.kind, []).append(one.value)
-        if one.kind <= _CONTENT_LENGTH:
+        if field.kind in special:
+            special[field.kind].append(field.value)
+        else:
+            special[field.kind] = [field.value]
+        if field.treatment == PASSES:
             kept.append(line)
     return kept
 

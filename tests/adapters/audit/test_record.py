@@ -180,5 +180,5 @@ def test_events_beside_requests_keep_to_the_schema() -> None:
     ],
 )
 def test_a_time_is_rfc_3339_in_utc_cut_to_milliseconds(now: float, text: str) -> None:
-    write = Timestamps()
+    write = Timestamps().text
     assert [write(now), write(now)] == [text, text]

@@ -35,14 +35,15 @@ def asked_with(*lines: bytes) -> Exchange:
 
 
 def test_a_good_credential_names_the_caller_and_goes_no_further() -> None:
-    exchange = asked_with(KEY)
+    bearer = b"Authorization: Bearer sk_1"
+    exchange = asked_with(bearer)
     assert a_step().decide(exchange) is PASS
     assert exchange.principal is CALLER
-    assert exchange.credential_lines == {KEY: None}
+    assert exchange.credential_lines == {bearer: None}
 
 
 def test_the_policy_may_let_the_service_see_the_credential() -> None:
-    exchange = asked_with(KEY)
+    exchange = asked_with(b"Authorization: Bearer sk_1")
     assert a_step(forwards=True).decide(exchange) is PASS
     assert exchange.credential_lines == {}
 

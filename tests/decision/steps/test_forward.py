@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.decision.steps.forward import IDENTITY, Forward, host_for, new_treatments
+from sidecar.decision.steps.forward import Forward, host_for
 from sidecar.model.exchange import Exchange
+from sidecar.model.fields import IDENTITY
 from sidecar.model.headers import canonical
 from sidecar.model.message import CHUNKED, RequestHead
 from sidecar.model.outcome import PASS
@@ -29,7 +30,6 @@ OURS = [
     b"host", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-host",
     b"x-request-id",
 ]  # fmt: skip
-_TREATMENTS = new_treatments()
 
 
 def routed(head: RequestHead, *, is_from_proxy: bool = False, is_secure: bool = False) -> Exchange:
@@ -52,7 +52,7 @@ def forwarded(
 
 
 def written(exchange: Exchange, host: bytes | None = None) -> list[bytes]:
-    assert Forward(host, _TREATMENTS).decide(exchange) is PASS
+    assert Forward(host).decide(exchange) is PASS
     return flat(exchange.upstream_lines)
 
 
@@ -224,7 +224,7 @@ def test_the_upstream_learns_how_the_client_came(
 
 def test_an_unread_head_goes_nowhere() -> None:
     exchange = an_unread_exchange()
-    assert Forward(None, new_treatments()).decide(exchange) is PASS
+    assert Forward(None).decide(exchange) is PASS
     assert not hasattr(exchange, "upstream_lines")
 
 

@@ -84,7 +84,6 @@ def test_nothing_is_read_where_the_policy_does_not_say_so() -> None:
 @pytest.mark.parametrize(
     ("line", "left"),
     [
-        (b"X-API-Key: anything", None),
         (b"Authorization: Bearer sk_1", None),
         (b"Authorization: Bearer ey.a.b", None),
         (b"Cookie: session=ey", None),

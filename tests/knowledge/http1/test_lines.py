@@ -1,10 +1,10 @@
-"""Field lines: the grammar of RFC 9112 §5 and nothing beside it, remembered without a change."""
+"""Field lines: the grammar of RFC 9112 §5 and nothing beside it."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.knowledge.http1.lines import Lines, MalformedLineError, Special, split_line
+from sidecar.knowledge.http1.lines import MalformedLineError, split_line
 
 pytestmark = pytest.mark.control("RQ-7")
 
@@ -55,32 +55,6 @@ def test_a_field_line_is_name_and_value(line: bytes, name: bytes, value: bytes) 
 def test_whatever_else_is_refused(line: bytes) -> None:
     with pytest.raises(MalformedLineError):
         split_line(line)
-
-
-def test_special_lines_are_found_in_order_and_plain_ones_are_not() -> None:
-    lines = Lines({b"x-a": 1, b"x-b": 2})
-    sent = [b"X-A: 1", b"X-C: 2", b"x-b:3", b"x-a: 4"]
-    expected = [Special(1, b"x-a", b"1"), Special(2, b"x-b", b"3"), Special(1, b"x-a", b"4")]
-    assert lines.specials(sent) == expected
-    assert lines.specials(sent) == expected
-    assert set(lines.of.known) == set(sent)
-
-
-def test_a_rule_may_look_at_the_value_too() -> None:
-    lines = Lines({b"x-a": 1}, lambda special: special if special.value == b"yes" else None)
-    assert lines.specials([b"X-A: no", b"X-A: yes"]) == [Special(1, b"x-a", b"yes")]
-
-
-def test_a_secret_is_classified_each_time_and_never_remembered() -> None:
-    lines = Lines({b"authorization": 7})
-    sent = [b"Authorization: Bearer abc", b"Cookie: a=b", b"X-Api-Key: abc", b"Accept: */*"]
-    assert lines.specials(sent) == lines.specials(sent) != []
-    assert list(lines.of.known) == [b"Accept: */*"]
-
-
-def test_one_malformed_line_is_enough() -> None:
-    with pytest.raises(MalformedLineError):
-        Lines({}).specials([b"X: a", b"X : a"])
 
 
 @given(st.binary(max_size=30))

@@ -31,6 +31,8 @@ def test_a_head_is_read_whole() -> None:
         query=b"c=d?e",
         minor=1,
         lines=[b"Host: a.example", b"Accept: */*", b"x-a:1"],
+        named=head.named,
+        passing=[b"Accept: */*", b"x-a:1"],
         host=b"a.example",
         length=0,
         keeps_alive=True,
@@ -38,7 +40,10 @@ def test_a_head_is_read_whole() -> None:
         is_websocket=False,
         connection_options=frozenset(),
     )
-    assert head.values(b"x-a") == [b"1"]
+    assert [(field.name, field.value) for field in head.named] == [
+        (b"host", b"a.example"), (b"accept", b"*/*"),
+    ]  # fmt: skip
+    assert [head.values(name) for name in (b"x-a", b"accept", b"cookie")] == [[b"1"], [b"*/*"], []]
 
 
 def test_a_head_of_http_1_0_may_be_nothing_but_its_first_line() -> None:
