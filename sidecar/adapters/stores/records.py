@@ -1,0 +1,65 @@
+"""Records as bytes: what SQLite and Redis keep of keys, tenants and revocations.
+
+A record is a JSON object of those fields that differ from their defaults: a million keys are kept,
+and most have few facts. What its class does not say in full (a field that is unknown, a value of
+another type) is refused and not dropped: it may be a restriction that this version cannot read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Final, TypeVar
+
+import msgspec
+
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.identity import KeyRecord, ProjectRecord, Revocation, TenantRecord
+
+R = TypeVar("R", KeyRecord, TenantRecord, Revocation)
+
+_Kind = type[KeyRecord] | type[TenantRecord] | type[Revocation] | type[ProjectRecord]
+
+_UNREADABLE: Final = "the store holds a record that this version cannot read"
+
+
+def encode(record: KeyRecord | TenantRecord | Revocation) -> bytes:
+    """Write a record."""
+    return msgspec.json.encode(_essence(record))
+
+
+def decode(kind: type[R], text: bytes) -> R:
+    """Read a record.
+
+    Args:
+        kind: its class.
+        text: what `encode` wrote, perhaps of another version of the sidecar.
+
+    Raises:
+        StoreUnavailableError: it is no record of this class.
+    """
+    try:
+        written = msgspec.json.decode(text)
+        if not isinstance(written, dict) or not _is_known(kind, written):
+            raise StoreUnavailableError(_UNREADABLE)
+        return msgspec.convert(written, kind)
+    except msgspec.MsgspecError as error:
+        # Its message may quote the record, so it goes no further.
+        raise StoreUnavailableError(_UNREADABLE) from error
+
+
+def _essence(record: KeyRecord | TenantRecord | Revocation) -> dict[str, object]:
+    values = ((name, default, getattr(record, name)) for name, default in _defaults(type(record)))
+    return {name: value for name, default, value in values if value != default}
+
+
+def _defaults(kind: _Kind) -> list[tuple[str, object]]:
+    made = ((one.name, one.default, one.default_factory) for one in fields(kind))
+    return [(name, value if make is MISSING else make()) for name, value, make in made]
+
+
+def _is_known(kind: _Kind, written: Mapping[str, object]) -> bool:
+    if not written.keys() <= {one.name for one in fields(kind)}:
+        return False
+    projects = written.get("projects")
+    if kind is not TenantRecord or not isinstance(projects, dict):
+        return True
+    return all(isinstance(one, dict) and _is_known(ProjectRecord, one) for one in projects.values())
