@@ -9,12 +9,14 @@ from typing import Final
 
 from sidecar.adapters.vault.box import Box, Place, SealedError
 from sidecar.model.identity import TenantId
-from sidecar.model.ports import UNKNOWN, SecretStore, Unsure
+from sidecar.model.ports import UNKNOWN, Event, Events, SecretStore, Unsure
 from sidecar.model.questions import FindCredential
 from sidecar.model.secret import Secret
 
 KIND: Final = "secret"
 MEMORY: Final = 1024
+ACTOR: Final = "sidecar"
+"""Who opened a secret because a request needs it, in the audit."""
 
 
 class Vault:
@@ -102,16 +104,23 @@ class UnsealedSecrets:
     Args:
         vault: opens secrets.
         is_current: whether the change feed is within its bound on staleness.
+        events: is told of each secret that was opened and was not remembered (AU-2).
         limit: most secrets that are remembered; then it starts again.
     """
 
-    __slots__ = ("_forgotten", "_is_current", "_known", "_limit", "_vault")
+    __slots__ = ("_events", "_forgotten", "_is_current", "_known", "_limit", "_vault")
 
     def __init__(
-        self, vault: Vault, is_current: Callable[[], bool], *, limit: int = MEMORY
+        self,
+        vault: Vault,
+        is_current: Callable[[], bool],
+        events: Events,
+        *,
+        limit: int = MEMORY,
     ) -> None:
         self._vault = vault
         self._is_current = is_current
+        self._events = events
         self._limit = limit
         self._known: dict[tuple[str, str], Secret | None] = {}
         self._forgotten = 0
@@ -130,6 +139,10 @@ class UnsealedSecrets:
         """
         forgotten = self._forgotten
         secret = await self._vault.get(question.tenant, question.name)
+        if secret is not None and (question.tenant, question.name) not in self._known:
+            self._events.note_event(
+                Event("secret.access", ACTOR, question.tenant, "secret", question.name)
+            )
         # What was forgotten while the store was asked may be what the store answered.
         if forgotten == self._forgotten:
             if len(self._known) >= self._limit:

@@ -9,7 +9,7 @@ import pytest
 from sidecar.adapters.vault.box import Box, SealedError
 from sidecar.adapters.vault.secrets import UnsealedSecrets, Vault
 from sidecar.model.identity import TenantId
-from sidecar.model.ports import UNKNOWN
+from sidecar.model.ports import UNKNOWN, Event
 from sidecar.model.questions import FindCredential
 from sidecar.model.secret import Secret
 
@@ -44,6 +44,13 @@ class Shelf:
 
     async def delete_secret(self, tenant: str, name: str) -> bool:
         return self.sealed.pop((tenant, name), None) is not None
+
+
+class Noted(list[Event]):
+    """An audit that keeps its events."""
+
+    def note_event(self, event: Event) -> None:
+        self.append(event)
 
 
 def a_vault(shelf: Shelf, *ring: Secret) -> Vault:
@@ -126,7 +133,7 @@ async def a_filled_shelf(value: bytes = b"1") -> Shelf:
 
 async def test_a_secret_is_at_hand_once_it_was_found() -> None:
     shelf = await a_filled_shelf()
-    known = UnsealedSecrets(a_vault(shelf), lambda: True)
+    known = UnsealedSecrets(a_vault(shelf), lambda: True, Noted())
     assert known.at_hand(ACME, "token") is UNKNOWN
     assert revealed(await known.find(ASKED)) == b"1"
     assert revealed(known.at_hand(ACME, "token")) == b"1"
@@ -135,14 +142,14 @@ async def test_a_secret_is_at_hand_once_it_was_found() -> None:
 
 
 async def test_that_there_is_no_secret_is_remembered_too() -> None:
-    known = UnsealedSecrets(a_vault(Shelf()), lambda: True)
+    known = UnsealedSecrets(a_vault(Shelf()), lambda: True, Noted())
     assert await known.find(ASKED) is None
     assert known.at_hand(ACME, "token") is None
 
 
 async def test_nothing_is_at_hand_while_changes_cannot_be_seen() -> None:
     fresh = True
-    known = UnsealedSecrets(a_vault(await a_filled_shelf()), lambda: fresh)
+    known = UnsealedSecrets(a_vault(await a_filled_shelf()), lambda: fresh, Noted())
     await known.find(ASKED)
     fresh = False
     assert known.at_hand(ACME, "token") is UNKNOWN
@@ -153,7 +160,7 @@ async def test_nothing_is_at_hand_while_changes_cannot_be_seen() -> None:
 async def test_a_changed_secret_is_forgotten_alone() -> None:
     shelf = await a_filled_shelf()
     await a_vault(shelf).set("acme", "hook", Secret(b"2"))
-    known = UnsealedSecrets(a_vault(shelf), lambda: True)
+    known = UnsealedSecrets(a_vault(shelf), lambda: True, Noted())
     await known.find(ASKED)
     await known.find(FindCredential(ACME, "hook"))
     known.forget("acme", "token")
@@ -167,7 +174,7 @@ async def test_a_changed_secret_is_forgotten_alone() -> None:
 @pytest.mark.parametrize("is_all", [True, False])
 async def test_what_changed_while_the_store_was_asked_is_not_remembered(*, is_all: bool) -> None:
     shelf = await a_filled_shelf()
-    known = UnsealedSecrets(a_vault(shelf), lambda: True)
+    known = UnsealedSecrets(a_vault(shelf), lambda: True, Noted())
     shelf.has_read.clear()
     shelf.may_answer.clear()
     asking = asyncio.create_task(known.find(ASKED))
@@ -182,7 +189,7 @@ async def test_what_changed_while_the_store_was_asked_is_not_remembered(*, is_al
 
 
 async def test_the_memory_is_bounded() -> None:
-    known = UnsealedSecrets(a_vault(Shelf()), lambda: True, limit=3)
+    known = UnsealedSecrets(a_vault(Shelf()), lambda: True, Noted(), limit=3)
     names = [f"n{index}" for index in range(7)]
     for name in names:
         await known.find(FindCredential(ACME, name))
@@ -192,8 +199,21 @@ async def test_the_memory_is_bounded() -> None:
 
 async def test_what_does_not_open_is_not_remembered() -> None:
     shelf = await a_filled_shelf()
-    known = UnsealedSecrets(a_vault(shelf, NEW), lambda: True)
+    known = UnsealedSecrets(a_vault(shelf, NEW), lambda: True, Noted())
     for _ in itertools.repeat(None, 2):
         with pytest.raises(SealedError, match=r"not in secrets\.master_key"):
             await known.find(ASKED)
     assert known.at_hand(ACME, "token") is UNKNOWN
+
+
+async def test_opening_a_secret_is_audited_once_while_it_is_remembered() -> None:
+    events = Noted()
+    known = UnsealedSecrets(a_vault(await a_filled_shelf()), lambda: True, events)
+    expected = Event("secret.access", "sidecar", "acme", "secret", "token")
+    await known.find(ASKED)
+    await known.find(ASKED)
+    assert events == [expected]
+    known.forget("acme", "token")
+    await known.find(ASKED)
+    await known.find(FindCredential(ACME, "none"))
+    assert events == [expected, expected]
