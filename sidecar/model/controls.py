@@ -32,7 +32,25 @@ CONTROLS: Final[dict[str, Control]] = {
     "AN-16": Control(
         "Caches are no boundary", "knowledge.auth.tokens", "authentication.token_cache"
     ),
+    "AN-8": Control(
+        "Browser keys are locked to domains",
+        "decision.steps.domain_lock",
+        "authentication.api_keys.domain_lock",
+    ),
+    "AN-9": Control("Keys stay in their project", "decision.steps.tenant_binding", "routes[].path"),
+    "AZ-1": Control("Hierarchical roles", "decision.steps.authorize", "routes[].role"),
+    "AZ-2": Control("Permission matrix", "decision.steps.authorize", "permissions"),
+    "AZ-3": Control("Kinds of keys kept apart", "decision.steps.authorize", "routes[].key_kinds"),
     "AZ-4": Control("Default deny", "decision.steps.route", "routes"),
+    "AZ-5": Control(
+        "Organisation and project of the caller",
+        "decision.steps.tenant_binding",
+        "routes[].path",
+    ),
+    "AZ-7": Control("Read-only credentials", "decision.steps.authorize", ""),
+    "AZ-8": Control(
+        "A permission may demand a login method", "decision.steps.authorize", "permissions"
+    ),
     "RQ-1": Control("Body caps", "decision.steps.declared_body", "body.max"),
     "RQ-4": Control("Path normalisation", "decision.steps.path", "routes[].allow_encoded_slash"),
     "RQ-7": Control("Request framing", "knowledge.http1", ""),
@@ -41,4 +59,9 @@ CONTROLS: Final[dict[str, Control]] = {
     "SE-1": Control("Secrets at rest", "adapters.vault.box", "secrets.master_key"),
     "TN-1": Control("Identity headers of clients are removed", "decision.steps.forward", ""),
     "TN-3": Control("Identity for the upstream", "decision.steps.assertion", "assertion"),
+    "TN-2": Control("Tenant binding", "decision.steps.tenant_binding", "routes[].bind"),
+    "TN-3": Control(
+        "Identity headers for the upstream", "decision.steps.identity_headers", "identity_headers"
+    ),
+    "TN-7": Control("Forbidden parameters", "decision.steps.forbidden", "routes[].forbid"),
 }

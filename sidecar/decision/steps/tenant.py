@@ -52,7 +52,7 @@ class Tenant:
     def decide(self, exchange: Exchange) -> Outcome | Ask:
         """Write the tenant and the caller's roles in it; neither when it is not served.
 
-        Controls: TN-1, AN-15, AN-16.
+        Controls: TN-1, AN-16.
         """
         exchange.tenant = None
         exchange.roles = NO_ROLES

@@ -1,0 +1,99 @@
+"""A query is read as forms write it, and a parameter is known in every spelling."""
+
+from urllib.parse import quote_plus, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.knowledge.http1.query import Parameter, UndecodableError, decoded, pairs
+
+NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")).filter(lambda c: c != "%"))
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (b"", [("", b"")]),
+        (b"a=1&b=2", [("a", b"1"), ("b", b"2")]),
+        (b"a&a=&=", [("a", b""), ("a", b""), ("", b"")]),
+        (b"a=b=c", [("a", b"b=c")]),
+        (b"%61+b=%zz", [("a b", b"%zz")]),
+        (b"a=1;b=2", [("a", b"1;b=2"), ("a", b"1"), ("b", b"2")]),
+        (b"%C3%A9=1", [("é", b"1")]),
+        (b"\xc3\xa9=1", [("é", b"1")]),
+    ],
+)
+def test_a_query_is_split_in_every_way(query: bytes, found: list[tuple[str, bytes]]) -> None:
+    assert pairs(query) == found
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [(b"abc", "abc"), (b"", ""), (b"a+b", "a b"), (b"%2B%25", "+%"), (b"%0a", "\n")],
+)
+def test_a_value_is_decoded_once(raw: bytes, text: str) -> None:
+    assert decoded(raw) == text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        b"%", b"%1", b"%g1=1", b"a%", b"%ff", b"\xff", b"%c0%af", b"%ed%a0%80", b"%00", b"a%0d",
+        b"%7f", b"%C2%85", b"%2561", b"a;%",
+    ],
+)  # fmt: skip
+def test_a_name_with_two_readings_is_refused(query: bytes) -> None:
+    with pytest.raises(UndecodableError):
+        pairs(query)
+
+
+@pytest.mark.parametrize("raw", [b"%", b"a%zz", b"%ff", b"%c1%a1"])
+def test_a_value_that_cannot_be_decoded_is_refused(raw: bytes) -> None:
+    with pytest.raises(UndecodableError):
+        decoded(raw)
+
+
+@pytest.mark.parametrize(
+    ("name", "spelling", "is_spelt"),
+    [
+        ("db_id", "db_id", True),
+        ("db_id", "DB_ID", True),
+        ("db_id", "  db_id", True),
+        ("db_id", "db.id", True),
+        ("db_id", "db id", True),
+        ("db_id", "db[id", True),
+        ("db_id", "db_id[]", True),
+        ("db_id", "db_id[0][x]", True),
+        ("db_id", "db_id.x", True),
+        ("filter[db]", "filter[db]", True),
+        ("filter[db]", "filter[db][0]", True),
+        ("db_id", "db_id2", False),
+        ("db_id", "my_db_id", False),
+        ("db_id", "dbid", False),
+        ("db", "db_id", False),
+        ("db_id", "", False),
+        ("filter[db]", "filter[da]", False),
+    ],
+)
+def test_a_parameter_is_known_in_every_spelling(
+    name: str, spelling: str, *, is_spelt: bool
+) -> None:
+    assert Parameter.of(name).is_spelt(spelling) is is_spelt
+
+
+@given(st.dictionaries(NAMES, st.text(st.characters(exclude_categories=("Cs",)))))
+def test_what_a_form_writes_is_what_is_read(fields: dict[str, str]) -> None:
+    query = urlencode(fields, quote_via=quote_plus).encode()
+    read = {name: decoded(value) for name, value in pairs(query)}
+    assert read == (fields or {"": ""})
+
+
+@given(st.binary(max_size=64))
+def test_any_query_is_read_or_refused(query: bytes) -> None:
+    try:
+        names = [name for name, _ in pairs(query)]
+    except UndecodableError:
+        return
+    assert names
+    assert not any("%" in name for name in names)
