@@ -132,6 +132,7 @@ class _Workshop:
             response=self._response(policy.headers_of(route)),
             timeouts=_timeouts(policy.timeouts_of(route)),
             shadow=policy.mode_of(route) == "shadow",
+            authenticates=self.authentication.is_used and not route.public,
         )
 
     def unrouted(self) -> RoutePlan:

@@ -58,7 +58,6 @@ CONTROLS: Final[dict[str, Control]] = {
     "RS-3": Control("Security headers", "decision.steps.security_headers", "headers"),
     "SE-1": Control("Secrets at rest", "adapters.vault.box", "secrets.master_key"),
     "TN-1": Control("Identity headers of clients are removed", "decision.steps.forward", ""),
-    "TN-3": Control("Identity for the upstream", "decision.steps.assertion", "assertion"),
     "TN-2": Control("Tenant binding", "decision.steps.tenant_binding", "routes[].bind"),
     "TN-3": Control(
         "Identity headers for the upstream", "decision.steps.identity_headers", "identity_headers"

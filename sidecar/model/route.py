@@ -143,6 +143,7 @@ class RoutePlan:
         response: RESPONSE steps, also for what the sidecar itself answers.
         timeouts: patience with its upstream.
         shadow: whether refusals of ROUTE steps are only recorded.
+        authenticates: whether it finds out who the caller is.
     """
 
     name: str
@@ -150,3 +151,4 @@ class RoutePlan:
     response: Sequence[ResponseStep]
     timeouts: Timeouts
     shadow: bool
+    authenticates: bool = False

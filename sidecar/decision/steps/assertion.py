@@ -7,9 +7,10 @@ from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import Method
 from sidecar.model.outcome import PASS, Outcome
+from sidecar.model.route import Step
 
 
-class Assertion:
+class Assertion(Step):
     """Add the assertion to the identity lines; for routes whose callers are known."""
 
     name: ClassVar[str] = "assertion"

@@ -12,6 +12,7 @@ from sidecar.model.identity import Method, Principal
 from sidecar.model.outcome import PASS, Ask, Outcome, Refuse
 from sidecar.model.questions import Question
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import AskingStep, Step
 
 NOBODY: Final = Principal(Method.API_KEY, "", "", memberships={})
 """Stands for the caller while nobody is known: no tenant, no role, no scope."""
@@ -19,7 +20,7 @@ NOBODY: Final = Principal(Method.API_KEY, "", "", memberships={})
 _INVALID: Final = CHALLENGE + b', error="invalid_token"'
 
 
-class Authenticate:
+class Authenticate(AskingStep):
     """Write the principal, or refuse with the face that all failures share (AN-6)."""
 
     name: ClassVar[str] = "authenticate"
@@ -95,7 +96,7 @@ class Authenticate:
         return proof
 
 
-class Withhold:
+class Withhold(Step):
     """Keep credentials of the sidecar's own from the service of a public route."""
 
     name: ClassVar[str] = "withhold"

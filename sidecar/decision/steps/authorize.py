@@ -16,6 +16,7 @@ from typing import ClassVar, Final, Protocol
 from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import Step
 from sidecar.policy.schema.permissions import Grant
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.routes import Route
@@ -31,7 +32,7 @@ class _Check(Protocol):
         """Pass or refuse."""
 
 
-class Authorize:
+class Authorize(Step):
     """Refuse a caller who may not use the route."""
 
     name: ClassVar[str] = "authorize"

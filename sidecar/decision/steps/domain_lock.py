@@ -9,6 +9,7 @@ from sidecar.model.message import RequestHead
 from sidecar.model.outcome import PASS, Ask, Outcome, Refuse
 from sidecar.model.questions import AdmitDomain, Question
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import AskingStep, Step
 from sidecar.policy.schema.api_keys import DomainLock as Section
 from sidecar.policy.schema.policy import Policy
 
@@ -22,7 +23,7 @@ _UNSENT: Final = "(none)"
 _NO_PROJECT: Final = ProjectRecord()
 
 
-class Tier:
+class Tier(Step):
     """Write the caller's tier: the credential's own, else the tenant's."""
 
     name: ClassVar[str] = "tier"
@@ -36,7 +37,7 @@ class Tier:
         return PASS
 
 
-class DomainLock:
+class DomainLock(AskingStep):
     """Write the tier; refuse or downgrade a locked key that is used from an unregistered domain."""
 
     name: ClassVar[str] = "domain_lock"

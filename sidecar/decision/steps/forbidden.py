@@ -6,10 +6,11 @@ from sidecar.knowledge.http1.query import Parameter, UndecodableError, pairs
 from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import Step
 from sidecar.policy.schema.routes import Route
 
 
-class Forbidden:
+class Forbidden(Step):
     """Refuse a query that has a forbidden parameter, in whatever spelling, on public routes too."""
 
     name: ClassVar[str] = "forbidden"

@@ -8,6 +8,7 @@ from sidecar.model.exchange import Exchange
 from sidecar.model.headers import canonical
 from sidecar.model.identity import Method, TenantRecord
 from sidecar.model.outcome import PASS, Outcome
+from sidecar.model.route import Step
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.tenants import IdentityHeaders as Section
 
@@ -44,7 +45,7 @@ class _Written:
         self.lines = lines
 
 
-class IdentityHeaders:
+class IdentityHeaders(Step):
     """Write the identity fields of a caller; all routes share one step and what it remembers."""
 
     name: ClassVar[str] = "identity_headers"

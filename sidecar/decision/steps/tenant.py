@@ -19,13 +19,14 @@ from sidecar.model.memo import Memo
 from sidecar.model.outcome import PASS, Ask, Outcome
 from sidecar.model.ports import UNKNOWN, KnownTenants
 from sidecar.model.questions import FindTenant, Question
+from sidecar.model.route import AskingStep
 from sidecar.policy.schema.tenants import Tenant as Section
 
 # The grammar of ids in the policy: what breaks it is in no store, and must be in no header field.
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 
-class Tenant:
+class Tenant(AskingStep):
     """Choose the tenant among the caller's memberships and judge its record.
 
     What the request names picks one of several memberships; it never adds one. A request that names

@@ -7,13 +7,14 @@ from sidecar.knowledge.http1.query import UndecodableError
 from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import Step
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.routes import Route
 
 _CODES: Final = {403: RefusalCode.FORBIDDEN, 404: RefusalCode.NOT_FOUND}
 
 
-class TenantBinding:
+class TenantBinding(Step):
     """Compare every tenant and project that the request names with the caller's."""
 
     name: ClassVar[str] = "tenant_binding"

@@ -1,6 +1,6 @@
 """One exchange from its head to its audit record.
 
-    decide    run the steps; a step may ask, then the exchange waits for the answer
+    decide    run the steps (`admission`)
     start     hand the request to an upstream connection, idle or new
     body      bytes of the request pass on, counted against the limit
     response  head and bytes of the answer pass back
@@ -14,7 +14,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from sidecar.decision.runner import decide
+from sidecar.fronts.proxy.admission import Admission
 from sidecar.fronts.proxy.answering import (
     SWITCHING_PROTOCOLS,
     answer_head,
@@ -24,18 +24,16 @@ from sidecar.fronts.proxy.answering import (
     switch_head,
 )
 from sidecar.fronts.proxy.flow import HIGH_WATER, NOT_CONNECTED, PEER_FULL
-from sidecar.fronts.proxy.pause import Pause
 from sidecar.fronts.proxy.pool import may_repeat
 from sidecar.fronts.proxy.tunnel import Tunnel, is_accepted
 from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.knowledge.http1.framing import LAST_CHUNK, encode_chunk
 from sidecar.knowledge.http1.write import write_head
 from sidecar.model.errors import ProtocolError, UpstreamError
-from sidecar.model.exchange import Exchange
 from sidecar.model.message import CHUNKED, RequestHead, ResponseHead
 from sidecar.model.outcome import Refuse
 from sidecar.model.refusals import RefusalCode
-from sidecar.model.route import RoutePlan, Timeouts
+from sidecar.model.route import Timeouts
 from sidecar.model.verdict import CLIENT_LEFT, Ending, Verdict
 
 if TYPE_CHECKING:
@@ -50,33 +48,27 @@ _BROKEN: Final = Refuse(RefusalCode.INTERNAL, "internal error")
 _ADMITTED: Final = Ending.ADMITTED
 
 
-class Flight:
+class Flight(Admission):
     """One exchange between a downstream and an upstream connection.
 
     Attributes:
-        exchange: its notebook.
         is_request_complete: whether the whole request was taken from the client.
         is_over: whether audit and metrics were told.
         keeps_alive: whether the client's connection goes on after the answer.
-        started: monotonic seconds when the head was complete.
     """
 
     __slots__ = (
-        "_answered_in", "_context", "_downstream", "_encodes", "_ends_by_close", "_generation",
-        "_handed_over", "_is_counted", "_is_upgraded", "_opening", "_out", "_pause", "_pending",
-        "_received", "_retried", "_sent", "_upstream", "exchange", "is_over",
-        "is_request_complete", "is_response_begun", "keeps_alive", "started",
+        "_answered_in", "_encodes", "_ends_by_close", "_handed_over", "_is_upgraded", "_opening",
+        "_out", "_pending", "_received", "_retried", "_sent", "_tunnel", "_upstream", "is_over",
+        "is_request_complete", "is_response_begun", "keeps_alive",
     )  # fmt: skip
 
     def __init__(
         self, context: "Context", downstream: "Downstream", head: RequestHead | None
     ) -> None:
-        self._context = context
-        self._downstream = downstream
-        self._generation = context.generation
-        self.started = context.monotonic()
-        self.exchange = Exchange(downstream.connection, head, context.clock(), context.new_id())
+        super().__init__(context, downstream, head)
         self._upstream: UpstreamConnection | None = None
+        self._tunnel: Tunnel | None = None
         self._pending: list[bytes] = []
         self._out: list[bytes] = []
         self._received = 0
@@ -87,22 +79,11 @@ class Flight:
         self._ends_by_close = False
         self._retried = False
         self._opening: asyncio.Task[None] | None = None
-        self._pause: Pause | None = None
-        self._is_counted = True
         self._is_upgraded = False
         self.keeps_alive = head is not None and head.keeps_alive
         self.is_request_complete = head is None or head.length == 0
         self.is_response_begun = False
         self.is_over = False
-        context.live.requests += 1
-
-    @property
-    def plan(self) -> RoutePlan:
-        """The plan of the route, or the one for exchanges without a route."""
-        try:
-            return self.exchange.route
-        except AttributeError:
-            return self._generation.unrouted
 
     @property
     def timeouts(self) -> Timeouts:
@@ -110,53 +91,6 @@ class Flight:
         return self.plan.timeouts
 
     # --- the request side
-
-    def decide(self) -> bool:
-        """Run the steps; refuse, wait for what a step asks, or say that the request may go on."""
-        exchange = self.exchange
-        generation = self._generation
-        context = self._context
-        exchange.refused_by = "overload"
-        cause = context.overload(exchange.head)
-        if cause is not None:
-            self._refuse(cause, Ending.REFUSED, exchange.refused_by)
-            return False
-        outcome = decide(generation.edge, exchange, shadow=generation.shadow)
-        if outcome is None:
-            plan = exchange.route
-            outcome = decide(plan.steps, exchange, shadow=plan.shadow)
-            if outcome is None and not context.floor.applies_to_all:
-                return True
-        if isinstance(outcome, Refuse) and not (outcome.has_floor and context.floor.seconds):
-            self.refuse(outcome)
-            return False
-        self._pause = Pause(context, self, outcome)
-        return False
-
-    def refuse(self, cause: Refuse) -> None:
-        """End the exchange: a step refused."""
-        self._pause = None
-        self._refuse(cause, Ending.REFUSED, self.exchange.refused_by)
-
-    def go_on(self) -> None:
-        """Start, once nothing is waited for any more."""
-        self._pause = None
-        try:
-            self.start()
-        except Exception:  # noqa: BLE001 -- the driver's last resort: log, an opaque 500
-            self.broke()
-
-    def leave_count(self) -> None:
-        """Stop counting as in flight: it is held back, or has become a WebSocket."""
-        if self._is_counted:
-            self._is_counted = False
-            self._context.live.requests -= 1
-
-    def enter_count(self) -> None:
-        """Count as in flight again."""
-        if not self._is_counted:
-            self._is_counted = True
-            self._context.live.requests += 1
 
     def start(self) -> None:
         """Hand the request to an idle upstream connection, or have one opened."""
@@ -353,11 +287,12 @@ class Flight:
         # The WebSocket leaves the bound on requests and comes under its own.
         self.leave_count()
         section = self._generation.policy.websockets
-        tunnel = Tunnel(self._context, self, section.idle, section.life)
+        tunnel = self._tunnel = Tunnel(self._context, self, section.idle, section.life)
         self._downstream.become_tunnel(tunnel, connection)
 
     def tunnel_ended(self, received: int, sent: int, reason: str) -> None:
         """Finish: both sides of the WebSocket are closed."""
+        self._tunnel = None
         self._received, self._sent = received, sent
         self._finish(_ADMITTED, SWITCHING_PROTOCOLS, None, reason, "")
 
@@ -384,16 +319,17 @@ class Flight:
 
     def revoked(self, reason: str) -> None:
         """End the exchange: the credential that opened it does not hold any more (AN-10)."""
-        if self.is_over:
-            return
-        self._drop_upstream()
-        self.keeps_alive = False
-        if self.is_response_begun:
-            code = RefusalCode.UNAUTHORIZED
-            self._finish(Ending.REFUSED, self.exchange.status, code, reason, "authenticate")
-            self._downstream.abort(resets=True)
-        else:
-            self._refuse(unauthorized(reason), Ending.REFUSED, "authenticate")
+        if self._tunnel is not None:
+            self._tunnel.revoked(reason)
+        elif not self.is_over:
+            self._drop_upstream()
+            self.keeps_alive = False
+            if self.is_response_begun:
+                code = RefusalCode.UNAUTHORIZED
+                self._finish(Ending.REFUSED, self.exchange.status, code, reason, "authenticate")
+                self._downstream.abort(resets=True)
+            else:
+                self._refuse(unauthorized(reason), Ending.REFUSED, "authenticate")
 
     def broke(self) -> None:
         """End the exchange after a bug of ours: an opaque 500."""

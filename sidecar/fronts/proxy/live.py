@@ -7,7 +7,7 @@ costs a request nothing.
 from collections.abc import Callable, Iterator
 
 from sidecar.fronts.proxy.context import Live
-from sidecar.fronts.proxy.downstream import Downstream
+from sidecar.fronts.proxy.driver import Flight
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import Principal
 
@@ -17,7 +17,7 @@ Judgement = Callable[[Principal, Exchange], str | None]
 
 def callers(live: Live) -> list[Principal]:
     """List who has an exchange under way, each once."""
-    return list({id(principal): principal for _, _, principal in _identified(live)}.values())
+    return list({id(principal): principal for _, principal in _identified(live)}.values())
 
 
 def end_revoked(live: Live, judge: Judgement) -> int:
@@ -27,18 +27,18 @@ def end_revoked(live: Live, judge: Judgement) -> int:
     and of a WebSocket, both sides are closed.
     """
     ended = 0
-    for connection, exchange, principal in _identified(live):
-        reason = judge(principal, exchange)
+    for flight, principal in _identified(live):
+        reason = judge(principal, flight.exchange)
         if reason is not None:
-            connection.revoked(reason)
+            flight.revoked(reason)
             ended += 1
     return ended
 
 
-def _identified(live: Live) -> Iterator[tuple[Downstream, Exchange, Principal]]:
+def _identified(live: Live) -> Iterator[tuple[Flight, Principal]]:
     # A copy: ending an exchange closes connections.
     for connection in tuple(live.connections):
-        exchange = connection.exchange
-        principal = getattr(exchange, "principal", None)
-        if exchange is not None and principal is not None and principal.credential_id:
-            yield connection, exchange, principal
+        flight = connection.flight
+        principal = None if flight is None else getattr(flight.exchange, "principal", None)
+        if flight is not None and principal is not None and principal.credential_id:
+            yield flight, principal

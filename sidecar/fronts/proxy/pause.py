@@ -16,10 +16,11 @@ from sidecar.decision.runner import Waiting, refuse_unanswered, resume
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.outcome import Refuse
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import RoutePlan
 
 if TYPE_CHECKING:
+    from sidecar.fronts.proxy.admission import Admission
     from sidecar.fronts.proxy.context import Context
-    from sidecar.fronts.proxy.driver import Flight
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,12 @@ class Floor:
 
     seconds: float
     applies_to_all: bool
+
+    def holds(self, refusal: Refuse, plan: RoutePlan) -> bool:
+        """Tell whether a refusal waits for the floor."""
+        if not self.seconds:
+            return False
+        return refusal.has_floor or (self.applies_to_all and plan.authenticates)
 
     def left(self, elapsed: float) -> float:
         """Say how long to wait: until the next whole multiple of the floor.
@@ -55,7 +62,7 @@ class Pause:
     __slots__ = ("_context", "_flight", "_task", "_timer", "is_refused")
 
     def __init__(
-        self, context: "Context", flight: "Flight", outcome: Refuse | Waiting | None
+        self, context: "Context", flight: "Admission", outcome: Refuse | Waiting | None
     ) -> None:
         self._context = context
         self._flight = flight
@@ -100,12 +107,15 @@ class Pause:
 
     def _conclude(self, outcome: Refuse | None) -> None:
         floor = self._context.floor
-        if outcome is None and not floor.applies_to_all:
-            self._flight.go_on()
-        elif outcome is not None and not (outcome.has_floor and floor.seconds):
-            self._flight.refuse(outcome)
-        else:
+        if outcome is None:
+            if floor.applies_to_all:
+                self._hold_back(None)
+            else:
+                self._flight.go_on()
+        elif floor.holds(outcome, self._flight.plan):
             self._hold_back(outcome)
+        else:
+            self._flight.refuse(outcome)
 
     def _hold_back(self, cause: Refuse | None) -> None:
         context = self._context

@@ -119,10 +119,7 @@ class Credentials:
         for field in head.named:
             name = field.name
             if name == _AUTHORIZATION:
-                scheme, _, value = field.value.partition(b" ")
-                if self._places.reads_bearer and scheme.lower() == _BEARER:
-                    found.bearer = value.strip(_BLANKS)
-                    found.bearer_line = field.line
+                self._read_authorization(field, found)
             elif name == self._header:
                 found.note(field.value, _KEY)
             elif name == _COOKIE and self._cookie:
@@ -146,6 +143,12 @@ class Credentials:
         if place is _BEARER_PLACE and keys is not None and keys.recognises(found.values[0]):
             return keys
         return tokens
+
+    def _read_authorization(self, field: Field, found: Found) -> None:
+        scheme, _, value = field.value.partition(b" ")
+        if self._places.reads_bearer and scheme.lower() == _BEARER:
+            found.bearer = value.strip(_BLANKS)
+            found.bearer_line = field.line
 
     def _read_cookies(self, field: Field, found: Found) -> None:
         pairs = [pair.strip(_BLANKS) for pair in field.value.split(b";")]

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from sidecar.decision.steps.identity_headers import IdentityHeaders, NoIdentity, managed_names
+from sidecar.decision.steps.identity_headers import IdentityHeaders, managed_names
 from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import Method, TenantRecord
 from sidecar.model.outcome import PASS, Refuse
 from tests.builders import a_policy, a_principal, a_tenant, flat
-from tests.decision.steps.known import a_member, a_request_of
+from tests.decision.steps.known import a_member
 
 pytestmark = pytest.mark.control("TN-3")
 ACME = a_tenant()
@@ -122,12 +122,6 @@ def test_what_was_written_for_a_caller_is_kept_until_something_changes() -> None
     assert b"X-Tenant-Id: globex" in flat(lines(a_tenant("globex"), "free"))
     assert b"X-Org: acme" in flat(lines(ACME, "pro", a_step({"tenant": "X-Org"})))
     assert lines(ACME, "pro") == first
-
-
-def test_nobody_asked_is_nobody_named() -> None:
-    exchange = a_request_of()
-    assert NoIdentity().decide(exchange) is PASS
-    assert exchange.identity_lines == []
 
 
 @pytest.mark.control("TN-1")

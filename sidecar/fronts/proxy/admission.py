@@ -1,0 +1,110 @@
+"""The first part of an exchange: from its head until it may go to an upstream.
+
+The steps run at once; where one asks, or a failure is held back, the exchange waits (`pause`).
+"""
+
+from typing import TYPE_CHECKING
+
+from sidecar.decision.runner import decide
+from sidecar.fronts.proxy.pause import Pause
+from sidecar.model.exchange import Exchange
+from sidecar.model.message import RequestHead
+from sidecar.model.outcome import Refuse
+from sidecar.model.route import RoutePlan
+from sidecar.model.verdict import Ending
+
+if TYPE_CHECKING:
+    from sidecar.fronts.proxy.context import Context
+    from sidecar.fronts.proxy.downstream import Downstream
+
+
+class Admission:
+    """Decides an exchange; whoever extends it starts what is admitted, and ends what is not.
+
+    Attributes:
+        exchange: its notebook.
+        started: monotonic seconds when the head was complete.
+    """
+
+    __slots__ = (
+        "_context", "_downstream", "_generation", "_is_counted", "_pause", "exchange", "started",
+    )  # fmt: skip
+
+    def __init__(
+        self, context: "Context", downstream: "Downstream", head: RequestHead | None
+    ) -> None:
+        self._context = context
+        self._downstream = downstream
+        self._generation = context.generation
+        self._pause: Pause | None = None
+        self._is_counted = True
+        self.started = context.monotonic()
+        self.exchange = Exchange(downstream.connection, head, context.clock(), context.new_id())
+        context.live.requests += 1
+
+    @property
+    def plan(self) -> RoutePlan:
+        """The plan of the route, or the one for exchanges without a route."""
+        try:
+            return self.exchange.route
+        except AttributeError:
+            return self._generation.unrouted
+
+    def decide(self) -> bool:
+        """Run the steps; refuse, wait for what a step asks, or say that the request may go on."""
+        exchange = self.exchange
+        generation = self._generation
+        context = self._context
+        exchange.refused_by = "overload"
+        cause = context.overload(exchange.head)
+        if cause is not None:
+            self.refuse(cause)
+            return False
+        outcome = decide(generation.edge, exchange, shadow=generation.shadow)
+        if outcome is None:
+            plan = exchange.route
+            outcome = decide(plan.steps, exchange, shadow=plan.shadow)
+            if outcome is None and not (plan.authenticates and context.floor.applies_to_all):
+                return True
+        if isinstance(outcome, Refuse) and not context.floor.holds(outcome, self.plan):
+            self.refuse(outcome)
+        else:
+            self._pause = Pause(context, self, outcome)
+        return False
+
+    def refuse(self, cause: Refuse) -> None:
+        """End the exchange: a step refused."""
+        self._pause = None
+        self._refuse(cause, Ending.REFUSED, self.exchange.refused_by)
+
+    def go_on(self) -> None:
+        """Start, once nothing is waited for any more."""
+        self._pause = None
+        try:
+            self.start()
+        except Exception:  # noqa: BLE001 -- the driver's last resort: log, an opaque 500
+            self.broke()
+
+    def start(self) -> None:
+        """Hand the request to an upstream connection."""
+        raise NotImplementedError
+
+    def broke(self) -> None:
+        """End the exchange after a bug of ours."""
+        raise NotImplementedError
+
+    def _refuse(self, cause: Refuse, ending: Ending, step: str) -> None:
+        """Answer with a refusal, and end."""
+        raise NotImplementedError
+
+    def leave_count(self) -> None:
+        """Stop counting as in flight: it is held back, over, or has become a WebSocket."""
+        if self._is_counted:
+            self._is_counted = False
+            self._context.live.requests -= 1
+
+    def enter_count(self) -> None:
+        """Count as in flight again."""
+        if not self._is_counted:
+            self._is_counted = True
+            self._context.live.requests += 1
