@@ -100,7 +100,7 @@ def _permission(policy: Policy, permission: str) -> list[_Check]:
     return checks
 
 
-class _SafeMethods:
+class _SafeMethods(_Check):
     """A read-only credential reaches safe methods alone."""
 
     _refusal: Final = Refuse(
@@ -114,7 +114,7 @@ class _SafeMethods:
         return PASS if head is not None and head.method in _SAFE else self._refusal
 
 
-class _Kinds:
+class _Kinds(_Check):
     """The kind of the key is among those of the route; a caller without a key has none."""
 
     def __init__(self, kinds: tuple[str, ...]) -> None:
@@ -129,7 +129,7 @@ class _Kinds:
         return Refuse(RefusalCode.FORBIDDEN, reason)
 
 
-class _Logins:
+class _Logins(_Check):
     """The caller logged in by one of these methods."""
 
     def __init__(self, logins: tuple[str, ...], whose: str) -> None:
@@ -142,7 +142,7 @@ class _Logins:
         return PASS if exchange.principal.login in self._logins else self._refusal
 
 
-class _Roles:
+class _Roles(_Check):
     """The caller has one of these roles in the tenant."""
 
     def __init__(self, roles: tuple[str, ...], reason: str) -> None:
@@ -156,7 +156,7 @@ class _Roles:
         return self._refusal
 
 
-class _Scopes:
+class _Scopes(_Check):
     """The credential has all of these scopes."""
 
     def __init__(self, scopes: tuple[str, ...]) -> None:
