@@ -6,7 +6,7 @@ another type) is refused and not dropped: it may be a restriction that this vers
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from typing import Final, TypeVar
 
 import msgspec
@@ -44,6 +44,20 @@ def decode(kind: type[R], text: bytes) -> R:
     except msgspec.MsgspecError as error:
         # Its message may quote the record, so it goes no further.
         raise StoreUnavailableError(_UNREADABLE) from error
+
+
+def encode_key(record: KeyRecord) -> bytes:
+    """Write a key without its last use, which stores keep beside it: noting one is no change."""
+    return encode(replace(record, last_used_at=None))
+
+
+def decode_key(text: bytes, last_used_at: float | None) -> KeyRecord:
+    """Read a key and put its last use back.
+
+    Raises:
+        StoreUnavailableError: it is no key.
+    """
+    return replace(decode(KeyRecord, text), last_used_at=last_used_at)
 
 
 def _essence(record: KeyRecord | TenantRecord | Revocation) -> dict[str, object]:

@@ -1,0 +1,1 @@
+"""The state store in a SQLite file: one machine, several processes, no server."""
