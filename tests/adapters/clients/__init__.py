@@ -1,0 +1,1 @@
+"""Calls of our own, against real servers that behave badly."""
