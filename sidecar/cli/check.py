@@ -88,13 +88,27 @@ def _row(policy: Policy, route: Route) -> tuple[str, str, str, str]:
 
 def _admitted(policy: Policy, route: Route) -> str:
     """Say in words whom a route admits."""
-    words = ["public"]
+    words = ["public"] if route.public else [_needed(route)]
     if route.addresses is not None:
         words += [f"from {_listed(route.addresses.allow)}"] if route.addresses.allow else []
         words += [f"not from {_listed(route.addresses.deny)}"] if route.addresses.deny else []
     if policy.mode_of(route) == "shadow":
         words.append("(shadow)")
     return " ".join(words)
+
+
+def _needed(route: Route) -> str:
+    """Say in words what a caller needs."""
+    demands = {
+        "role": route.role,
+        "permission": route.permission,
+        "scopes": " ".join(route.scopes),
+        "condition": route.condition and "(CEL)",
+        "by": ", ".join(route.authenticate or ()),
+        "key kind": " or ".join(route.key_kinds or ()),
+        "login": " or ".join(route.logins or ()),
+    }
+    return ", ".join(f"{name} {value}" for name, value in demands.items() if value)
 
 
 def _listed(networks: Iterable[object]) -> str:

@@ -7,6 +7,7 @@ from typing import get_args
 
 from sidecar.policy.document import parse
 from sidecar.policy.nodes import Mapping, Node, Sequence
+from sidecar.policy.schema.api_keys import ApiKeys
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.routes import Route
 from sidecar.policy.schema.section import Section
@@ -24,6 +25,9 @@ FILES = {
     **dict.fromkeys(["/tls/client.crt", "/tls/client.key"], b"pem"),
     "/secrets/admin": b"0123456789abcdef0123456789abcdef\n",
     "/secrets/assertion.pem": PEM,
+    **dict.fromkeys(["/tls/redis-ca.crt", "/tls/idp-ca.crt"], b"pem"),
+    **dict.fromkeys(["/secrets/redis", "/secrets/introspection"], b"correct horse"),
+    **dict.fromkeys(["/secrets/pepper", "/secrets/master", "/secrets/jwt"], b"7f" * 32),
     "pages/not-found.html": b"<h1>{status} {title}</h1>",
     "pages/not-found.json": b'{"code": "{code}"}',
 }
@@ -75,12 +79,15 @@ def test_the_example_with_everything_switched_on_loads_without_a_warning() -> No
 def test_the_example_has_every_key_and_no_other() -> None:
     root = parse(NAME, switched_on().encode(), {}).root
     assert root is not None
-    free = {"Cache-Control", "NOT_FOUND"}
+    free = {
+        "Cache-Control", "NOT_FOUND", "acme", "shop", "region", "order", "read", "cancel", "refund",
+        "org",
+    }  # fmt: skip
     assert set(keys_in(root)) - free == set(keys_of(Policy))
 
 
 def test_every_key_of_a_route_is_in_one_route() -> None:
-    root = parse(NAME, TEXT.encode(), {}).root
+    root = parse(NAME, switched_on().encode(), {}).root
     assert root is not None
     routes = root.entries["routes"].node
     assert isinstance(routes, Sequence)
@@ -96,4 +103,7 @@ def keys_of_level(section: type[Section]) -> Iterator[str]:
 
 def test_the_example_shows_the_defaults() -> None:
     shown, defaults = loaded(TEXT).policy, loaded(GOOD).policy
-    assert shown.model_copy(update={"routes": defaults.routes}) == defaults
+    own = defaults.authentication.model_copy(update={"api_keys": ApiKeys()})
+    assert shown.authentication == own
+    update = {"routes": defaults.routes, "authentication": defaults.authentication}
+    assert shown.model_copy(update=update) == defaults

@@ -29,7 +29,7 @@ _STATE_HINT: Final = "memory, sqlite:PATH or redis://host:6379/0"
 
 def _where(value: object) -> str:
     text = text_of(value, "redis://redis:6379/0")
-    if text == "memory" or _REDIS.match(text):
+    if text in {"memory", "sqlite:"} or _REDIS.match(text):
         return str(text)
     if text.startswith("sqlite:"):
         name = text.removeprefix("sqlite:")
