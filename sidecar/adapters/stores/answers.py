@@ -1,0 +1,113 @@
+"""Answers to what steps ask: one look-up for all who ask the same, and none without bound."""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from sidecar.adapters.stores.feed import Memories
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.ports import Store
+from sidecar.model.questions import (
+    AdmitDomain,
+    FindCredential,
+    FindKey,
+    FindKeySet,
+    FindTenant,
+    Introspect,
+    Question,
+)
+
+if TYPE_CHECKING:
+    from sidecar.adapters.clients.introspections import Introspections
+    from sidecar.adapters.clients.key_sets import KeySets
+
+LOOKUPS: Final = 1024
+"""Different look-ups that may be under way at once; further ones are told so at once."""
+
+DOMAIN_SECONDS: Final = 30 * 86400.0
+"""How long an unregistered domain counts towards the cap of its project (AN-8)."""
+
+
+class NothingToAsk:
+    """Answers where the policy has nothing to ask about."""
+
+    async def find(self, question: Question) -> object:
+        """Say that there is nobody to ask."""
+        raise StoreUnavailableError(f"nobody answers {type(question).__name__}")
+
+
+class StoreAnswers:
+    """Answers from the store, and by the clients of issuers."""
+
+    def __init__(
+        self,
+        store: Store,
+        memories: Memories,
+        key_sets: "KeySets | None" = None,
+        introspections: "Introspections | None" = None,
+    ) -> None:
+        self._store = store
+        self._memories = memories
+        self._key_sets = key_sets
+        self._introspections = introspections
+        self._flights: dict[Question, asyncio.Task[object]] = {}
+
+    async def find(self, question: Question) -> object:
+        """Answer a question.
+
+        Raises:
+            StoreUnavailableError: it cannot be answered now.
+        """
+        # These two share look-ups by rules of their own.
+        if isinstance(question, FindKeySet) and self._key_sets is not None:
+            return await self._key_sets.find(question)
+        if isinstance(question, Introspect) and self._introspections is not None:
+            return await self._introspections.find(question)
+        flight = self._flights.get(question)
+        if flight is None:
+            if len(self._flights) >= LOOKUPS:
+                raise StoreUnavailableError("too many look-ups at once")
+            flight = self._flights[question] = asyncio.create_task(self._looked_up(question))
+            flight.add_done_callback(lambda ended: self._land(question, ended))
+        # Whoever asked first may leave; the others still wait.
+        return await asyncio.shield(flight)
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _land(self, question: Question, ended: asyncio.Task[object]) -> None:
+        self._flights.pop(question, None)
+        # Those who waited may all have left; what went wrong then concerns nobody.
+        if not ended.cancelled():
+            ended.exception()
+
+    async def _looked_up(self, question: Question) -> object:
+        if isinstance(question, FindKey):
+            return await self._key(question)
+        if isinstance(question, FindTenant):
+            return await self._tenant(question)
+        if isinstance(question, AdmitDomain):
+            return await self._store.admit_domain(
+                question.tenant, question.project, question.domain,
+                cap=question.cap, window_seconds=DOMAIN_SECONDS,
+            )  # fmt: skip
+        if isinstance(question, FindCredential) and self._memories.secrets is not None:
+            return await self._memories.secrets.find(question)
+        raise StoreUnavailableError(f"nobody answers {type(question).__name__}")
+
+    async def _key(self, question: FindKey) -> object:
+        keys = self._memories.keys
+        forgotten = keys.forgotten
+        record = await self._store.find_key(question.digests)
+        keys.put(question.digests[0], record, forgotten)
+        return record
+
+    async def _tenant(self, question: FindTenant) -> object:
+        tenants = self._memories.tenants
+        forgotten = tenants.forgotten
+        record = await self._store.tenant(question.tenant)
+        tenants.put(question.tenant, record, forgotten)
+        return record

@@ -1,0 +1,195 @@
+"""The change feed: makes memories forget what was changed, here or by another process.
+
+The store's log is read every `poll` seconds, and at once when the store says that something
+happened. A push only shortens the wait: that a change is in force in time rests on the log and on
+the bound on staleness (`memories`), not on a subscription that may be down.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from sidecar.adapters.stores.memories import (
+    Freshness,
+    RememberedKeys,
+    RememberedRevocations,
+    RememberedTenants,
+)
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.ports import Change, ChangeKind, Changes, Store
+
+if TYPE_CHECKING:
+    from sidecar.adapters.vault.secrets import UnsealedSecrets
+
+_LOG: Final = logging.getLogger("sidecar.state")
+
+Listener = Callable[[Changes], None]
+
+
+class Memories:
+    """Everything of one process that a change may make wrong.
+
+    Attributes:
+        freshness: how long ago the store was heard.
+        keys: keys.
+        tenants: tenants.
+        revocations: revocations of tokens.
+        secrets: unsealed secrets; None where the policy has no use for them.
+    """
+
+    def __init__(
+        self,
+        freshness: Freshness,
+        tenants: RememberedTenants,
+        secrets: "UnsealedSecrets | None" = None,
+    ) -> None:
+        self.freshness = freshness
+        self.keys = RememberedKeys(freshness)
+        self.tenants = tenants
+        self.revocations = RememberedRevocations(freshness)
+        self.secrets = secrets
+
+    def forget(self, change: Change) -> None:
+        """Forget what one change was about."""
+        if change.kind is ChangeKind.KEY:
+            self.keys.forget(change.id)
+        elif change.kind is ChangeKind.TENANT:
+            self.tenants.forget(change.id)
+        elif change.kind is ChangeKind.SECRET and self.secrets is not None:
+            tenant, _, name = change.id.partition("/")
+            self.secrets.forget(tenant, name)
+
+    def forget_all(self) -> None:
+        """Forget everything."""
+        self.keys.forget_all()
+        self.tenants.forget_all()
+        self.revocations.forget_all()
+        if self.secrets is not None:
+            self.secrets.forget_all()
+
+
+class Feed:
+    """Reads a store's change log and passes it on.
+
+    Attributes:
+        errors: readings that failed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        memories: Memories,
+        *,
+        poll_seconds: float,
+        clock: Callable[[], float],
+        took: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            store: the store.
+            memories: what forgets.
+            poll_seconds: time between two readings at most.
+            clock: Unix seconds.
+            took: is told for each change how many seconds it took to get here.
+        """
+        self._store = store
+        self._memories = memories
+        self._poll_seconds = poll_seconds
+        self._clock = clock
+        self._took = took
+        self._listeners: list[Listener] = []
+        self._wake = asyncio.Event()
+        self._revision: int | None = None
+        self._tasks: Sequence[asyncio.Task[None]] = ()
+        self.errors = 0
+
+    def listen(self, listener: Listener) -> None:
+        """Have changes passed on, after the memories forgot."""
+        self._listeners.append(listener)
+
+    async def start(self) -> None:
+        """Read for the first time, then go on in the background.
+
+        Raises:
+            StoreUnavailableError: the store cannot be read.
+        """
+        await self.read()
+        self._tasks = (
+            asyncio.create_task(self._poll()),
+            asyncio.create_task(self._subscribe()),
+        )
+
+    async def close(self) -> None:
+        """Stop reading."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = ()
+
+    async def read(self) -> None:
+        """Read what changed since the last time.
+
+        Raises:
+            StoreUnavailableError: the store cannot be read.
+        """
+        asked_at = self._memories.freshness.now()
+        is_first = self._revision is None
+        changes = await self._store.changes(self._revision)
+        if not changes.is_complete:
+            self._memories.forget_all()
+        for change in changes.items:
+            self._memories.forget(change)
+        if is_first or self._revokes(changes):
+            await self._read_revocations()
+        self._revision = changes.revision
+        self._memories.freshness.note(asked_at)
+        if is_first:
+            return
+        for change in changes.items:
+            self._took(max(changes.now - change.at, 0.0))
+        if changes.items or not changes.is_complete:
+            for listener in self._listeners:
+                listener(changes)
+
+    def _revokes(self, changes: Changes) -> bool:
+        return not changes.is_complete or any(
+            change.kind is ChangeKind.REVOCATION for change in changes.items
+        )
+
+    async def _read_revocations(self) -> None:
+        revocations = self._memories.revocations
+        number, news = await self._store.revocations(revocations.number)
+        revocations.load(number, news, self._clock())
+
+    async def _poll(self) -> None:
+        is_heard = True
+        while True:
+            try:
+                async with asyncio.timeout(self._poll_seconds):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            try:
+                await self.read()
+            except StoreUnavailableError as error:
+                self.errors += 1
+                if is_heard:
+                    _LOG.error("changes of the state store cannot be read: %s", error.reason)
+                is_heard = False
+            else:
+                if not is_heard:
+                    _LOG.warning("changes of the state store are read again")
+                is_heard = True
+
+    async def _subscribe(self) -> None:
+        while True:
+            try:
+                await self._store.watch(self._wake.set)
+            except StoreUnavailableError:
+                self.errors += 1
+            # Polling goes on meanwhile; what happened before the next subscription is read now.
+            await asyncio.sleep(self._poll_seconds)
+            self._wake.set()
