@@ -12,6 +12,7 @@ from sidecar.model.identity import (
     TenantId,
     TenantRecord,
 )
+from sidecar.policy.schema.state import State
 
 NEVER = 4_000_000_000.0
 """Unix seconds that no test's clock reaches, and no server's."""
@@ -45,3 +46,8 @@ def a_revocation(value: str = "jti-1", **facts: object) -> Revocation:
     """Make a revocation that does not end."""
     made = Revocation(RevocationKind.TOKEN, "https://idp.example", value, 1_800_000_000.0, NEVER)
     return replace(made, **facts)  # type: ignore[arg-type]  # facts by name
+
+
+def a_state(store: str, **keys: object) -> State:
+    """Make the section `state` of a policy, patient unless told otherwise."""
+    return State.model_validate({"store": store, "timeout": "5s", **keys})

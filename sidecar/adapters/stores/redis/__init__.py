@@ -1,0 +1,1 @@
+"""The state store in Redis or Valkey: several replicas; Sentinel and Cluster too."""

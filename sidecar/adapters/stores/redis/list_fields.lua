@@ -1,0 +1,2 @@
+-- KEYS: 3 a hash.
+return redis.call('HKEYS', KEYS[3])

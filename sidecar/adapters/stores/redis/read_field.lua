@@ -1,0 +1,2 @@
+-- KEYS: 3 a hash. ARGV: 4 field.
+return redis.call('HGET', KEYS[3], ARGV[4])
