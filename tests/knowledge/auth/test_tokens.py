@@ -1,19 +1,14 @@
 """Tokens from the first byte to the principal, and what is asked again of a remembered one."""
 
-from collections.abc import Mapping
-
 import pytest
 
 from sidecar.knowledge.auth.prover import CHALLENGE
 from sidecar.knowledge.auth.tokens import TokenProver
-from sidecar.model.exchange import Exchange
 from sidecar.model.identity import Introspection, Method, Principal
 from sidecar.model.outcome import Ask, Refuse
-from sidecar.model.ports import AtHand
 from sidecar.model.questions import FindKeySet, Introspect
 from sidecar.model.refusals import RefusalCode
 from sidecar.policy.schema.authentication import Authentication
-from tests.builders import an_exchange
 from tests.knowledge.auth.minting import (
     ISSUER,
     NOW,
@@ -28,38 +23,7 @@ from tests.knowledge.auth.minting import (
     claims,
     minted,
 )
-
-ALL = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-CLAIMS = {"tenant": "tenant_id", "roles": "roles", "tier": "plan"}
-
-
-def an_issuer(**keys: object) -> dict[str, object]:
-    start: dict[str, object] = {
-        "issuer": ISSUER,
-        "audiences": ["orders"],
-        "algorithms": ALL,
-        "jwks": "https://idp.example/jwks.json",
-        "claims": CLAIMS,
-    }
-    return start | keys
-
-
-def a_prover(at_hand: AtHand, *issuers: Mapping[str, object], **keys: object) -> TokenProver:
-    section = {"jwt": list(issuers or [an_issuer()]), **keys}
-    return TokenProver(Authentication.model_validate(section), at_hand)
-
-
-def at(now: float = NOW) -> Exchange:
-    exchange = an_exchange()
-    exchange.now = now
-    return exchange
-
-
-def reason_of(proof: object) -> str:
-    assert isinstance(proof, Refuse)
-    assert proof.has_floor
-    return proof.reason
-
+from tests.knowledge.auth.proving import CLAIMS, a_prover, an_issuer, at, reason_of
 
 SIGNERS = [
     *[("RSA", name) for name in ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")],
