@@ -14,16 +14,8 @@ from tests.builders import an_exchange
 from tests.knowledge.auth.minting import ISSUER, NOW, KeysAtHand
 
 ALL: Final = [
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "EdDSA",
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
 ]
 CLAIMS: Final = {"tenant": "tenant_id", "roles": "roles", "tier": "plan"}
 
