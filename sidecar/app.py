@@ -12,97 +12,25 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Final
 
 from sidecar import __version__
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
 from sidecar.adapters.sockets import open_socket
-from sidecar.adapters.telemetry.metrics import MetricsLedger, Snapshot
-from sidecar.decision.pipeline import build
+from sidecar.adapters.telemetry.metrics import Snapshot
 from sidecar.fronts.admin.applications import admin_app, health_app
 from sidecar.fronts.admin.listener import Listener as AdminListener
 from sidecar.fronts.admin.state import State
-from sidecar.fronts.proxy.context import Context, Sources
-from sidecar.fronts.proxy.deadlines import Wheel
-from sidecar.fronts.proxy.listener import Listener
-from sidecar.fronts.proxy.pool import Pools
 from sidecar.fronts.proxy.workers import Supervised, Workers
 from sidecar.knowledge.auth.assertion import Signer
 from sidecar.policy.load import Loaded
 from sidecar.policy.schema.policy import Policy
+from sidecar.worker import Proxy
 
 # Collecting young objects rarely is worth 3 % of throughput; a request leaves no cycles behind.
 _GC_THRESHOLDS: Final = (50_000, 20, 50)
 _STOP_SECONDS: Final = 5.0
-
-
-class Proxy:
-    """The proxy of one process: decision core, proxy listener, audit and metrics.
-
-    Attributes:
-        audit: the audit trail of the process.
-        metrics: the numbers of the process.
-    """
-
-    def __init__(self, loaded: Loaded, worker: str = "0") -> None:
-        policy = loaded.policy
-        new_id = UuidV7(time.time, os.urandom)
-        self.policy = policy
-        self.audit = AuditLedger(policy.audit, time.time, new_id)
-        self.metrics = MetricsLedger(__version__, worker)
-        self.metrics.set_policy(loaded.sha256)
-        self._context = Context(
-            build(policy),
-            (self.metrics, self.audit),
-            Sources(new_id, time.time, time.monotonic),
-            Wheel(time.monotonic()),
-            Pools(),
-        )
-        self._listener = Listener(self._context, policy.listen, is_shared=policy.workers > 1)
-        self._watch()
-
-    @property
-    def port(self) -> int:
-        """Port of the proxy listener."""
-        return self._listener.port
-
-    def _watch(self) -> None:
-        live, pools, watch = self._context.live, self._context.pools, self.metrics.watch
-        watch("sidecar_connections", lambda: len(live.connections))
-        watch("sidecar_requests_in_flight", lambda: live.requests)
-        watch("sidecar_websockets", lambda: live.websockets)
-        watch("sidecar_upstream_connections", lambda: pools.counts()[0], "idle")
-        watch("sidecar_upstream_connections", lambda: pools.counts()[1], "busy")
-        for sink in self.audit.sinks:
-            watch("sidecar_audit_records_total", partial(getattr, sink, "written"), sink.name)
-            watch("sidecar_audit_queue_records", partial(getattr, sink, "waiting"), sink.name)
-            watch("sidecar_audit_dropped_total", partial(getattr, sink, "dropped"), sink.name)
-            watch("sidecar_audit_errors_total", partial(getattr, sink, "errors"), sink.name)
-
-    async def start(self) -> None:
-        """Open the sinks and the socket, in this order: nothing is served without its audit.
-
-        Raises:
-            OSError: a sink, the address or a TLS file cannot be used.
-        """
-        await self.audit.start()
-        try:
-            await self._listener.start()
-        except OSError:
-            await self.audit.close()
-            raise
-
-    async def stop(self) -> None:
-        """Drain the listener, then write the last records."""
-        await self._listener.drain()
-        await self.audit.close()
-
-    @property
-    def is_draining(self) -> bool:
-        """Whether the listener shuts down."""
-        return self._context.live.is_draining
 
 
 class Status(State):
@@ -243,7 +171,7 @@ class Sidecar(Status):
         """Return the reasons why it should get no traffic."""
         if self.proxy.is_draining:
             return ["draining"]
-        return [] if self._is_started else ["starting"]
+        return self.proxy.missing() if self._is_started else ["starting"]
 
     async def snapshots(self) -> Sequence[Snapshot]:
         """Return the numbers of the process."""

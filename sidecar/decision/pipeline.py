@@ -126,13 +126,14 @@ class _Workshop:
     def plan(self, route: RouteSection) -> RoutePlan:
         """Compile a route."""
         policy = self._policy
+        steps = self._steps(route)
         return RoutePlan(
             name=str(route.template),
-            steps=self._steps(route),
+            steps=steps,
             response=self._response(policy.headers_of(route)),
             timeouts=_timeouts(policy.timeouts_of(route)),
             shadow=policy.mode_of(route) == "shadow",
-            authenticates=self.authentication.is_used and not route.public,
+            identity=tuple(s for s in steps if isinstance(s, Authenticate | Tenant)),
         )
 
     def unrouted(self) -> RoutePlan:

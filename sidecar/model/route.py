@@ -143,7 +143,8 @@ class RoutePlan:
         response: RESPONSE steps, also for what the sidecar itself answers.
         timeouts: patience with its upstream.
         shadow: whether refusals of ROUTE steps are only recorded.
-        authenticates: whether it finds out who the caller is.
+        identity: those of its steps that find out who the caller is; asked again when a credential
+            of an exchange under way may not hold any more.
     """
 
     name: str
@@ -151,4 +152,4 @@ class RoutePlan:
     response: Sequence[ResponseStep]
     timeouts: Timeouts
     shadow: bool
-    authenticates: bool = False
+    identity: Sequence[Step] = ()

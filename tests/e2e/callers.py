@@ -93,7 +93,7 @@ class Caller:
 def a_key(name: str, prefix: str = "sk") -> str:
     """Make a key that says whose it is: 26 characters of Crockford's alphabet."""
     spelt = "".join(c for c in name.upper() if c in "0123456789ABCDEFGHJKMNPQRSTVWXYZ")
-    return f"{prefix}_{spelt.ljust(26, '0')[:26].lower()}"
+    return f"{prefix}_{spelt.ljust(26, '0')[:26]}"
 
 
 def a_record(name: str, key: str, *roles: str, **facts: object) -> KeyRecord:
@@ -112,7 +112,7 @@ def a_record(name: str, key: str, *roles: str, **facts: object) -> KeyRecord:
     return replace(record, **facts)  # type: ignore[arg-type]  # facts by name
 
 
-KEYS: Final = {
+KEYS: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, object]]]] = {
     "owner": (("owner",), {}),
     "admin": (("admin",), {}),
     "developer": (("developer",), {"scopes": ("orders:write",)}),
@@ -182,8 +182,9 @@ def callers() -> dict[str, Caller]:
         found[name] = Caller(lines, _REASONS.get(name, ""))
     bearer = b"Authorization: Bearer "
     owner = key_of("owner").encode()
-    globex = {"tenants": "globex", "roles": ["viewer"], "amr": "pwd", "scope": ""}
-    both = {"tenants": ["acme", "globex"], "roles": ["viewer"], "scope": ""}
+    of_globex: dict[str, object] = {"tenants": "globex", "amr": "pwd"}
+    of_both: dict[str, object] = {"tenants": ["acme", "globex"]}
+    viewer: dict[str, object] = {"roles": ["viewer"], "scope": ""}
     found |= {
         "bearer": Caller((bearer + owner,)),
         "beside": Caller((b"X-API-Key: " + owner, b"Authorization: Basic YTpi")),
@@ -195,10 +196,10 @@ def callers() -> dict[str, Caller]:
             "two different credentials",
         ),
         "token": Caller((bearer + a_token(),)),
-        "shared": Caller((bearer + a_token(SHARED_ISSUER, **globex),)),
-        "both": Caller((bearer + a_token(**both),)),
+        "shared": Caller((bearer + a_token(SHARED_ISSUER, **of_globex, **viewer),)),
+        "both": Caller((bearer + a_token(RSA_ISSUER, **of_both, **viewer),)),
         "stale": Caller((bearer + a_token(iat=1, exp=2),), "jwt: expired"),
-        "other": Caller((bearer + a_token(aud="billing"),), "jwt: wrong audience"),
-        "forged": Caller((bearer + a_token()[:-4] + b"AAAA",), "jwt: bad signature"),
+        "other": Caller((bearer + a_token(aud="billing"),), "jwt: audience not ours"),
+        "forged": Caller((bearer + a_token()[:-4] + b"AAAA",), "jwt: wrong signature"),
     }
     return found

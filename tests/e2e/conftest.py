@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sidecar.app import Sidecar
+from sidecar.model.ports import Store
 from sidecar.policy.load import Loaded, load
 from sidecar.policy.schema.audit import FileSink
 
@@ -32,6 +33,13 @@ class Running:
     def port(self) -> int:
         """Port of the proxy listener."""
         return self.sidecar.port
+
+    @property
+    def store(self) -> Store:
+        """The state store of the policy."""
+        store = self.sidecar.proxy.outside.store
+        assert store is not None
+        return store
 
     @property
     def admin_port(self) -> int:
@@ -91,10 +99,15 @@ def load_policy(text: str, folder: Path) -> Loaded:
 
 
 @asynccontextmanager
-async def running(text: str) -> AsyncIterator[Running]:
-    """Run a sidecar on a policy; its audit trail goes to a file of the test's own."""
+async def running(text: str, beside: Path | None = None) -> AsyncIterator[Running]:
+    """Run a sidecar on a policy; its audit trail goes to a file of the test's own.
+
+    Args:
+        text: the policy.
+        beside: folder of the files that it names; a fresh one if left out.
+    """
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = beside or Path(name)
         loaded = load_policy(text, folder)
         trail = folder / "audit.jsonl"
         audit = loaded.policy.audit.model_copy(update={"sinks": (FileSink(file=str(trail)),)})

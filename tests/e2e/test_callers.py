@@ -1,6 +1,5 @@
 """Two tenants, four roles, three kinds of key, two issuers: every caller on every route."""
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from tests.e2e.callers import Caller, admit_all, callers, sections
 from tests.e2e.conftest import running
 from tests.e2e.records import Entry, entries
 from tests.e2e.wire import Echo, a_client, a_policy, a_service, get
-from tests.stores.servers import a_valkey
+from tests.stores.servers import valkey
 
 TABLE: Final = Path(__file__).with_name("callers.txt").read_text(encoding="utf-8")
 REQUESTS: Final = {
@@ -60,7 +59,7 @@ def rows() -> Iterator[Row]:
     for line in TABLE.splitlines():
         if line and not line.startswith("#"):
             caller, *cells = line.split()
-            yield from map(Row, [caller] * len(cells), REQUESTS, cells, strict=True)
+            yield from (Row(caller, name, cell) for name, cell in zip(REQUESTS, cells, strict=True))
 
 
 def expected(row: Row, caller: Caller, kind: str) -> Entry:
@@ -82,7 +81,7 @@ def expected(row: Row, caller: Caller, kind: str) -> Entry:
 @contextmanager
 def a_store(kind: str, folder: Path) -> Iterator[Mapping[str, object]]:
     if kind == "redis":
-        with a_valkey() as server:
+        with valkey() as server:
             yield {"store": server.url}
     else:
         yield {"store": "memory" if kind == "memory" else f"sqlite:{folder / 'state.db'}"}
@@ -104,7 +103,9 @@ async def test_every_caller_gets_what_the_table_says(kind: str, tmp_path: Path) 
                 records = await entries(proxy)
     wanted = [expected(row, known[row.caller], kind_of(row.caller)) for row in table]
     found = dict(zip(table, records, strict=True))
-    assert {row: found[row] for row, want in zip(table, wanted, strict=True) if found[row] != want} == {}
+    assert {
+        row: found[row] for row, want in zip(table, wanted, strict=True) if found[row] != want
+    } == {}
     assert [answer.status for answer in answers] == [record.status for record in records]
     refused = [answer for answer in answers if answer.status == 401]
     assert len({face_of(answer) for answer in refused}) == 1

@@ -4,12 +4,14 @@ No field holds a query, a credential, another header than User-Agent and Host, o
 `record.schema.json` beside this module describes the line for those who read it.
 """
 
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.json import Encoder
 
+from sidecar.model.ports import Event
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.verdict import Ending
 
@@ -82,6 +84,16 @@ class Gap(Struct, gc=False):
     dropped: int
 
 
+class Deed(Struct, gc=False):
+    """What an action of an operator, or of the sidecar itself, has beside what it was about.
+
+    Attributes:
+        details: facts by name: text, numbers, flags, and lists of these; never a secret.
+    """
+
+    details: dict[str, object]
+
+
 class Record(Struct, gc=False):
     """One line of the audit trail.
 
@@ -91,9 +103,10 @@ class Record(Struct, gc=False):
         tenant_id: tenant of the caller, if one is known.
         user_id: subject of the caller, if one is known.
         actor: credential or operator that acted, if one is known.
-        action: `request`, `websocket`, `admin.authenticate` or `audit.gap`.
-        resource_type: `route`, `admin` or `audit`.
-        resource_id: template of the route; `-` for what no route matched.
+        action: `request`, `websocket`, `admin.authenticate`, `audit.gap`, or what an operator did,
+            such as `key.create`.
+        resource_type: `route`, `admin`, `audit`, or what was acted on, such as `key`.
+        resource_id: template of the route, `-` for what no route matched; id of what was acted on.
         ip_address: the client's, after trusted proxies.
         user_agent: User-Agent, cut short.
         outcome: how it ended.
@@ -115,7 +128,7 @@ class Record(Struct, gc=False):
     outcome: Ending
     reason: str | None
     request_id: str | None
-    metadata: Traffic | Asked | Gap
+    metadata: Traffic | Asked | Gap | Deed
 
 
 _ENCODER: Final = Encoder()
@@ -165,6 +178,32 @@ def of_admin(
     )
 
 
+def of_event(event: Event, *, record_id: str, timestamp: str) -> Record:
+    """Write the record of an action (AU-2).
+
+    Args:
+        event: the action.
+        record_id: a fresh UUIDv7.
+        timestamp: its time as text.
+    """
+    return Record(
+        id=record_id,
+        timestamp=timestamp,
+        tenant_id=None if event.tenant is None else printable(event.tenant),
+        user_id=None,
+        actor=printable(event.actor),
+        action=event.action,
+        resource_type=event.resource_type,
+        resource_id=printable(event.resource_id),
+        ip_address=None,
+        user_agent=None,
+        outcome=Ending.ADMITTED if event.reason is None else Ending.REFUSED,
+        reason=None if event.reason is None else printable(event.reason),
+        request_id=None,
+        metadata=Deed(_shown(event.details or {})),
+    )
+
+
 def of_gap(dropped: int, *, record_id: str, timestamp: str) -> Record:
     """Write the record that stands in for records which a full queue could not take."""
     return Record(
@@ -189,6 +228,18 @@ def printable(text: str, characters: int = REASON_CHARACTERS) -> str:
     """Cut text short, and spell out what a terminal would obey instead of showing."""
     text = text[:characters]
     return text if text.isprintable() else _spelled_out(text)[:characters]
+
+
+def _shown(details: Mapping[str, object]) -> dict[str, object]:
+    return {name: _printable_value(value) for name, value in details.items()}
+
+
+def _printable_value(value: object) -> object:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_printable_value(item) for item in value]
+    return value if isinstance(value, int | float | None) else printable(str(value))
 
 
 def _spelled_out(text: str) -> str:

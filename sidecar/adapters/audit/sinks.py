@@ -24,11 +24,16 @@ _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NON
 class Sink:
     """One place for lines.
 
+    Args:
+        section: a sink of the policy.
+        standard: descriptor that stands for standard output.
+
     Attributes:
         name: `stdout` or the name of the file, as metrics and logs call it.
     """
 
-    def __init__(self, section: StdoutSink | FileSink) -> None:
+    def __init__(self, section: StdoutSink | FileSink, standard: int = STDOUT) -> None:
+        self._standard = standard
         self._file = section.file if isinstance(section, FileSink) else None
         self.name = "stdout" if self._file is None else self._file
         self._descriptor = -1
@@ -41,7 +46,7 @@ class Sink:
             OSError: it cannot be written; `filename` names it, `strerror` says why.
         """
         try:
-            fresh = os.dup(STDOUT) if self._file is None else os.open(self._file, _FLAGS, FILE_MODE)
+            fresh = self._opened()
         except OSError as error:
             reason = f"the audit sink cannot be opened: {error.strerror}"
             raise OSError(error.errno, reason, self.name) from error
@@ -51,6 +56,11 @@ class Sink:
         self._is_torn = self._is_torn and is_same
         self.close()
         self._descriptor = fresh
+
+    def _opened(self) -> int:
+        if self._file is None:
+            return os.dup(self._standard)
+        return os.open(self._file, _FLAGS, FILE_MODE)
 
     def write(self, lines: bytes) -> tuple[bytes, OSError | None]:
         """Write lines and wait until they are taken.

@@ -20,11 +20,12 @@ from sidecar.adapters.audit.record import (
     Record,
     encode_lines,
     of_admin,
+    of_event,
     of_gap,
 )
-from sidecar.adapters.audit.sinks import Sink
+from sidecar.adapters.audit.sinks import STDOUT, Sink
 from sidecar.model.exchange import Exchange
-from sidecar.model.ports import RequestIds
+from sidecar.model.ports import Event, RequestIds
 from sidecar.model.verdict import Ending, Verdict
 from sidecar.policy.schema.audit import Audit
 
@@ -177,9 +178,18 @@ class AuditLedger:
         section: the policy's sinks, which requests are recorded, how long records may wait.
         clock: gives Unix seconds.
         ids: makes ids for records that belong to no exchange.
+        standard: descriptor that stands for standard output: a command whose output is an answer
+            writes its records beside it.
     """
 
-    def __init__(self, section: Audit, clock: Callable[[], float], ids: RequestIds) -> None:
+    def __init__(
+        self,
+        section: Audit,
+        clock: Callable[[], float],
+        ids: RequestIds,
+        *,
+        standard: int = STDOUT,
+    ) -> None:
         self._clock = clock
         self._ids = ids
         self._timestamps = Timestamps()
@@ -190,7 +200,9 @@ class AuditLedger:
         self._composer = Composer()
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
-        self.sinks = tuple(SinkWriter(Sink(sink), self._gap_line) for sink in section.sinks)
+        self.sinks = tuple(
+            SinkWriter(Sink(sink, standard), self._gap_line) for sink in section.sinks
+        )
 
     async def start(self) -> None:
         """Open every sink; a sink that cannot be used is fatal.
@@ -234,6 +246,13 @@ class AuditLedger:
                 asked, record_id=record_id, timestamp=timestamp, address=address, reason=reason
             )
         )
+        self._arm()
+
+    def note_event(self, event: Event) -> None:
+        """Take note of what an operator, or the sidecar itself, did (AU-2)."""
+        record_id, timestamp = self._ids().decode(), self._timestamps.text(self._clock())
+        self._compose()
+        self._batch.append(of_event(event, record_id=record_id, timestamp=timestamp))
         self._arm()
 
     def flush(self) -> None:

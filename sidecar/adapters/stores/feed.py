@@ -6,8 +6,10 @@ the bound on staleness (`memories`), not on a subscription that may be down.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sidecar.adapters.stores.memories import (
@@ -16,6 +18,7 @@ from sidecar.adapters.stores.memories import (
     RememberedRevocations,
     RememberedTenants,
 )
+from sidecar.adapters.stores.uses import KeyUses
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.ports import Change, ChangeKind, Changes, Store
 
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from sidecar.adapters.vault.secrets import UnsealedSecrets
 
 _LOG: Final = logging.getLogger("sidecar.state")
+
+_USES_SECONDS: Final = 60.0
+"""Uses of keys are written so often, so that a key in constant use costs a write a minute."""
 
 Listener = Callable[[Changes], None]
 
@@ -69,6 +75,21 @@ class Memories:
             self.secrets.forget_all()
 
 
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When a feed reads.
+
+    Attributes:
+        poll_seconds: time between two readings at most.
+        clock: Unix seconds.
+        took: is told for each change how many seconds it took to get here.
+    """
+
+    poll_seconds: float
+    clock: Callable[[], float]
+    took: Callable[[float], None]
+
+
 class Feed:
     """Reads a store's change log and passes it on.
 
@@ -76,29 +97,20 @@ class Feed:
         errors: readings that failed.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        memories: Memories,
-        *,
-        poll_seconds: float,
-        clock: Callable[[], float],
-        took: Callable[[float], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, store: Store, memories: Memories, uses: KeyUses, rhythm: Rhythm) -> None:
         """Prepare.
 
         Args:
             store: the store.
             memories: what forgets.
-            poll_seconds: time between two readings at most.
-            clock: Unix seconds.
-            took: is told for each change how many seconds it took to get here.
+            uses: notes which keys were used; they are written once a minute.
+            rhythm: when, and who is told.
         """
         self._store = store
         self._memories = memories
-        self._poll_seconds = poll_seconds
-        self._clock = clock
-        self._took = took
+        self._uses = uses
+        self._rhythm = rhythm
+        self._written_at = memories.freshness.now()
         self._listeners: list[Listener] = []
         self._wake = asyncio.Event()
         self._revision: int | None = None
@@ -148,7 +160,7 @@ class Feed:
         if is_first:
             return
         for change in changes.items:
-            self._took(max(changes.now - change.at, 0.0))
+            self._rhythm.took(max(changes.now - change.at, 0.0))
         if changes.items or not changes.is_complete:
             for listener in self._listeners:
                 listener(changes)
@@ -161,13 +173,13 @@ class Feed:
     async def _read_revocations(self) -> None:
         revocations = self._memories.revocations
         number, news = await self._store.revocations(revocations.number)
-        revocations.load(number, news, self._clock())
+        revocations.load(number, news, self._rhythm.clock())
 
     async def _poll(self) -> None:
         is_heard = True
         while True:
             try:
-                async with asyncio.timeout(self._poll_seconds):
+                async with asyncio.timeout(self._rhythm.poll_seconds):
                     await self._wake.wait()
             except TimeoutError:
                 pass
@@ -183,6 +195,17 @@ class Feed:
                 if not is_heard:
                     _LOG.warning("changes of the state store are read again")
                 is_heard = True
+                await self._write_uses()
+
+    async def _write_uses(self) -> None:
+        now = self._memories.freshness.now()
+        if now - self._written_at < _USES_SECONDS:
+            return
+        self._written_at = now
+        if uses := self._uses.take():
+            # When a key was used last is a hint: it is not worth a second attempt.
+            with contextlib.suppress(StoreUnavailableError):
+                await self._store.note_uses(uses)
 
     async def _subscribe(self) -> None:
         while True:
@@ -191,5 +214,5 @@ class Feed:
             except StoreUnavailableError:
                 self.errors += 1
             # Polling goes on meanwhile; what happened before the next subscription is read now.
-            await asyncio.sleep(self._poll_seconds)
+            await asyncio.sleep(self._rhythm.poll_seconds)
             self._wake.set()

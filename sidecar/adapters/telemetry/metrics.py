@@ -108,6 +108,22 @@ METRICS: Final[Mapping[str, Metric]] = {
             "sidecar_audit_errors_total", _C, ("sink",), "Attempts to write to a sink that failed"
         ),
         Metric(
+            "sidecar_revocation_latency_seconds", _H, (),
+            "From a change of a key, tenant or revocation to its being in force in this process",
+        ),
+        Metric(
+            "sidecar_state_staleness_seconds", _G, (),
+            "Time since the state store last said what changed", Merge.LARGEST,
+        ),
+        Metric(
+            "sidecar_store_errors_total", _C, ("operation",),
+            "Questions that the state store or an issuer could not answer",
+        ),
+        Metric(
+            "sidecar_jwks_age_seconds", _G, ("issuer",),
+            "Time since the keys of an issuer were fetched", Merge.LARGEST,
+        ),
+        Metric(
             "sidecar_build_info", _G, ("version", "python"), "Always 1; what is running",
             Merge.LARGEST,
         ),
@@ -161,6 +177,8 @@ class MetricsLedger:
         self._readings: list[tuple[str, tuple[str, ...], Reading]] = []
         self._worker = worker
         self._policy = ""
+        self._revocations = [0] * len(BOUNDS)
+        self._revocation_seconds = 0.0
         self.watch("sidecar_build_info", lambda: 1, version, platform.python_version())
 
     def note(self, exchange: Exchange, verdict: Verdict) -> None:
@@ -209,6 +227,11 @@ class MetricsLedger:
             raise ValueError(f"{name} has the labels {METRICS[name].labels}")
         self._readings.append((name, labels, reading))
 
+    def note_revocation(self, seconds: float) -> None:
+        """Count a change of the state store that came to be in force here."""
+        self._revocations[_bucket_of(seconds)] += 1
+        self._revocation_seconds += seconds
+
     def set_policy(self, sha256: str) -> None:
         """Say which policy is in force."""
         self._policy = sha256
@@ -229,6 +252,12 @@ class MetricsLedger:
             yield "sidecar_shadow_refusals_total", passed, (count,)
         for name, labels, reading in self._readings:
             yield name, labels, (reading(),)
+        yield from self._process_rows()
+
+    def _process_rows(self) -> Iterator[_NamedRow]:
+        if any(self._revocations):
+            numbers = (*self._revocations, self._revocation_seconds)
+            yield "sidecar_revocation_latency_seconds", (), numbers
         if self._policy:
             yield "sidecar_policy_info", (self._policy,), (1,)
         # Imported by the first scrape: only those who scrape pay the memory of what comes with it.

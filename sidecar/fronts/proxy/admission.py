@@ -64,7 +64,7 @@ class Admission:
         if outcome is None:
             plan = exchange.route
             outcome = decide(plan.steps, exchange, shadow=plan.shadow)
-            if outcome is None and not (plan.authenticates and context.floor.applies_to_all):
+            if outcome is None and not (plan.identity and context.floor.applies_to_all):
                 return True
         if isinstance(outcome, Refuse) and not context.floor.holds(outcome, self.plan):
             self.refuse(outcome)

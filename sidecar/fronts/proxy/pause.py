@@ -39,7 +39,7 @@ class Floor:
         """Tell whether a refusal waits for the floor."""
         if not self.seconds:
             return False
-        return refusal.has_floor or (self.applies_to_all and plan.authenticates)
+        return refusal.has_floor or (self.applies_to_all and bool(plan.identity))
 
     def left(self, elapsed: float) -> float:
         """Say how long to wait: until the next whole multiple of the floor.

@@ -1,0 +1,200 @@
+"""What a sidecar asks outside of itself: its store, the keys of issuers, the word of issuers.
+
+Part of the composition (`app`). A policy that asks nobody has none of it, and pays for none of it.
+"""
+
+import logging
+import os
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sidecar.adapters.stores.answers import NothingToAsk, StoreAnswers
+from sidecar.adapters.stores.feed import Feed, Memories, Rhythm
+from sidecar.adapters.stores.memories import Freshness, RememberedTenants
+from sidecar.adapters.stores.opening import open_store
+from sidecar.adapters.stores.uses import KeyUses
+from sidecar.decision.steps.tenant import record_of
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.ports import Answers, AtHand, Events, NothingAtHand, Store
+from sidecar.policy.schema.policy import Policy
+
+if TYPE_CHECKING:
+    from sidecar.adapters.clients.guarded_session import GuardedSession
+    from sidecar.adapters.clients.introspections import Introspections
+    from sidecar.adapters.clients.key_sets import KeySets
+
+_LOG: Final = logging.getLogger("sidecar.outside")
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the process gives.
+
+    Attributes:
+        environ: environment variables.
+        clock: Unix seconds.
+        monotonic: monotonic seconds.
+        events: takes note of what the sidecar itself does.
+        took: is told how long each change of the store took to get here, in seconds.
+    """
+
+    environ: Mapping[str, str]
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    events: Events
+    took: Callable[[float], None]
+
+
+class Outside:
+    """The outside of one process.
+
+    Attributes:
+        at_hand: what steps may know without waiting.
+        answers: what answers their questions.
+        store: the state store; None for a policy that has no use for one.
+        feed: its change feed; None likewise.
+        memories: what was looked up; None likewise.
+        uses: notes which keys were used; None where there are no keys.
+        key_sets: keys of issuers of tokens; None where there are none.
+    """
+
+    def __init__(self, policy: Policy, around: Around) -> None:
+        self.at_hand = AtHand()
+        self.answers: Answers = NothingToAsk()
+        self.store: Store | None = None
+        self.feed: Feed | None = None
+        self.memories: Memories | None = None
+        self.uses: KeyUses | None = None
+        self.key_sets: KeySets | None = None
+        self._session: GuardedSession | None = None
+        self._introspections: Introspections | None = None
+        self._asking: StoreAnswers | None = None
+        if _needs_store(policy):
+            self._build(policy, around)
+
+    def _build(self, policy: Policy, around: Around) -> None:
+        store = self.store = open_store(policy.state, around.environ, around.clock)
+        memories = self.memories = _memories(policy, store, around)
+        self._build_clients(policy, around)
+        asking = self._asking = StoreAnswers(store, memories, self.key_sets, self._introspections)
+        self.answers = asking
+        uses = KeyUses()
+        if policy.authentication.api_keys is not None:
+            self.uses = uses
+        rhythm = Rhythm(policy.state.poll, around.clock, around.took)
+        self.feed = Feed(store, memories, uses, rhythm)
+        nothing = NothingAtHand()
+        self.at_hand = AtHand(
+            keys=memories.keys,
+            tenants=memories.tenants,
+            revocations=memories.revocations,
+            secrets=memories.secrets or nothing,
+            key_sets=self.key_sets or nothing,
+            introspections=self._introspections or nothing,
+        )
+
+    def _build_clients(self, policy: Policy, around: Around) -> None:
+        section = policy.authentication
+        if not section.jwt and section.introspection is None:
+            return
+        # They bring cryptography and a client along: memory for policies that have tokens.
+        from sidecar.adapters.clients.guarded_session import GuardedSession
+
+        session = self._session = GuardedSession()
+        if section.jwt:
+            from sidecar.adapters.clients.key_sets import KeySets, Pace
+
+            self.key_sets = KeySets(section.jwt, session, Pace(around.clock, random.random), _read)
+        if section.introspection is not None:
+            from sidecar.adapters.clients.introspections import Introspections
+
+            entries = section.token_cache.entries
+            self._introspections = Introspections(
+                section.introspection, session, around.clock, entries
+            )
+
+    async def start(self) -> None:
+        """Open the store and read what it has changed; begin to fetch keys of issuers.
+
+        Raises:
+            StoreUnavailableError: the store cannot be used. An issuer that cannot be reached is no
+                reason not to start: its tokens get 503 until it answers, and `missing` says so.
+        """
+        if self.store is None or self.feed is None:
+            return
+        await self.store.open()
+        try:
+            await self.feed.start()
+        except StoreUnavailableError:
+            await self.store.close()
+            raise
+        if self.key_sets is not None:
+            try:
+                await self.key_sets.load()
+            except StoreUnavailableError as error:
+                _LOG.error("%s", error.reason)
+            self.key_sets.start()
+
+    def watch(self, watch: Callable[..., None]) -> None:
+        """Have the metrics read what is known here.
+
+        Args:
+            watch: `MetricsLedger.watch`.
+        """
+        if self.memories is None or self.feed is None or self._asking is None:
+            return
+        feed, errors = self.feed, self._asking.errors
+        watch("sidecar_state_staleness_seconds", self.memories.freshness.age)
+        watch("sidecar_store_errors_total", lambda: feed.errors, "changes")
+        for operation in errors:
+            watch("sidecar_store_errors_total", partial(errors.__getitem__, operation), operation)
+        if self.key_sets is not None:
+            for issuer in self.key_sets.issuers():
+                age = partial(self.key_sets.age_seconds, issuer)
+                watch("sidecar_jwks_age_seconds", age, issuer)
+
+    def missing(self) -> list[str]:
+        """Say what is not there that requests may need."""
+        missing = []
+        if self.memories is not None and not self.memories.freshness.is_current():
+            missing.append("the state store does not answer")
+        if self.key_sets is not None:
+            sets = self.key_sets
+            missing += [f"no key set of {i}" for i in sets.issuers() if not sets.is_loaded(i)]
+        return missing
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        if self.feed is not None:
+            await self.feed.close()
+        if self._asking is not None:
+            await self._asking.close()
+        for client in (self.key_sets, self._introspections, self._session, self.store):
+            if client is not None:
+                await client.close()
+
+
+def _needs_store(policy: Policy) -> bool:
+    section = policy.authentication
+    return bool(section.api_keys or section.jwt or section.introspection)
+
+
+def _memories(policy: Policy, store: Store, around: Around) -> Memories:
+    freshness = Freshness(around.monotonic, policy.authentication.max_staleness)
+    own = {name: record_of(name, tenant) for name, tenant in policy.tenants.items()}
+    memories = Memories(freshness, RememberedTenants(own, freshness))
+    if policy.secrets.master_key is not None:
+        from sidecar.adapters.vault.box import Box
+        from sidecar.adapters.vault.secrets import UnsealedSecrets, Vault
+
+        vault = Vault(store, Box(policy.secrets.master_key, os.urandom))
+        memories.secrets = UnsealedSecrets(vault, freshness.is_current, around.events)
+    return memories
+
+
+def _read(name: str) -> bytes:
+    return Path(name).read_bytes()

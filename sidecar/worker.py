@@ -1,0 +1,108 @@
+"""One process that proxies: its parts, built from the policy, started and stopped in order."""
+
+import os
+import time
+from functools import partial
+
+from sidecar import __version__
+from sidecar.adapters.audit.writer import AuditLedger
+from sidecar.adapters.ids import UuidV7
+from sidecar.adapters.telemetry.metrics import MetricsLedger
+from sidecar.decision.pipeline import build
+from sidecar.fronts.proxy.context import Context, Sources
+from sidecar.fronts.proxy.deadlines import Wheel
+from sidecar.fronts.proxy.listener import Listener
+from sidecar.fronts.proxy.live import Revoker
+from sidecar.fronts.proxy.pool import Pools
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.ports import Ledger
+from sidecar.outside import Around, Outside
+from sidecar.policy.load import Loaded
+
+
+class Proxy:
+    """The proxy of one process: decision core, proxy listener, audit and metrics.
+
+    Attributes:
+        policy: the policy.
+        audit: the audit trail of the process.
+        metrics: the numbers of the process.
+        outside: the store and the issuers that it asks.
+    """
+
+    def __init__(self, loaded: Loaded, worker: str = "0") -> None:
+        policy = loaded.policy
+        new_id = UuidV7(time.time, os.urandom)
+        self.policy = policy
+        self.audit = AuditLedger(policy.audit, time.time, new_id)
+        self.metrics = MetricsLedger(__version__, worker)
+        self.metrics.set_policy(loaded.sha256)
+        outside = self.outside = Outside(
+            policy,
+            Around(os.environ, time.time, time.monotonic, self.audit, self.metrics.note_revocation),
+        )
+        ledgers: list[Ledger] = [self.metrics, self.audit]
+        if outside.uses is not None:
+            ledgers.append(outside.uses)
+        self._context = Context(
+            build(policy, outside.at_hand),
+            ledgers,
+            Sources(new_id, time.time, time.monotonic, outside.answers),
+            Wheel(time.monotonic()),
+            Pools(),
+        )
+        if outside.feed is not None:
+            outside.feed.listen(Revoker(self._context).changed)
+        self._listener = Listener(self._context, policy.listen, is_shared=policy.workers > 1)
+        self._watch()
+
+    @property
+    def port(self) -> int:
+        """Port of the proxy listener."""
+        return self._listener.port
+
+    def _watch(self) -> None:
+        live, pools, watch = self._context.live, self._context.pools, self.metrics.watch
+        watch("sidecar_connections", lambda: len(live.connections))
+        watch("sidecar_requests_in_flight", lambda: live.requests)
+        watch("sidecar_websockets", lambda: live.websockets)
+        watch("sidecar_upstream_connections", lambda: pools.counts()[0], "idle")
+        watch("sidecar_upstream_connections", lambda: pools.counts()[1], "busy")
+        for sink in self.audit.sinks:
+            watch("sidecar_audit_records_total", partial(getattr, sink, "written"), sink.name)
+            watch("sidecar_audit_queue_records", partial(getattr, sink, "waiting"), sink.name)
+            watch("sidecar_audit_dropped_total", partial(getattr, sink, "dropped"), sink.name)
+            watch("sidecar_audit_errors_total", partial(getattr, sink, "errors"), sink.name)
+
+        self.outside.watch(watch)
+
+    def missing(self) -> list[str]:
+        """Say what is not there that requests may need."""
+        return self.outside.missing()
+
+    async def start(self) -> None:
+        """Open sinks, store and socket, in this order: nothing is served without its audit.
+
+        Raises:
+            OSError: a sink, the address or a TLS file cannot be used.
+            StoreUnavailableError: the state store cannot be used.
+        """
+        await self.audit.start()
+        try:
+            await self.outside.start()
+            await self._listener.start()
+        except (OSError, StoreUnavailableError):
+            await self.outside.close()
+            await self.audit.close()
+            raise
+
+    async def stop(self) -> None:
+        """Drain the listener, then write the last records."""
+        await self._listener.drain()
+        await self.outside.close()
+        await self.audit.close()
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the listener shuts down."""
+        return self._context.live.is_draining
