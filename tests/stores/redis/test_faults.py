@@ -1,0 +1,295 @@
+"""Redis that is gone, slow, read-only, full or emptied: no wrong answer, and no hang."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from sidecar.adapters.stores.redis.store import RedisStore
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.identity import KeyId
+from tests.stores.rows import a_digest, a_key, a_state
+from tests.stores.servers import Valkey, valkey, wait_until
+
+PASSWORD = "correct-horse"  # noqa: S105 -- of a server that lives for one test
+
+
+@pytest.fixture
+def server() -> Iterator[Valkey]:
+    with valkey() as server:
+        yield server
+
+
+@pytest.fixture
+async def store(server: Valkey) -> AsyncIterator[RedisStore]:
+    store = RedisStore(a_state(server.url, timeout="500ms"))
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def _run(server: Valkey, *words: str) -> object:
+    return await asyncio.to_thread(server.command, *words)
+
+
+async def _reason(store: RedisStore) -> str:
+    with pytest.raises(StoreUnavailableError) as caught:
+        await store.find_key([a_digest("k1")])
+    return caught.value.reason
+
+
+async def test_a_server_that_is_gone_is_said_and_its_return_needs_no_restart(
+    server: Valkey, store: RedisStore
+) -> None:
+    await store.add_key(a_key())
+    await asyncio.to_thread(server.kill)
+    assert await _reason(store) == "the server cannot be reached"
+    await asyncio.to_thread(server.start)
+    assert await store.add_key(a_key("k2"))
+    assert await store.find_key([a_digest("k2")]) == a_key("k2")
+
+
+async def test_connections_that_broke_in_the_pool_do_not_fail_a_read(
+    server: Valkey, store: RedisStore
+) -> None:
+    await asyncio.gather(*(store.key(KeyId(str(n))) for n in range(16)))
+    await asyncio.to_thread(server.restart)
+    assert await asyncio.gather(*(store.key(KeyId(str(n))) for n in range(16))) == [None] * 16
+
+
+async def test_a_server_that_hangs_costs_one_deadline(server: Valkey, store: RedisStore) -> None:
+    await store.add_key(a_key())
+    server.pause()
+    began = time.monotonic()
+    calls = (store.find_key([a_digest("k1")]) for _ in range(40))
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert time.monotonic() - began < 3
+    assert {str(one) for one in found} == {"the store did not answer in time"}
+    server.resume()
+    assert await store.find_key([a_digest("k1")]) == a_key()
+
+
+async def test_a_call_that_was_given_up_does_not_answer_the_next(
+    server: Valkey, store: RedisStore
+) -> None:
+    await store.add_key(a_key("k1"))
+    await store.add_key(a_key("k2"))
+    server.pause()
+    await _reason(store)
+    server.resume()
+    assert await store.find_key([a_digest("k2")]) == a_key("k2")
+    assert await store.find_key([a_digest("k3")]) is None
+
+
+async def test_a_replica_is_not_believed(server: Valkey, store: RedisStore) -> None:
+    await store.add_key(a_key())
+    with valkey() as other:
+        await _run(server, "REPLICAOF", "127.0.0.1", str(other.port))
+        assert await _reason(store) == "the server is a read-only replica"
+        with pytest.raises(StoreUnavailableError, match="replica"):
+            await store.changes(None)
+        with pytest.raises(StoreUnavailableError, match="replica"):
+            await store.add_key(a_key("k2"))
+        await _run(server, "REPLICAOF", "NO", "ONE")
+    assert await store.find_key([a_digest("other")]) is None
+
+
+async def test_a_master_without_its_replicas_is_not_believed(
+    server: Valkey, store: RedisStore
+) -> None:
+    await _run(server, "CONFIG", "SET", "min-replicas-to-write", "1")
+    assert await _reason(store) == "the master has lost its replicas"
+
+
+async def test_a_full_server_takes_no_changes_but_answers(
+    server: Valkey, store: RedisStore
+) -> None:
+    await store.add_key(a_key())
+    await _run(server, "CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(StoreUnavailableError, match="out of memory"):
+        await store.add_key(a_key("k2"))
+    with pytest.raises(StoreUnavailableError, match="out of memory"):
+        await store.put_secret("", "token", b"sealed")
+    assert await store.find_key([a_digest("k1")]) == a_key()
+    await _run(server, "CONFIG", "SET", "maxmemory", "0")
+    assert (await store.changes(None)).revision == 1
+    assert await store.key(KeyId("k2")) is None
+
+
+async def test_a_server_that_cannot_save_takes_no_changes_but_answers(
+    server: Valkey, store: RedisStore
+) -> None:
+    await store.add_key(a_key())
+    await _run(server, "CONFIG", "SET", "save", "3600 1")
+    await _break_saving(server)
+    with pytest.raises(StoreUnavailableError, match="cannot save"):
+        await store.add_key(a_key("k2"))
+    assert await store.find_key([a_digest("k1")]) == a_key()
+
+
+async def _break_saving(server: Valkey) -> None:
+    (server.folder / "dump.rdb").mkdir()
+    await _run(server, "BGSAVE")
+
+    def has_failed() -> bool:
+        found = server.command("INFO", "persistence")
+        return "'rdb_last_bgsave_status': 'err'" in str(found)
+
+    await asyncio.to_thread(wait_until, has_failed, "saving fails")
+
+
+async def test_a_server_that_came_back_empty_does_not_pass_for_complete(
+    server: Valkey, store: RedisStore
+) -> None:
+    await store.add_key(a_key("k1"))
+    await store.add_key(a_key("k2"))
+    seen = (await store.changes(None)).revision
+    await asyncio.to_thread(server.restart)
+    assert not (await store.changes(seen)).is_complete
+
+
+async def test_lost_changes_are_noticed_although_the_numbers_fit(
+    server: Valkey, store: RedisStore
+) -> None:
+    await store.add_key(a_key("k1"))
+    await store.add_key(a_key("k2"))
+    seen = (await store.changes(None)).revision
+    await asyncio.to_thread(server.restart)
+    for name in ("k3", "k4", "k5"):
+        await store.add_key(a_key(name))
+    told = await store.changes(seen)
+    assert (told.revision, told.items, told.is_complete) == (3, (), False)
+    assert (await store.changes(told.revision)).is_complete
+
+
+async def test_a_log_that_does_not_reach_back_says_so(server: Valkey, store: RedisStore) -> None:
+    for number in range(5):
+        await store.put_secret("", str(number), b"sealed")
+    await _run(server, "ZREMRANGEBYRANK", "{sidecar}:log", "0", "1")
+    assert not (await store.changes(0)).is_complete
+    assert not (await store.changes(2)).is_complete
+    assert [one.revision for one in (await store.changes(3)).items] == [4, 5]
+
+
+async def test_a_store_of_another_version_is_left_alone(server: Valkey, store: RedisStore) -> None:
+    await store.add_key(a_key())
+    await _run(server, "HSET", "{sidecar}:store", "version", "2")
+    assert "another version" in await _reason(store)
+    with pytest.raises(StoreUnavailableError, match="another version"):
+        await store.add_key(a_key("k2"))
+    again = RedisStore(a_state(server.url))
+    with pytest.raises(StoreUnavailableError, match="another version"):
+        await again.open()
+    await again.close()
+
+
+async def test_a_server_that_may_evict_keys_is_refused(server: Valkey) -> None:
+    await _run(server, "CONFIG", "SET", "maxmemory", "100mb")
+    await _run(server, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    store = RedisStore(a_state(server.url))
+    with pytest.raises(StoreUnavailableError, match="noeviction"):
+        await store.open()
+    await store.close()
+
+
+async def test_a_user_with_just_the_rights_that_the_manual_names_can_do_everything(
+    server: Valkey,
+) -> None:
+    await _run(server, "ACL", "SETUSER", "sidecar", "on", f">{PASSWORD}", "resetkeys",
+               "~{sidecar}:*", "&{sidecar}:*", "-@all", "+@read", "+@write", "+@scripting",
+               "+@connection", "+@pubsub", "+time")  # fmt: skip
+    store = RedisStore(a_state(server.url, user="sidecar", password=PASSWORD))
+    await store.open()
+    assert await store.add_key(a_key())
+    assert await store.find_key([a_digest("k1")]) == a_key()
+    woken = asyncio.Event()
+    watching = asyncio.create_task(store.watch(woken.set))
+    async with asyncio.timeout(5):
+        await woken.wait()
+    watching.cancel()
+    await asyncio.wait([watching])
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "reason"),
+    [
+        pytest.param("reader", PASSWORD, "may not do what", id="too few rights"),
+        pytest.param("reader", "wrong", "or refuses those", id="wrong password"),
+        pytest.param("nobody", PASSWORD, "or refuses those", id="unknown user"),
+    ],
+)
+async def test_a_user_who_may_not_is_told_why(
+    server: Valkey, user: str, password: str, reason: str
+) -> None:
+    await _run(server, "ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "+@read", "+eval",
+               "+evalsha")  # fmt: skip
+    store = RedisStore(a_state(server.url, user=user, password=password))
+    with pytest.raises(StoreUnavailableError, match=reason) as caught:
+        await store.open()
+    assert password not in caught.value.reason
+    await store.close()
+
+
+async def test_a_server_that_wants_a_password_is_told_apart() -> None:
+    with valkey("--requirepass", PASSWORD) as server:
+        store = RedisStore(a_state(server.url))
+        with pytest.raises(StoreUnavailableError, match="wants a user and a password"):
+            await store.open()
+        await store.close()
+
+
+async def test_a_subscription_that_breaks_is_said(server: Valkey, store: RedisStore) -> None:
+    watching, woken = await _watching(store)
+    await asyncio.to_thread(server.kill)
+    with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+        await watching
+    assert woken.is_set()
+
+
+async def test_a_subscription_that_falls_silent_is_said(server: Valkey, store: RedisStore) -> None:
+    watching, _ = await _watching(store)
+    server.pause()
+    async with asyncio.timeout(10):
+        with pytest.raises(StoreUnavailableError):
+            await watching
+    server.resume()
+
+
+async def test_a_subscription_without_changes_goes_on(server: Valkey, store: RedisStore) -> None:
+    watching, woken = await _watching(store)
+    woken.clear()
+    asked = "cmdstat_ping"
+    await asyncio.to_thread(
+        wait_until, lambda: asked in str(server.command("INFO", "commandstats")), "it asks"
+    )
+    assert not watching.done()
+    assert not woken.is_set()
+    await store.add_key(a_key())
+    async with asyncio.timeout(5):
+        await woken.wait()
+    watching.cancel()
+    await asyncio.wait([watching])
+
+
+async def _watching(store: RedisStore) -> tuple[asyncio.Task[None], asyncio.Event]:
+    woken = asyncio.Event()
+    watching = asyncio.create_task(store.watch(woken.set))
+    async with asyncio.timeout(5):
+        await woken.wait()
+    return watching, woken
+
+
+async def test_a_store_that_is_not_open_answers_nothing(server: Valkey) -> None:
+    store = RedisStore(a_state(server.url))
+    with pytest.raises(StoreUnavailableError, match="not open"):
+        await store.key(KeyId("k1"))
+    with pytest.raises(StoreUnavailableError, match="not open"):
+        await store.watch(lambda: None)
+
+
+async def test_connections_are_bounded(server: Valkey, store: RedisStore) -> None:
+    await asyncio.gather(*(store.key(KeyId(str(n))) for n in range(500)))
+    count = len(str(await _run(server, "CLIENT", "LIST")).split("name=sidecar")) - 1
+    assert count <= 16
