@@ -40,6 +40,7 @@ class Around:
         monotonic: monotonic seconds.
         events: takes note of what the sidecar itself does.
         took: is told how long each change of the store took to get here, in seconds.
+        failed: is told which operation of the store failed.
     """
 
     environ: Mapping[str, str]
@@ -47,6 +48,7 @@ class Around:
     monotonic: Callable[[], float]
     events: Events
     took: Callable[[float], None]
+    failed: Callable[[str], None]
 
 
 class Outside:
@@ -77,7 +79,13 @@ class Outside:
             self._build(policy, around)
 
     def _build(self, policy: Policy, around: Around) -> None:
-        store = self.store = open_store(policy.state, around.environ, around.clock)
+        store = self.store = open_store(
+            policy.state,
+            around.environ,
+            clock=around.clock,
+            monotonic=around.monotonic,
+            failed=around.failed,
+        )
         memories = self.memories = _memories(policy, store, around)
         self._build_clients(policy, around)
         asking = self._asking = StoreAnswers(store, memories, self.key_sets, self._introspections)
@@ -145,17 +153,19 @@ class Outside:
         Args:
             watch: `MetricsLedger.watch`.
         """
-        if self.memories is None or self.feed is None or self._asking is None:
-            return
-        feed, errors = self.feed, self._asking.errors
-        watch("sidecar_state_staleness_seconds", self.memories.freshness.age)
-        watch("sidecar_store_errors_total", lambda: feed.errors, "changes")
-        for operation in errors:
-            watch("sidecar_store_errors_total", partial(errors.__getitem__, operation), operation)
-        if self.key_sets is not None:
-            for issuer in self.key_sets.issuers():
-                age = partial(self.key_sets.age_seconds, issuer)
-                watch("sidecar_jwks_age_seconds", age, issuer)
+        if self.memories is not None:
+            watch("sidecar_state_staleness_seconds", self.memories.freshness.age)
+        if (sets := self.key_sets) is not None:
+            self._watch_key_sets(sets, watch)
+        if self._introspections is not None:
+            asked = self._introspections
+            watch("sidecar_introspection_errors_total", lambda: asked.errors)
+
+    @staticmethod
+    def _watch_key_sets(sets: "KeySets", watch: Callable[..., None]) -> None:
+        for issuer in sets.issuers():
+            watch("sidecar_jwks_age_seconds", partial(sets.age_seconds, issuer), issuer)
+            watch("sidecar_jwks_errors_total", partial(sets.errors, issuer), issuer)
 
     def missing(self) -> list[str]:
         """Say what is not there that requests may need."""

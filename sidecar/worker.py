@@ -39,7 +39,14 @@ class Proxy:
         self.metrics.set_policy(loaded.sha256)
         outside = self.outside = Outside(
             policy,
-            Around(os.environ, time.time, time.monotonic, self.audit, self.metrics.note_revocation),
+            Around(
+                os.environ,
+                time.time,
+                time.monotonic,
+                self.audit,
+                self.metrics.note_revocation,
+                self.metrics.note_store_error,
+            ),
         )
         ledgers: list[Ledger] = [self.metrics, self.audit]
         if outside.uses is not None:

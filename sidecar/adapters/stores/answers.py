@@ -35,22 +35,8 @@ class NothingToAsk:
         raise StoreUnavailableError(f"nobody answers {type(question).__name__}")
 
 
-OPERATIONS: Final[dict[type, str]] = {
-    FindKey: "find_key",
-    FindTenant: "find_tenant",
-    AdmitDomain: "admit_domain",
-    FindCredential: "find_credential",
-    FindKeySet: "find_key_set",
-    Introspect: "introspect",
-}
-
-
 class StoreAnswers:
-    """Answers from the store, and by the clients of issuers.
-
-    Attributes:
-        errors: by operation, questions that were not answered.
-    """
+    """Answers from the store, and by the clients of issuers."""
 
     def __init__(
         self,
@@ -64,7 +50,6 @@ class StoreAnswers:
         self._key_sets = key_sets
         self._introspections = introspections
         self._flights: dict[Question, asyncio.Task[object]] = {}
-        self.errors = dict.fromkeys(OPERATIONS.values(), 0)
 
     async def find(self, question: Question) -> object:
         """Answer a question.
@@ -72,13 +57,6 @@ class StoreAnswers:
         Raises:
             StoreUnavailableError: it cannot be answered now.
         """
-        try:
-            return await self._find(question)
-        except StoreUnavailableError:
-            self.errors[OPERATIONS[type(question)]] += 1
-            raise
-
-    async def _find(self, question: Question) -> object:
         # These two share look-ups by rules of their own.
         if isinstance(question, FindKeySet) and self._key_sets is not None:
             return await self._key_sets.find(question)

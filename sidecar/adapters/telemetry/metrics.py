@@ -117,7 +117,15 @@ METRICS: Final[Mapping[str, Metric]] = {
         ),
         Metric(
             "sidecar_store_errors_total", _C, ("operation",),
-            "Questions that the state store or an issuer could not answer",
+            "Calls of the state store that failed",
+        ),
+        Metric(
+            "sidecar_jwks_errors_total", _C, ("issuer",),
+            "Attempts to fetch the keys of an issuer that failed",
+        ),
+        Metric(
+            "sidecar_introspection_errors_total", _C, (),
+            "Questions about opaque tokens that their issuer did not answer",
         ),
         Metric(
             "sidecar_jwks_age_seconds", _G, ("issuer",),
@@ -179,6 +187,7 @@ class MetricsLedger:
         self._policy = ""
         self._revocations = [0] * len(BOUNDS)
         self._revocation_seconds = 0.0
+        self._store_errors: dict[str, int] = {}
         self.watch("sidecar_build_info", lambda: 1, version, platform.python_version())
 
     def note(self, exchange: Exchange, verdict: Verdict) -> None:
@@ -232,6 +241,10 @@ class MetricsLedger:
         self._revocations[_bucket_of(seconds)] += 1
         self._revocation_seconds += seconds
 
+    def note_store_error(self, operation: str) -> None:
+        """Count a call of the state store that failed."""
+        self._store_errors[operation] = self._store_errors.get(operation, 0) + 1
+
     def set_policy(self, sha256: str) -> None:
         """Say which policy is in force."""
         self._policy = sha256
@@ -258,6 +271,8 @@ class MetricsLedger:
         if any(self._revocations):
             numbers = (*self._revocations, self._revocation_seconds)
             yield "sidecar_revocation_latency_seconds", (), numbers
+        for operation, count in self._store_errors.items():
+            yield "sidecar_store_errors_total", (operation,), (count,)
         if self._policy:
             yield "sidecar_policy_info", (self._policy,), (1,)
         # Imported by the first scrape: only those who scrape pay the memory of what comes with it.
