@@ -22,8 +22,8 @@ def _unheard(operation: str) -> None:
 def open_store(
     state: State,
     environ: Mapping[str, str],
-    *,
     clock: Callable[[], float] = time.time,
+    *,
     monotonic: Callable[[], float] = time.monotonic,
     failed: Callable[[str], None] = _unheard,
 ) -> Store:
