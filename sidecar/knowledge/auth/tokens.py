@@ -77,7 +77,7 @@ class TokenProver:
         self._key_sets = at_hand.key_sets
         self._introspections = at_hand.introspections
         self._revocations = at_hand.revocations
-        self._verifies: Verifier = _verifier() if self._rules else _verifies_nothing
+        self._verifies = _verifier() if self._rules else None
         self._glanced: bytes = b""
         self._digest: bytes = b""
 
@@ -174,9 +174,10 @@ class TokenProver:
 
     def _judge_jwt(self, credential: bytes, token: Compact, key_set: KeySet, now: float) -> Proof:
         rules = self._rules[str(token.claims["iss"])]
-        if key_set.issuer != rules.issuer:
+        verifies = self._verifies
+        if verifies is None or key_set.issuer != rules.issuer:
             return unauthorized("jwt: key set of another issuer")
-        problem = signature_problem(token, key_set, self._verifies)
+        problem = signature_problem(token, key_set, verifies)
         problem = problem or claims_problem(token.claims, rules)
         if problem:
             return unauthorized(problem)
@@ -238,10 +239,6 @@ def _verifier() -> Verifier:
     from sidecar.knowledge.auth.signature import is_signed
 
     return is_signed
-
-
-def _verifies_nothing(_algorithm: str, _key: object, _signed: bytes, _signature: bytes) -> bool:
-    return False
 
 
 def _opaque_rules(authentication: Authentication) -> OpaqueRules | None:
