@@ -10,7 +10,7 @@ from typing import Final
 
 from sidecar.model.errors import Problem
 from sidecar.policy.nodes import Mapping
-from sidecar.policy.rules import content, identity, network, routes, secrets
+from sidecar.policy.rules import content, identity, network, routes, secrets, tokens
 from sidecar.policy.rules.findings import Findings, Judged
 from sidecar.policy.schema.policy import Policy
 
@@ -38,6 +38,12 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (secrets.sealing_in_the_open, frozenset({"secrets"})),
     (identity.identity_fields_collide, frozenset({"identity_headers", "assertion"})),
     (identity.signing_keys, frozenset({"assertion"})),
+    (tokens.issuers_named_twice, frozenset({"authentication"})),
+    (tokens.keys_that_verify_nothing, frozenset({"authentication"})),
+    (tokens.keys_in_the_clear, frozenset({"authentication"})),
+    (tokens.token_secrets_in_the_open, frozenset({"authentication"})),
+    (tokens.lives_shorter_than_the_leeway, frozenset({"authentication"})),
+    (tokens.cookie_without_tokens, frozenset({"authentication"})),
 )
 
 

@@ -21,6 +21,13 @@ FILES: Final = {
     "huge.html": b"a" * 262_145,
     "empty": b"\n",
     "lines": b"one\ntwo\n",
+    "jwks": b'{"keys": [{"kty": "EC"}]}',
+    "private-jwks": b'{"keys": [{"kty": "EC", "d": "AQ"}]}',
+    "encryption-jwks": b'{"keys": [{"kty": "EC", "use": "enc"}, 7]}',
+    "nested-jwks": b"[" * 5000,
+    "secret": b"0123456789abcdef0123456789abcdef",
+    "pem": b"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n",
+    "jwk": b'{"kty": "RSA", "n": "0123456789abcdef", "e": "AQAB"}',
 }
 VARIABLES: Final = {"TOKEN": "0123456789abcdef", "SHORT": "hunter2", "MASTER": "7f" * 32}
 
