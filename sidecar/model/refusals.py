@@ -14,6 +14,7 @@ class RefusalCode(StrEnum):
     INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    CONFLICT = "CONFLICT"
     REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     URI_TOO_LONG = "URI_TOO_LONG"
@@ -66,6 +67,12 @@ REFUSALS: Final[dict[RefusalCode, Refusal]] = {
     RefusalCode.NOT_FOUND: Refusal(404, "Not found", "no route of the policy matches"),
     RefusalCode.METHOD_NOT_ALLOWED: Refusal(
         405, "Method not allowed", "the route exists, but not for this method"
+    ),
+    RefusalCode.CONFLICT: Refusal(
+        409,
+        "Conflict",
+        "the admin API was asked for what the state of a key or tenant forbids, or somebody else"
+        " changed it meanwhile",
     ),
     RefusalCode.REQUEST_TIMEOUT: Refusal(
         408, "Request timeout", "the client was too slow in sending its request"
