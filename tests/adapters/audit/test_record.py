@@ -14,11 +14,13 @@ from sidecar.adapters.audit.record import (
     encode_lines,
     json_schema,
     of_admin,
+    of_event,
     of_gap,
 )
 from sidecar.model.exchange import Exchange
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse
+from sidecar.model.ports import Event
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.verdict import Ending, Verdict
 from tests.adapters.exchanges import (
@@ -182,3 +184,48 @@ def test_events_beside_requests_keep_to_the_schema() -> None:
 def test_a_time_is_rfc_3339_in_utc_cut_to_milliseconds(now: float, text: str) -> None:
     write = Timestamps().text
     assert [write(now), write(now)] == [text, text]
+
+
+def test_the_record_of_an_action() -> None:
+    details = {"prefix": "sk_live_01234567", "grace_seconds": 60.0, "roles": ("a", "b\x1b[31m")}
+    event = Event("key.rotate", "ops", "acme", "key", "k1", details=details)
+    assert as_json(of_event(event, record_id=OWN_ID.decode(), timestamp=WHEN)) == {
+        "id": OWN_ID.decode(),
+        "timestamp": WHEN,
+        "tenant_id": "acme",
+        "user_id": None,
+        "actor": "ops",
+        "action": "key.rotate",
+        "resource_type": "key",
+        "resource_id": "k1",
+        "ip_address": None,
+        "user_agent": None,
+        "outcome": "admitted",
+        "reason": None,
+        "request_id": None,
+        "metadata": {
+            "details": {
+                "prefix": "sk_live_01234567",
+                "grace_seconds": 60.0,
+                "roles": ["a", "b\\x1b[31m"],
+            }
+        },
+    }
+
+
+def test_the_record_of_an_action_that_was_not_done() -> None:
+    event = Event("key.create", "cli:anna\u202e", None, "key", "k1", "no tenant\x07")
+    record = as_json(of_event(event, record_id=OWN_ID.decode(), timestamp=WHEN))
+    assert (record["outcome"], record["reason"]) == ("refused", "no tenant\\x07")
+    assert record["actor"] == "cli:anna\\u202e"
+    assert record["metadata"] == {"details": {}}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, None), (True, True), (7, 7), ({"a": 1}, "{'a': 1}"), (b"raw", "b'raw'")],
+)
+def test_a_fact_of_an_action_is_shown_plainly(value: object, shown: object) -> None:
+    event = Event("key.create", "ops", None, "key", "k1", details={"fact": value})
+    record = as_json(of_event(event, record_id=OWN_ID.decode(), timestamp=WHEN))
+    assert record["metadata"] == {"details": {"fact": shown}}

@@ -19,6 +19,7 @@ from sidecar.adapters.audit.record import Asked
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
 from sidecar.model.outcome import Refuse
+from sidecar.model.ports import Event
 from sidecar.model.refusals import RefusalCode
 from sidecar.policy.schema.audit import Audit
 from tests.adapters.exchanges import admitted, an_exchange, an_unreadable_exchange, refused
@@ -94,6 +95,23 @@ async def test_records_are_in_the_file_soon_after_they_were_noted(
     read = records(name.read_bytes())
     assert [r["outcome"] for r in read] == ["admitted", "refused", "refused"]
     assert [r["action"] for r in read] == ["request", "request", "admin.authenticate"]
+
+
+async def test_actions_and_requests_stand_in_the_order_in_which_they_were_noted(
+    start: Start, tmp_path: Path
+) -> None:
+    name = tmp_path / "audit.jsonl"
+    ledger = await start(name, requests="refused")
+    ledger.note(an_exchange(), refused(RefusalCode.NOT_FOUND, "no route", "route"))
+    ledger.note_event(Event("key.revoke", "ops", "acme", "key", "k1"))
+    ledger.note_event(Event("key.revoke", "ops", None, "key", "k2", "there is no key k2"))
+    await until(lambda: ledger.sinks[0].written == 3)
+    read = records(name.read_bytes())
+    assert [(r["action"], r["outcome"]) for r in read] == [
+        ("request", "refused"),
+        ("key.revoke", "admitted"),
+        ("key.revoke", "refused"),
+    ]
 
 
 async def test_the_file_is_readable_by_its_owner_alone(start: Start, tmp_path: Path) -> None:
