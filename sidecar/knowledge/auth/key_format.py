@@ -136,6 +136,15 @@ class KeyPatterns:
                 fault = found
         return fault
 
+    def visible_part(self, prefix: str) -> str | None:
+        """Return what a visible prefix shows of the random part; None when no key begins so."""
+        shown = [
+            prefix[len(pattern.start) :]
+            for pattern in self._patterns
+            if prefix.startswith(pattern.start.decode())
+        ]
+        return min(shown, key=len, default=None)
+
     def visible_prefix(self, key: bytes) -> str:
         """Return what may be shown of a well-formed key: its prefix and 8 characters (AN-7)."""
         for pattern in self._patterns:

@@ -244,6 +244,7 @@ def test_without_a_pepper_keys_are_known_by_sha_256() -> None:
     assert reason_of(peppered.judge(KEY, at())) == "key of an unknown pepper"
 
 
+@pytest.mark.control("AN-16")
 def test_a_remembered_key_is_judged_again_on_each_use() -> None:
     record = a_record(expires_at=NOW + 10, addresses=("198.51.100.0/24",))
     known = Known({RING.digest(KEY): record})

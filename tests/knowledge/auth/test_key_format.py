@@ -219,3 +219,20 @@ def test_new_keys_of_a_kind_have_the_first_format_of_that_kind() -> None:
     assert chosen.start == b"sk_new_"
     assert known.of_kind("publishable") is None
     assert known.kinds() == ["secret", "admin"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "part"),
+    [
+        ("sk_live_01234567", "01234567"),
+        ("sk_live_", ""),
+        ("sk_0123", "0123"),
+        ("sk", None),
+        ("pk_0123", None),
+        ("", None),
+    ],
+)
+def test_a_visible_prefix_shows_what_stands_behind_the_longest_start(
+    prefix: str, part: str | None
+) -> None:
+    assert patterns({"prefix": "sk"}, {"prefix": "sk_live"}).visible_part(prefix) == part
