@@ -28,6 +28,7 @@ CONTROLS: Final[dict[str, Control]] = {
     "AN-2": Control("Only digests of keys are stored", "knowledge.auth.digest", ""),
     "AN-3": Control("Peppered digests", "knowledge.auth.digest", "secrets.pepper"),
     "AN-7": Control("Keys cannot be enumerated", "knowledge.auth.api_key", ""),
+    "AN-17": Control("Breach response", "lifecycle.breach", ""),
     "AN-13": Control("JWT verification", "knowledge.auth.jwt", "authentication.jwt"),
     "AN-16": Control(
         "Caches are no boundary", "knowledge.auth.tokens", "authentication.token_cache"
@@ -56,6 +57,7 @@ CONTROLS: Final[dict[str, Control]] = {
     "RQ-7": Control("Request framing", "knowledge.http1", ""),
     "RS-1": Control("HSTS over TLS only", "decision.steps.security_headers", "headers.hsts"),
     "RS-3": Control("Security headers", "decision.steps.security_headers", "headers"),
+    "SE-2": Control("Created keys are shown once", "lifecycle.keys", ""),
     "SE-1": Control("Secrets at rest", "adapters.vault.box", "secrets.master_key"),
     "TN-1": Control("Identity headers of clients are removed", "decision.steps.forward", ""),
     "TN-2": Control("Tenant binding", "decision.steps.tenant_binding", "routes[].bind"),

@@ -1,5 +1,6 @@
 """Answers of the admin and health listeners: JSON, never cached, with the preset `api`."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -65,6 +66,21 @@ class Answer(web.Response):
 def document(content: object, status: int = 200) -> Answer:
     """Answer with JSON."""
     return Answer(status, "application/json", msgspec.json.encode(content))
+
+
+def refused(code: RefusalCode, detail: str, hint: str = "") -> Answer:
+    """Answer an operator who was let in, with Problem Details that say what was wrong.
+
+    Args:
+        code: the kind of refusal.
+        detail: what was wrong with this call; never a secret.
+        hint: how to mend it; empty for none.
+    """
+    members = {**json.loads(problem_body(code)), "detail": detail}
+    if hint:
+        members["hint"] = hint
+    body = msgspec.json.encode(members)
+    return Answer(REFUSALS[code].status, JSON_TYPE.decode(), body)
 
 
 def problem(status: int, fields: Iterable[tuple[str, str]] = ()) -> Answer:

@@ -9,7 +9,7 @@ rebinding leads, and where nobody needs a name but `localhost`. On other address
 scrapers use names that the sidecar cannot know, and what is not open asks for a token.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from importlib.resources import files
 from ipaddress import ip_address
 from typing import Final
@@ -20,7 +20,9 @@ from aiohttp.typedefs import Handler, Middleware
 from sidecar.adapters.audit.record import Asked
 from sidecar.fronts.admin.access import Tokens, is_known_host, may
 from sidecar.fronts.admin.answers import Answer, document, problem
+from sidecar.fronts.admin.resources import ACTOR, operation_routes
 from sidecar.fronts.admin.state import State
+from sidecar.lifecycle.operations import Operation
 from sidecar.policy.schema.admin import AdminToken
 
 OPEN: Final = frozenset({"/livez", "/readyz", "/metrics", "/jwks.json"})
@@ -43,7 +45,12 @@ def health_app(state: State, names: Collection[str] = ()) -> web.Application:
 
 
 def admin_app(
-    state: State, tokens: Sequence[AdminToken], denied: Denied, names: Collection[str] = ()
+    state: State,
+    tokens: Sequence[AdminToken],
+    denied: Denied,
+    names: Collection[str] = (),
+    *,
+    operations: Iterable[Operation] = (),
 ) -> web.Application:
     """Build what the admin listener serves.
 
@@ -53,10 +60,11 @@ def admin_app(
         denied: takes note of a call that nobody was entitled to: the call, the caller's address,
             the reason.
         names: host names of the listener, beside `localhost`.
+        operations: what may be done to the installation.
     """
     routes = _health_routes(state)
     if tokens:
-        routes += _api_routes(state)
+        routes += _api_routes(state) + operation_routes(operations)
     judges = [_judge_host(names), _judge_token(Tokens(tokens), denied), _judge_body]
     return _application(routes, judges)
 
@@ -139,6 +147,7 @@ def _judge_token(tokens: Tokens, denied: Denied) -> Middleware:
             reason = f"the token {token.name} may only read"
             denied(Asked(request.method, request.rel_url.raw_path, 403), request.remote, reason)
             return problem(403)
+        request[ACTOR] = token.name
         return await handler(request)
 
     return judge

@@ -1,0 +1,38 @@
+"""Everything an operator may do to one installation, built from its policy and its store."""
+
+from sidecar.knowledge.auth.digest import DigestRing
+from sidecar.lifecycle.breach import Breach
+from sidecar.lifecycle.key_drafts import DraftRules
+from sidecar.lifecycle.key_import import KeyImport
+from sidecar.lifecycle.key_operations import KeyDesk
+from sidecar.lifecycle.keys import Keys, Source
+from sidecar.lifecycle.operations import Operation
+from sidecar.lifecycle.tokens import Tokens, token_life
+from sidecar.model.ports import Events, Store
+from sidecar.policy.schema.policy import Policy
+
+
+def operations_of(
+    policy: Policy, store: Store, events: Events, source: Source
+) -> tuple[Operation, ...]:
+    """List all operations of an installation.
+
+    Args:
+        policy: its policy.
+        store: its state store, open.
+        events: its audit.
+        source: clock, randomness and ids.
+    """
+    return _key_operations(policy, store, events, source)
+
+
+def _key_operations(
+    policy: Policy, store: Store, events: Events, source: Source
+) -> tuple[Operation, ...]:
+    ring = DigestRing(policy.secrets.pepper or ())
+    rules = DraftRules(policy, store)
+    keys = Keys(store, rules, ring, events, source)
+    imports = KeyImport(store, rules, ring, events, source)
+    tokens = Tokens(store, events, source.clock, token_life(policy.authentication))
+    breach = Breach(keys, tokens, events, source)
+    return KeyDesk(keys, imports, breach, source).operations()
