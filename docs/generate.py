@@ -6,7 +6,7 @@ With --check nothing is written: exit status 1, and the names of the pages that 
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -79,12 +79,7 @@ def cli_page() -> str:
     """Write the manual of the command line: what --help says."""
     settings = group.context_settings
     top = click.Context(group, info_name="sidecar", terminal_width=HELP_COLUMNS, **settings)
-    parts = [_help(top)]
-    for name in group.list_commands(top):
-        command = group.get_command(top, name)
-        if command is not None:
-            parts.append(_help(click.Context(command, info_name=name, parent=top)))
-    text = "\n\n".join(parts)
+    text = "\n\n".join(_helps(group, top))
     return f"""# Command line
 
 Answers go to standard output, everything else to standard error. A user's mistake is one readable
@@ -93,6 +88,16 @@ same for all commands.
 
 {text}
 """
+
+
+def _helps(command: click.Command, context: click.Context) -> Iterator[str]:
+    """Write the help of a command and of those below it."""
+    yield _help(context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            if below is not None:
+                yield from _helps(below, click.Context(below, info_name=name, parent=context))
 
 
 def _help(context: click.Context) -> str:

@@ -22,3 +22,15 @@ NO = ExitCode.NO
 USAGE = ExitCode.USAGE
 FAILED = ExitCode.FAILED
 INTERRUPTED = ExitCode.INTERRUPTED
+
+
+class CommandError(Exception):
+    """What a command cannot do, in one line for the person who asked.
+
+    Attributes:
+        code: exit code.
+    """
+
+    def __init__(self, message: str, code: ExitCode) -> None:
+        super().__init__(message)
+        self.code = code

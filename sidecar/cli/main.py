@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from sidecar import __version__
-from sidecar.cli.exit_codes import DONE, FAILED, INTERRUPTED, NO, USAGE
+from sidecar.cli.exit_codes import DONE, FAILED, INTERRUPTED, NO, USAGE, CommandError
 from sidecar.model.errors import InstallationError, PolicyError
 
 # Each is a module beside this one that is imported when it is asked for: `sidecar schema` need
@@ -16,6 +16,7 @@ from sidecar.model.errors import InstallationError, PolicyError
 _COMMANDS: Final = {
     "run": "Run the sidecar in front of a service.",
     "check": "Check policies and list every problem.",
+    "keys": "Make, list, rotate, revoke and import API keys.",
     "schema": "Print the JSON Schema of the policy language.",
     "demo": "Take a tour with a bundled service.",
 }
@@ -71,6 +72,8 @@ def invoke(arguments: Sequence[str]) -> int:
     except PolicyError as error:
         click.echo(str(error), err=True)
         return NO
+    except CommandError as error:
+        return _complain(str(error), error.code)
     except InstallationError as error:
         return _complain(str(error), FAILED)
     except OSError as error:
