@@ -32,7 +32,7 @@ class Connection:
 GIVEN: Final = frozenset(
     (
         "connection", "credential_lines", "head", "identity_lines", "now", "own_id",
-        "response_lines", "shadow",
+        "response_lines", "shadow", "upstream_authorization",
     )
 )  # fmt: skip
 """Facts that the driver writes before the first step."""
@@ -67,8 +67,10 @@ class Exchange:
         tier: the caller's tier; None for none; by `tier` or `domain_lock`.
         identity_lines: request field lines that tell the upstream who the caller is; given,
             replaced by `identity_headers` and what stands behind it.
-        target: upstream that gets the request; by `upstream`.
-        upstream_path: request target for the upstream; by `upstream`.
+        target: upstream that gets the request; by `upstream` or `tenant_upstream`.
+        upstream_path: request target for the upstream; by `upstream` or `tenant_upstream`.
+        upstream_authorization: value of Authorization for the upstream, in the place of the
+            client's; given as None, replaced by `tenant_upstream`.
         upstream_lines: request field lines for the upstream; by `forward`.
         refused_by: name of the step that refused; by the runner.
         status: status of the upstream's answer, else of our own; by the driver.
@@ -100,6 +102,7 @@ class Exchange:
         "target",
         "tenant",
         "tier",
+        "upstream_authorization",
         "upstream_lines",
         "upstream_path",
     )
@@ -134,3 +137,4 @@ class Exchange:
         self.credential_lines: Mapping[bytes, bytes | None] = _NO_LINES
         self.identity_lines: list[bytes] = []
         self.response_lines: list[bytes] = []
+        self.upstream_authorization: bytes | None = None

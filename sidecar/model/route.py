@@ -107,6 +107,8 @@ class UpstreamTarget:
         connect_timeout: seconds until a connection must stand.
         idle_connections: idle connections that are kept.
         idle_seconds: for how long.
+        owner: tenant whose upstream it is, and that shares its connections with no other (TN-6);
+            empty for an upstream of the policy.
     """
 
     host: str
@@ -117,13 +119,14 @@ class UpstreamTarget:
     connect_timeout: float
     idle_connections: int
     idle_seconds: float
+    owner: str = ""
 
     @property
     def key(self) -> tuple[object, ...]:
         """What makes two targets the same upstream."""
         return (
             self.host, self.port, self.socket_path, self.tls, self.connect_timeout,
-            self.idle_connections, self.idle_seconds,
+            self.idle_connections, self.idle_seconds, self.owner,
         )  # fmt: skip
 
     def __str__(self) -> str:

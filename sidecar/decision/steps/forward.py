@@ -17,6 +17,7 @@ from sidecar.model.route import Step
 from sidecar.policy.schema.upstream import Upstream as Section
 
 _WITH_BODY: Final = frozenset((b"POST", b"PUT", b"PATCH"))
+_AUTHORIZATION: Final = frozenset((b"authorization",))
 
 
 class Forward(Step):
@@ -34,6 +35,7 @@ class Forward(Step):
             "forwarded_for",
             "is_secure",
             "is_from_proxy",
+            "upstream_authorization",
         }
     )
     writes: ClassVar[frozenset[str]] = frozenset({"upstream_lines"})
@@ -56,7 +58,8 @@ class Forward(Step):
         head = exchange.head
         if head is None:
             return PASS
-        lines = [b"Host: " + (self._host or head.host or exchange.target.authority)]
+        host = head.host if self._host is None else self._host
+        lines = [b"Host: " + (host or exchange.target.authority)]
         lines += head.passing
         if exchange.is_from_proxy:
             lines += [field.line for field in head.named if field.treatment == FROM_PROXY]
@@ -64,6 +67,10 @@ class Forward(Step):
             lines = _withheld(lines, exchange.credential_lines)
         if head.connection_options:
             lines = _without(lines, head.connection_options)
+        if exchange.upstream_authorization is not None:
+            # Of two credentials the upstream might take the client's.
+            lines = _without(lines, _AUTHORIZATION)
+            lines.append(b"Authorization: " + exchange.upstream_authorization)
         self._frame(lines, head)
         port = exchange.connection.port if not exchange.is_from_proxy else _port(exchange)
         origin = (exchange.forwarded_for, exchange.is_secure, port)
@@ -90,12 +97,14 @@ class Forward(Step):
 
 
 def host_for(section: Section) -> bytes | None:
-    """Compile the rule for the Host that an upstream sees; None for the client's own."""
+    """Compile the rule for the Host that an upstream sees.
+
+    Returns:
+        None for the client's own; empty for the authority of whichever upstream gets the request.
+    """
     if section.host == "preserve":
         return None
-    if section.host != "upstream":
-        return section.host.encode()
-    return (section.url.authority if section.url.scheme != "unix" else "localhost").encode()
+    return b"" if section.host == "upstream" else section.host.encode()
 
 
 def _withheld(lines: list[bytes], credentials: Mapping[bytes, bytes | None]) -> list[bytes]:
@@ -105,7 +114,7 @@ def _withheld(lines: list[bytes], credentials: Mapping[bytes, bytes | None]) -> 
 
 
 def _without(lines: list[bytes], options: frozenset[bytes]) -> list[bytes]:
-    """Take out the fields that the client's `Connection` lists; ours are added afterwards."""
+    """Take out fields by their names in lower case; ours are added afterwards."""
     host, *others = lines
     return [host, *(line for line in others if line.partition(b":")[0].lower() not in options)]
 

@@ -56,8 +56,8 @@ class Upstream(Step):
         return b"/" + segments[-1] if len(segments) > self._stripped + 1 else b"/"
 
 
-def target_of(section: Section) -> UpstreamTarget:
-    """Compile where an upstream is; equal sections give targets of equal keys."""
+def target_of(section: Section, *, owner: str = "") -> UpstreamTarget:
+    """Compile where an upstream is; equal sections of one owner give targets of equal keys."""
     url = section.url
     tls = None
     if url.scheme == "https":
@@ -77,4 +77,5 @@ def target_of(section: Section) -> UpstreamTarget:
         connect_timeout=section.timeouts.connect,
         idle_connections=section.keepalive.connections,
         idle_seconds=section.keepalive.idle,
+        owner=owner,
     )

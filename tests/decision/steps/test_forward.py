@@ -157,9 +157,33 @@ def test_the_host_is_what_the_policy_says(host: bytes | None, rule: str, expecte
     assert values_of(lines, b"x-forwarded-host") == ([] if host is None else [host])
 
 
-def test_a_unix_socket_is_localhost() -> None:
-    section = Section.model_validate({"url": "unix:///run/app.sock", "host": "upstream"})
-    assert host_for(section) == b"localhost"
+def test_the_upstream_s_host_is_that_of_the_target_whichever_it_is() -> None:
+    section = Section.model_validate({"url": "http://app.internal", "host": "upstream"})
+    exchange = routed(a_head())
+    exchange.target = a_target(b"acme.internal:3000")
+    assert written(exchange, host_for(section))[0] == b"Host: acme.internal:3000"
+
+
+@pytest.mark.control("TN-6")
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(b"Authorization: Bearer app", id="the application's"),
+        pytest.param(b"AUTHORIZATION:Basic YTpi", id="in another spelling"),
+        pytest.param(b"Accept: */*", id="none"),
+    ],
+)
+def test_the_credential_of_an_upstream_is_the_only_one_that_it_gets(line: bytes) -> None:
+    exchange = routed(a_head(b"GET", b"/", line))
+    exchange.upstream_authorization = b"Bearer hunter2"
+    assert values_of(written(exchange), b"authorization") == [b"Bearer hunter2"]
+
+
+def test_a_client_cannot_strip_the_credential_of_an_upstream() -> None:
+    options = frozenset({b"authorization"})
+    exchange = routed(replace(a_head(), connection_options=options))
+    exchange.upstream_authorization = b"Bearer hunter2"
+    assert values_of(written(exchange), b"authorization") == [b"Bearer hunter2"]
 
 
 @pytest.mark.parametrize(
