@@ -64,5 +64,6 @@ CONTROLS: Final[dict[str, Control]] = {
     "TN-3": Control(
         "Identity headers for the upstream", "decision.steps.identity_headers", "identity_headers"
     ),
+    "TN-6": Control("An upstream of a tenant's own", "decision.steps.tenant_upstream", "tenants"),
     "TN-7": Control("Forbidden parameters", "decision.steps.forbidden", "routes[].forbid"),
 }
