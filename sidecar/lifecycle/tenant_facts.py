@@ -8,10 +8,9 @@ from typing import Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from sidecar.lifecycle.errors import BadValueError
-from sidecar.model.identity import ProjectRecord, TenantId, TenantRecord, TenantStatus
+from sidecar.model.identity import ProjectRecord, TenantId, TenantRecord
 from sidecar.policy.schema.addresses import UpstreamUrl, Url
 from sidecar.policy.schema.names import TenantName, Word
-from sidecar.policy.schema.tenants import Tenant
 
 MOST_ITEMS: Final = 1000
 ATTRIBUTE_CHARACTERS: Final = 1024
@@ -100,26 +99,6 @@ def document_of(record: TenantRecord, source: str) -> dict[str, object]:
         "version": record.version,
         "source": source,
     }
-
-
-def record_of(name: str, section: Tenant) -> TenantRecord:
-    """Read a tenant of the policy as a record; its version is 0."""
-    projects = {
-        project: ProjectRecord(said.domains, is_system=said.system)
-        for project, said in section.projects.items()
-    }
-    return TenantRecord(
-        id=TenantId(name),
-        status=TenantStatus(section.status),
-        tier=section.tier,
-        domains=section.domains,
-        projects=projects,
-        logins=section.logins,
-        upstream=None if section.upstream is None else str(section.upstream),
-        upstream_credential=section.upstream_credential,
-        attributes=section.attributes,
-        version=0,
-    )
 
 
 def _validated(adapter: TypeAdapter[T], value: object, path: str) -> T:

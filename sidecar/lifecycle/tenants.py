@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from sidecar.decision.steps.tenant import record_of
 from sidecar.lifecycle.errors import BadValueError, ConflictError, NotFoundError, audited
-from sidecar.lifecycle.tenant_facts import changed, record_of, tenant_id
+from sidecar.lifecycle.tenant_facts import changed, tenant_id
 from sidecar.lifecycle.tokens import Tokens, token_life
 from sidecar.model.identity import (
     Revocation,

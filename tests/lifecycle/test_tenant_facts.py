@@ -3,9 +3,8 @@
 import pytest
 
 from sidecar.lifecycle.errors import BadValueError
-from sidecar.lifecycle.tenant_facts import changed, document_of, record_of, tenant_id, word
-from sidecar.model.identity import ProjectRecord, TenantRecord, TenantStatus
-from sidecar.policy.schema.tenants import Tenant
+from sidecar.lifecycle.tenant_facts import changed, document_of, tenant_id, word
+from sidecar.model.identity import ProjectRecord, TenantRecord
 from tests.builders import a_tenant
 
 FULL: dict[str, object] = {
@@ -150,23 +149,3 @@ def test_a_word_is_named_in_its_error() -> None:
     assert word("token", "the name") == "token"
     with pytest.raises(BadValueError, match="the name is no such name"):
         word("a/b", "the name")
-
-
-def test_a_tenant_of_the_policy_is_a_record_of_version_0() -> None:
-    section = Tenant.model_validate(
-        {
-            "status": "suspended",
-            "tier": "pro",
-            "domains": ["acme.example"],
-            "projects": {"p1": {"domains": ["a.example"], "system": True}},
-            "logins": ["sso"],
-            "upstream": "http://acme:3000",
-            "upstream_credential": "token",
-            "attributes": {"region": "eu"},
-        }
-    )
-    record = record_of("acme", section)
-    assert record.status is TenantStatus.SUSPENDED
-    assert (record.version, record.upstream) == (0, "http://acme:3000")
-    assert record.projects == {"p1": ProjectRecord(("a.example",), is_system=True)}
-    assert record_of("acme", Tenant()).upstream is None
