@@ -27,6 +27,7 @@ from sidecar.decision.steps.route import Route
 from sidecar.decision.steps.security_headers import SecurityHeaders
 from sidecar.decision.steps.tenant import Tenant
 from sidecar.decision.steps.tenant_binding import TenantBinding
+from sidecar.decision.steps.tenant_upstream import TenantUpstream
 from sidecar.decision.steps.upstream import Upstream, target_of
 from sidecar.knowledge.auth.assertion import Signer
 from sidecar.model.exchange import GIVEN
@@ -152,18 +153,14 @@ class _Workshop:
         body = policy.body if route is None else policy.body_of(route)
         upstream = policy.upstream if route is None else policy.upstream_of(route)
         addresses = None if route is None else route.addresses
-        own = target_of(upstream)
-        target = self._once((own.key, own.authority), lambda: own)
-        prefix = None if route is None else route.strip_prefix
         host = host_for(upstream)
-        withheld = self.authentication.withheld
         steps: tuple[Step | None, ...] = (
             EncodedSlash.compile(route),
             None if route is None else Forbidden.compile(route),
             self._once((DeclaredBody, body), lambda: DeclaredBody(body)),
             None if addresses is None else self._once((addresses,), lambda: Addresses(addresses)),
             *self._caller(route),
-            self._once((Upstream, target, prefix), lambda: Upstream(target, prefix, withheld)),
+            self._upstream(route),
             self._assertion(route),
             self._once((Forward, host), lambda: Forward(host)),
         )
@@ -184,6 +181,24 @@ class _Workshop:
             TenantBinding.compile(policy, route),
             self._once((DomainLock,), lambda: DomainLock.compile(policy)),
             self._once((IdentityHeaders,), lambda: IdentityHeaders.compile(policy)),
+        )
+
+    def _upstream(self, route: RouteSection | None) -> Step:
+        """Make the step that says where requests go; the route's own upstream comes first."""
+        policy = self._policy
+        upstream = policy.upstream if route is None else policy.upstream_of(route)
+        own = target_of(upstream)
+        target = self._once((own.key, own.authority), lambda: own)
+        prefix = None if route is None else route.strip_prefix
+        withheld = self.authentication.withheld
+        step = self._once((Upstream, target, prefix), lambda: Upstream(target, prefix, withheld))
+        if route is None or route.public or route.upstream is not None:
+            return step
+        if not self.authentication.is_used:
+            return step
+        secrets = self._at_hand.secrets
+        return self._once(
+            (TenantUpstream, prefix), lambda: TenantUpstream(step, policy.upstream, secrets)
         )
 
     def _assertion(self, route: RouteSection | None) -> Step | None:

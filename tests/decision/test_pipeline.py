@@ -307,3 +307,42 @@ def test_an_order_passes_exactly_when_every_fact_is_there(steps: list[Step]) -> 
         assert not is_possible
     else:
         assert is_possible
+
+
+@pytest.mark.control("TN-6")
+@pytest.mark.parametrize(
+    ("keys", "authentication", "expected"),
+    [
+        pytest.param({"role": "viewer"}, {"api_keys": {}}, "tenant_upstream", id="a known caller"),
+        pytest.param(
+            {"role": "viewer", "upstream": "http://reports"},
+            {"api_keys": {}},
+            "upstream",
+            id="an upstream of the route's own",
+        ),
+        pytest.param({"public": True}, {"api_keys": {}}, "upstream", id="a public route"),
+        pytest.param({"role": "viewer"}, {}, "upstream", id="nobody can be known"),
+    ],
+)
+def test_tenants_choose_the_upstream_where_they_are_known_and_the_route_does_not(
+    keys: dict[str, object], authentication: dict[str, object], expected: str
+) -> None:
+    policy = a_policy(
+        {"path": "/a", "public": False, **keys},
+        {"path": "/b", "public": False, **keys, "strip_prefix": "/b"},
+        authentication=authentication,
+    )
+    for plan in build(policy).plans:
+        names = [step.name for step in plan.steps]
+        assert [name for name in names if name.endswith("upstream")] == [expected]
+        assert expected == "upstream" or names.index("tenant") < names.index(expected)
+
+
+def test_routes_share_what_is_remembered_of_tenants_upstreams() -> None:
+    guarded: dict[str, object] = {"public": False, "role": "viewer"}
+    policy = a_policy(
+        {"path": "/a", **guarded}, {"path": "/b", **guarded}, authentication={"api_keys": {}}
+    )
+    steps = [step for plan in build(policy).plans for step in plan.steps]
+    one, other = (step for step in steps if step.name == "tenant_upstream")
+    assert one is other
