@@ -1,5 +1,7 @@
 """Everything an operator may do to one installation, built from its policy and its store."""
 
+from sidecar.adapters.vault.box import Box
+from sidecar.adapters.vault.secrets import Vault
 from sidecar.knowledge.auth.digest import DigestRing
 from sidecar.lifecycle.breach import Breach
 from sidecar.lifecycle.key_drafts import DraftRules
@@ -7,6 +9,11 @@ from sidecar.lifecycle.key_import import KeyImport
 from sidecar.lifecycle.key_operations import KeyDesk
 from sidecar.lifecycle.keys import Keys, Source
 from sidecar.lifecycle.operations import Operation
+from sidecar.lifecycle.secret_operations import SecretDesk
+from sidecar.lifecycle.secrets import Secrets
+from sidecar.lifecycle.tenant_operations import TenantDesk
+from sidecar.lifecycle.tenants import Tenants
+from sidecar.lifecycle.token_operations import TokenDesk
 from sidecar.lifecycle.tokens import Tokens, token_life
 from sidecar.model.ports import Events, Store
 from sidecar.policy.schema.policy import Policy
@@ -23,7 +30,24 @@ def operations_of(
         events: its audit.
         source: clock, randomness and ids.
     """
-    return _key_operations(policy, store, events, source)
+    return (
+        *_key_operations(policy, store, events, source),
+        *_tenant_operations(policy, store, events, source),
+    )
+
+
+def _tenant_operations(
+    policy: Policy, store: Store, events: Events, source: Source
+) -> tuple[Operation, ...]:
+    tenants = Tenants(store, policy, events, source.clock)
+    tokens = Tokens(store, events, source.clock, token_life(policy.authentication))
+    ring = policy.secrets.master_key
+    vault = Vault(store, None if ring is None else Box(ring, source.urandom))
+    return (
+        *TenantDesk(tenants).operations(),
+        *TokenDesk(tokens).operations(),
+        *SecretDesk(Secrets(vault, store, policy, events)).operations(),
+    )
 
 
 def _key_operations(

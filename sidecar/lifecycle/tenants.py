@@ -169,7 +169,7 @@ class Tenants:
             LifecycleError: this is no tenant's id.
             StoreUnavailableError: the store cannot answer.
         """
-        return await self._tokens.revoke(actor, RevocationKind.TENANT, tenant_id(tenant))
+        return await self._tokens.revoke(actor, RevocationKind.TENANT, tenant)
 
     async def _move(self, verb: str, actor: str, tenant: str, status: TenantStatus) -> TenantRecord:
         with audited(self._events, _event(verb, actor, tenant)):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sidecar.lifecycle.errors import BadValueError, audited
+from sidecar.lifecycle.tenant_facts import tenant_id
 from sidecar.model.identity import Revocation, RevocationKind
 from sidecar.model.ports import Event, Events, RevocationStore
 from sidecar.policy.schema.authentication import Authentication
@@ -77,7 +78,9 @@ class Tokens:
     def _revocation(
         self, kind: RevocationKind, value: str, issuer: str, life_seconds: float | None
     ) -> Revocation:
-        if not _CLAIM.match(value):
+        if kind is RevocationKind.TENANT:
+            tenant_id(value)
+        elif not _CLAIM.match(value):
             raise BadValueError(f"no {kind.value} has such a name", "the exact text of the claim")
         if issuer and not _CLAIM.match(issuer):
             raise BadValueError("no issuer has such a name", "the exact text of iss")

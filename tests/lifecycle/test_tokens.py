@@ -66,6 +66,11 @@ async def test_what_cannot_be_revoked_is_told_and_audited(
     assert [action for action, _ in events.undone] == ["token.revoke"]
 
 
+async def test_the_tenant_of_tokens_has_a_tenant_s_id() -> None:
+    with pytest.raises(BadValueError, match="the tenant's id"):
+        await on(MemoryStore(lambda: NOW), Noted()).revoke(OPS, RevocationKind.TENANT, "a b")
+
+
 async def test_a_store_that_is_gone_is_audited_as_not_done() -> None:
     class Gone(MemoryStore):
         async def revoke(self, revocation: Revocation) -> None:
