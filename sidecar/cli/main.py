@@ -17,6 +17,9 @@ _COMMANDS: Final = {
     "run": "Run the sidecar in front of a service.",
     "check": "Check policies and list every problem.",
     "keys": "Make, list, rotate, revoke and import API keys.",
+    "tenants": "Create, list, change, suspend and delete tenants.",
+    "tokens": "Refuse tokens that others issued.",
+    "secrets": "Set, list and delete secrets.",
     "schema": "Print the JSON Schema of the policy language.",
     "demo": "Take a tour with a bundled service.",
 }

@@ -190,6 +190,8 @@ _READERS: Final[Mapping[str, Reader]] = {
     "upstream_credential": word,
     "attributes": _attributes,
 }
+FIELDS: Final = tuple(_READERS)
+"""What may be said of a tenant."""
 _EMPTY: Final[Mapping[str, object]] = {
     "tier": None,
     "origins": (),
