@@ -158,8 +158,7 @@ class Outside:
         if (sets := self.key_sets) is not None:
             self._watch_key_sets(sets, watch)
         if self._introspections is not None:
-            asked = self._introspections
-            watch("sidecar_introspection_errors_total", lambda: asked.errors)
+            watch("sidecar_introspection_errors_total", self._introspections.errors)
 
     @staticmethod
     def _watch_key_sets(sets: "KeySets", watch: Callable[..., None]) -> None:

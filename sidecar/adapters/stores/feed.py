@@ -115,6 +115,7 @@ class Feed:
         self._wake = asyncio.Event()
         self._revision: int | None = None
         self._tasks: Sequence[asyncio.Task[None]] = ()
+        self._is_heard = True
         self.errors = 0
 
     def listen(self, listener: Listener) -> None:
@@ -176,26 +177,26 @@ class Feed:
         revocations.load(number, news, self._rhythm.clock())
 
     async def _poll(self) -> None:
-        is_heard = True
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._rhythm.poll_seconds):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
             self._wake.clear()
-            try:
-                await self.read()
-            except StoreUnavailableError as error:
-                self.errors += 1
-                if is_heard:
-                    _LOG.error("changes of the state store cannot be read: %s", error.reason)
-                is_heard = False
-            else:
-                if not is_heard:
-                    _LOG.warning("changes of the state store are read again")
-                is_heard = True
-                await self._write_uses()
+            await self._try_to_read()
+
+    async def _try_to_read(self) -> None:
+        was_heard, self._is_heard = self._is_heard, True
+        try:
+            await self.read()
+            await self._write_uses()
+        except StoreUnavailableError as error:
+            self._is_heard = False
+            self.errors += 1
+            if was_heard:
+                _LOG.error("changes of the state store cannot be read: %s", error.reason)
+        else:
+            if not was_heard:
+                _LOG.warning("changes of the state store are read again")
 
     async def _write_uses(self) -> None:
         now = self._memories.freshness.now()
@@ -204,8 +205,7 @@ class Feed:
         self._written_at = now
         if uses := self._uses.take():
             # When a key was used last is a hint: it is not worth a second attempt.
-            with contextlib.suppress(StoreUnavailableError):
-                await self._store.note_uses(uses)
+            await self._store.note_uses(uses)
 
     async def _subscribe(self) -> None:
         while True:

@@ -207,12 +207,10 @@ class RememberedRevocations:
         """Tell whether a token is revoked."""
         if not self._by_value:
             return False
-        for kind, value in identities.items():
-            for one in self._by_value.get((kind, value), ()):
-                if one.issuer and one.issuer != issuer:
-                    continue
-                if issued_at is None or issued_at <= one.before:
-                    return True
+        for named in identities.items():
+            found = self._by_value.get(named)
+            if found is not None and any(_is_about(one, issuer, issued_at) for one in found):
+                return True
         return False
 
     def load(self, number: int, revocations: Iterable[Revocation], now: float) -> None:
@@ -237,3 +235,9 @@ class RememberedRevocations:
         self._by_value = {}
         self._is_loaded = False
         self.number = 0
+
+
+def _is_about(revocation: Revocation, issuer: str, issued_at: float | None) -> bool:
+    if revocation.issuer and revocation.issuer != issuer:
+        return False
+    return issued_at is None or issued_at <= revocation.before
