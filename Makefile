@@ -6,7 +6,7 @@
 	docs-check check clean
 SHELL := /bin/sh
 BIN := .venv/bin
-CODE := $(wildcard sidecar tests bench ci) $(wildcard docs/*.py)
+CODE := $(wildcard sidecar tests bench ci) $(wildcard docs/*.py examples/*.py)
 TIERS_APART := --ignore=tests/system --ignore=tests/soak
 
 help: ## list the targets

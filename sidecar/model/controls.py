@@ -65,5 +65,6 @@ CONTROLS: Final[dict[str, Control]] = {
         "Identity headers for the upstream", "decision.steps.identity_headers", "identity_headers"
     ),
     "TN-6": Control("An upstream of a tenant's own", "decision.steps.tenant_upstream", "tenants"),
+    "TN-4": Control("Row-level security upstream", "decision.steps.assertion", "assertion"),
     "TN-7": Control("Forbidden parameters", "decision.steps.forbidden", "routes[].forbid"),
 }
