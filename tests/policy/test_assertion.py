@@ -112,6 +112,7 @@ def test_a_key_in_the_policy_is_a_warning() -> None:
         (SMALL.replace("}", ", header: x-tenant-id}"), "assertion.header"),
         (SMALL.replace("}", ", header: Host}"), "assertion.header"),
         (SMALL.replace("}", ", header: Authorization}"), "assertion.header"),
+        (SMALL.replace("}", ", header: X-Forwarded-For}"), "assertion.header"),
         ("identity_headers: {tenant: X-User-Id}\n", "identity_headers.subject"),
         ("identity_headers: {tenant: Content-Length}\n", "identity_headers.tenant"),
     ],

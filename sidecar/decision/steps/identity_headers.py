@@ -5,15 +5,13 @@ from typing import ClassVar, Final, Self
 
 from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.model.exchange import Exchange
+from sidecar.model.fields import IDENTITY
 from sidecar.model.headers import canonical
 from sidecar.model.identity import Method, TenantRecord
 from sidecar.model.outcome import PASS, Outcome
 from sidecar.model.route import Step
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.tenants import IdentityHeaders as Section
-
-ASSERTION: Final = b"X-Sidecar-Assertion"
-"""Field of the signed assertion."""
 
 # RFC 9110 §5.5, stricter: no control character, and no blank at an end, which parsers cut off.
 _VALUE: Final = re.compile(r"[^\x00-\x20\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f])?\Z")
@@ -119,9 +117,10 @@ def managed_names(policy: Policy) -> frozenset[bytes]:
 
     Controls: TN-1.
     """
-    default, own = Section(), policy.identity_headers
-    names = [str(name) for part in (default, own) for name in part.model_dump().values() if name]
-    return frozenset({canonical(name.encode()) for name in names} | {canonical(ASSERTION)})
+    own = [str(name) for name in policy.identity_headers.model_dump().values() if name]
+    if policy.assertion is not None:
+        own.append(policy.assertion.header)
+    return IDENTITY | {canonical(name.encode()) for name in own}
 
 
 def _check(value: str, grammar: re.Pattern[str], word: str) -> None:

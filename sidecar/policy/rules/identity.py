@@ -2,18 +2,16 @@
 
 from typing import Final
 
+from sidecar.model.fields import IDENTITY, PASSES, treatment_of
+from sidecar.model.headers import canonical
 from sidecar.policy.nodes import Path
 from sidecar.policy.rules.findings import Findings, Judged
 
-# They frame the message, belong to the connection, or are the client's own: a policy that writes
-# them would desynchronise the upstream, or take from the application what is its.
-_TAKEN: Final = frozenset(
+# What clients say to the application, and what their browsers or proxies say of them.
+_OF_CLIENTS: Final = frozenset(
     {
-        "accept", "authorization", "connection", "content-encoding", "content-length",
-        "content-type", "cookie", "date", "expect", "forwarded", "host", "keep-alive", "origin",
-        "proxy-authorization", "proxy-connection", "range", "te", "trailer", "transfer-encoding",
-        "upgrade", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port",
-        "x-forwarded-proto", "x-request-id",
+        b"accept", b"authorization", b"content-encoding", b"content-type", b"cookie", b"date",
+        b"origin", b"range", b"referer", b"user-agent", b"via", b"x-api-key",
     }
 )  # fmt: skip
 
@@ -23,7 +21,7 @@ def identity_fields_collide(judged: Judged) -> Findings:
     seen: dict[str, str] = {}
     for path, name in _identity_fields(judged):
         place = ".".join(str(step) for step in path)
-        if name.lower() in _TAKEN:
+        if _is_taken(canonical(name.encode())):
             yield judged.error(path, f"{name} has another meaning", "a name such as X-User-Id")
         elif seen.setdefault(name.lower(), place) != place:
             yield judged.error(
@@ -47,6 +45,11 @@ def signing_keys(judged: Judged) -> Findings:
             yield judged.error(
                 path, f"is the same key as assertion.key[{seen[key.reveal()]}]", "each key once"
             )
+
+
+def _is_taken(name: bytes) -> bool:
+    """Tell whether a field frames the message, tells what was judged, or is the client's own."""
+    return name in _OF_CLIENTS or (name not in IDENTITY and treatment_of(name) != PASSES)
 
 
 def _identity_fields(judged: Judged) -> list[tuple[Path, str]]:

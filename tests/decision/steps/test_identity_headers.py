@@ -9,6 +9,7 @@ from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import Method, TenantRecord
 from sidecar.model.outcome import PASS, Refuse
+from sidecar.policy.schema.assertion import Assertion as AssertionSection
 from tests.builders import a_policy, a_principal, a_tenant, flat
 from tests.decision.steps.known import a_member
 
@@ -126,8 +127,11 @@ def test_what_was_written_for_a_caller_is_kept_until_something_changes() -> None
 
 @pytest.mark.control("TN-1")
 def test_default_and_configured_names_are_managed() -> None:
-    policy = a_policy(identity_headers={"tenant": "X-Org", "tier": None})
+    policy = a_policy(
+        identity_headers={"tenant": "X-Org", "tier": None},
+        assertion=AssertionSection.model_construct(key=(), audience="a", header="X-Caller"),
+    )
     assert managed_names(policy) == {
-        b"x-org", b"x-tenant-id", b"x-user-id", b"x-roles", b"x-scopes", b"x-tier", b"x-key-id",
-        b"x-sidecar-assertion",
+        b"x-org", b"x-caller", b"x-tenant-id", b"x-user-id", b"x-roles", b"x-scopes", b"x-tier",
+        b"x-key-id", b"x-sidecar-assertion",
     }  # fmt: skip
