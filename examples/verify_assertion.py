@@ -30,7 +30,7 @@ class Verifier:
     """Verifies assertions for one audience.
 
     `keys` is the URL of `/jwks.json` on the sidecar's admin or health listener, or a file with the
-    same content. A URL is asked at the first request and every five minutes: publish new keys before.
+    same content. A URL is asked at the first request and every five minutes: publish keys before.
     """
 
     def __init__(self, keys: str, audience: str, issuer: str = "sidecar") -> None:

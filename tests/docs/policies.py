@@ -1,5 +1,6 @@
 """The YAML of the pages: whole policies, and fragments laid into the smallest policy."""
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -8,6 +9,7 @@ import yaml
 
 from sidecar.policy.load import Loaded, load
 from tests.docs.pages import Block
+from tests.policy.test_assertion import HEAD, a_pem
 
 FRAGMENT: Final = "fragment"
 ROUTES_FRAGMENT: Final = "fragment of routes"
@@ -45,7 +47,11 @@ def loaded(text: str, folder: Path) -> Loaded:
     file.write_text(text, encoding="utf-8")
 
     def read(name: str) -> bytes:
-        return Path(name).read_bytes() if Path(name).exists() else _CONTENT
+        if Path(name).exists():
+            return Path(name).read_bytes()
+        # Each name is a key of its own: two of a list must differ.
+        is_key = name.endswith(".pem")
+        return a_pem(HEAD + hashlib.sha256(name.encode()).digest()) if is_key else _CONTENT
 
     return load(str(file), read, _variables(text))
 

@@ -1,5 +1,6 @@
 """The schema of the examples by itself: what row-level security holds, and for whom."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -7,7 +8,8 @@ import asyncpg
 import pg8000.dbapi
 import pytest
 
-from tests.examples.postgres import Connection, Cursor, Postgres
+from tests.examples.apps import EXAMPLES
+from tests.examples.postgres import SCHEMA, Connection, Cursor, Postgres
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +105,25 @@ def test_the_owner_of_the_table_is_held_too(postgres: Postgres) -> None:
         assert items(cursor) == []
         become(cursor, "globex")
         assert items(cursor) == ["b"]
+
+
+PAGE = (EXAMPLES.parent / "docs" / "howto" / "row-level-security.md").read_text(encoding="utf-8")
+SHOWN = re.findall(r"^```sql\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def test_the_page_shows_the_statements_of_the_schema() -> None:
+    text = "".join(
+        line for line in SCHEMA.read_text("utf-8").splitlines(keepends=True) if "--" not in line
+    )
+    assert [sql for sql in SHOWN[:1] if " ".join(sql.split()) in " ".join(text.split())]
+
+
+def test_the_page_finds_the_tables_without_a_policy(postgres: Postgres) -> None:
+    with closing(postgres.connect("postgres")) as connection:
+        cursor = connection.cursor()
+        cursor.execute("CREATE TABLE forgotten (tenant_id text)")
+        cursor.execute(SHOWN[1])
+        assert cursor.fetchall() == (["forgotten"],)
 
 
 async def test_a_pool_hands_no_tenant_on_with_a_connection(postgres: Postgres) -> None:
