@@ -47,6 +47,10 @@ def test_a_key_and_an_audience_are_enough() -> None:
     )
 
 
+def test_a_life_of_a_minute_is_the_longest() -> None:
+    assert the_assertion(SMALL.replace("}", ", life: 60s}")).life == 60.0
+
+
 def test_several_keys_are_a_list_with_the_newest_first() -> None:
     assertion = the_assertion("assertion: {key: ['file:b.pem', 'env:KEY'], audience: orders}\n")
     assert [key.reveal() for key in assertion.key] == [bytes(range(32)), SEED]

@@ -9,6 +9,7 @@ import pytest
 
 from sidecar.decision.pipeline import OrderError, prove_order
 from sidecar.decision.steps.assertion import Assertion
+from sidecar.decision.steps.authenticate import NOBODY
 from sidecar.knowledge.auth.assertion import Signer
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import Method, Principal
@@ -110,7 +111,16 @@ def test_a_subject_that_is_no_text_is_refused() -> None:
 
 
 def test_nothing_is_signed_for_a_head_that_could_not_be_read() -> None:
-    assert STEP.decide(an_unread_exchange()) is PASS
+    exchange = an_unread_exchange()
+    exchange.principal, exchange.tenant = NOBODY, None
+    assert STEP.decide(exchange) is PASS
+    assert exchange.identity_lines == []
+
+
+def test_nobody_whom_shadow_mode_let_pass_is_vouched_for() -> None:
+    exchange = an_identified(NOBODY)
+    assert STEP.decide(exchange) is PASS
+    assert values_of(exchange.identity_lines, b"x-sidecar-assertion") == []
 
 
 CALLER = a_step("", "principal tenant roles tier request_id")
