@@ -32,11 +32,16 @@ class Application:
     port: int
 
     def ask(
-        self, method: str, target: str, assertion: str | None = None, body: object = None
+        self,
+        method: str,
+        target: str,
+        assertion: str | None = None,
+        body: object = None,
+        fields: Mapping[str, str] | None = None,
     ) -> tuple[int, object]:
         """Send a request with these very bytes as its target; gives status and document."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **(fields or {})}
         if assertion is not None:
             headers[HEADER] = assertion
         try:
