@@ -31,6 +31,10 @@ def _find(node: _Node[Leaf], segments: tuple[str, ...], at: int) -> Leaf | None:
     return node.rest
 
 
+def _is_among(leaf: Leaf | None, candidates: list[Leaf] | None) -> bool:
+    return candidates is None or any(leaf is candidate for candidate in candidates)
+
+
 class _Tree(Generic[Leaf]):
     """The templates of one host, and the same with case ignored."""
 
@@ -59,23 +63,19 @@ class _Tree(Generic[Leaf]):
         node.leaf = leaf
         folded.leaf = [*(folded.leaf or ()), leaf]
 
-    def find(self, segments: tuple[str, ...]) -> tuple[Leaf | None, bool]:
+    def find(self, segments: tuple[str, ...], *, is_lower: bool) -> tuple[Leaf | None, bool]:
         """Return the leaf, and whether the search ends here.
 
         A path that a more specific template would match if case were ignored belongs to no route:
         a service that ignores case would serve it as that template's.
         """
         leaf = _find(self.exact, segments, 0)
-        if not self.has_upper:
-            # Most paths: one look at all letters, where a segment at a time takes 0.4 µs.
-            text = "".join(segments)
-            if text.isascii() and text.islower():
-                return leaf, leaf is not None
+        if is_lower and not self.has_upper:
+            return leaf, leaf is not None
         lower = tuple([segment.lower() for segment in segments])
         if lower == segments and not self.has_upper:
             return leaf, leaf is not None
-        candidates = _find(self.folded, lower, 0)
-        if candidates is not None and not any(leaf is candidate for candidate in candidates):
+        if not _is_among(leaf, _find(self.folded, lower, 0)):
             return None, True
         return leaf, leaf is not None
 
@@ -90,15 +90,18 @@ class Matcher(Generic[Leaf]):
         self._trees = trees
         self._candidates = Memo(self._choose)
 
-    def find(self, host: bytes | None, segments: tuple[str, ...]) -> Leaf | None:
+    def find(
+        self, host: bytes | None, segments: tuple[str, ...], *, is_lower: bool = False
+    ) -> Leaf | None:
         """Find the leaf of the most specific template.
 
         Args:
             host: the Host value in lower case, with or without a port.
             segments: decoded path segments.
+            is_lower: whether the caller knows that no segment holds a capital letter.
         """
         for tree in self._candidates.known.get(host) or self._candidates(host):
-            leaf, is_final = tree.find(segments)
+            leaf, is_final = tree.find(segments, is_lower=is_lower)
             if is_final:
                 return leaf
         return None

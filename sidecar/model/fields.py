@@ -86,6 +86,7 @@ class Field:
         value: field value without white space around it.
         kind: what it means to the framing, a number that the codec gave it; 0 for nothing.
         treatment: PASSES, DROPPED or FROM_PROXY.
+        number: what a well-formed Content-Length of an answer says, None for all else.
     """
 
     line: bytes
@@ -93,13 +94,22 @@ class Field:
     value: bytes
     kind: int
     treatment: int
+    number: int | None
 
     # Written out: the constructor that `dataclass` makes stays interpreted, 0.3 µs more.
-    def __init__(
-        self, line: bytes, name: bytes, value: bytes, *, kind: int, treatment: int
+    def __init__(  # noqa: PLR0913 -- as many as there are facts
+        self,
+        line: bytes,
+        name: bytes,
+        value: bytes,
+        *,
+        kind: int,
+        treatment: int,
+        number: int | None = None,
     ) -> None:
         self.line = line
         self.name = name
         self.value = value
         self.kind = kind
         self.treatment = treatment
+        self.number = number

@@ -25,7 +25,7 @@ from sidecar.adapters.audit.record import (
 )
 from sidecar.adapters.audit.sinks import STDOUT, Sink
 from sidecar.model.exchange import Exchange
-from sidecar.model.ports import Event, RequestIds
+from sidecar.model.ports import Event, Ledger, RequestIds
 from sidecar.model.verdict import Ending, Verdict
 from sidecar.policy.schema.audit import Audit
 
@@ -56,7 +56,7 @@ class SinkWriter:
         self._sink = sink
         self._gap_line = gap_line
         self._queue: SimpleQueue[tuple[bytes, int] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=f"audit {sink.name}", daemon=True)
+        self._writing = threading.Thread(target=self._run, name=f"audit {sink.name}", daemon=True)
         self._ended: Future[None] = Future()
         self._closing = threading.Event()
         self._deadline = 0.0
@@ -86,7 +86,7 @@ class SinkWriter:
             OSError: the sink cannot be opened.
         """
         self._sink.open()
-        self._thread.start()
+        self._writing.start()
 
     def put(self, lines: bytes, records: int) -> None:
         """Hand lines over, or drop them when the queue is full; never waits."""
@@ -113,7 +113,7 @@ class SinkWriter:
         self._deadline = time.monotonic() + seconds
         self._closing.set()
         self._queue.put(None)
-        if self._thread.is_alive():
+        if self._writing.is_alive():
             await asyncio.wait([asyncio.wrap_future(self._ended)], timeout=seconds)
         if self.waiting:
             self.dropped += self.waiting
@@ -169,7 +169,7 @@ class SinkWriter:
             _LOG.error("audit records cannot be written to %s: %s", self.name, error.strerror)
 
 
-class AuditLedger:
+class AuditLedger(Ledger):
     """Takes note of exchanges and events in the audit trail (AU-1).
 
     One process has one ledger; it is started on the event loop that notes.
@@ -223,8 +223,7 @@ class AuditLedger:
 
         Controls: AU-1.
         """
-        is_admitted = verdict.ending is Ending.ADMITTED and not exchange.shadow
-        if self._only_refused and is_admitted:
+        if self._only_refused and verdict.ending is Ending.ADMITTED and not exchange.shadow:
             return
         # Records are written together at the flush: one after the other they take a third of what
         # each takes amid a request, when nothing of theirs is in the processor's caches.

@@ -4,13 +4,14 @@ from typing import Final
 
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import KeyId, Method
+from sidecar.model.ports import Ledger
 from sidecar.model.verdict import Ending, Verdict
 
 KEYS: Final = 10_000
 """Most keys whose use is noted between two writes; the uses of others wait for the next."""
 
 
-class KeyUses:
+class KeyUses(Ledger):
     """Notes which keys were used; one of the ledgers."""
 
     __slots__ = ("_limit", "_noted")

@@ -12,13 +12,14 @@ from enum import StrEnum
 from typing import Final
 
 from sidecar.model.exchange import Exchange
+from sidecar.model.ports import Ledger
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.verdict import Ending, Verdict
 
 UNROUTED: Final = "-"
 OTHER: Final = "OTHER"
 # A method is a label only if it is one of these: a client may send any token.
-METHODS: Final[Mapping[bytes, str]] = {
+METHODS: Final[dict[bytes, str]] = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 }
 # Seconds; a sidecar adds less than one millisecond, an upstream may take a minute.
@@ -170,7 +171,7 @@ class _Route:
         self.sent = 0
 
 
-class MetricsLedger:
+class MetricsLedger(Ledger):
     """Counts exchanges, and reads the numbers of others when it is asked.
 
     Args:

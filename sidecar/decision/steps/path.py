@@ -9,8 +9,8 @@ from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import Step
 from sidecar.policy.schema.routes import Route
 
-# Most paths: no escape, no empty segment, none that begins with a dot; RFC 3986 §3.3 pchar but ';'.
-_PLAIN: Final = re.compile(rb"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)*/?\Z")
+# What most paths do not hold, beside `//` and `/.`: RFC 3986 §3.3 pchar but ';' and escapes.
+_UNUSUAL: Final = re.compile(rb"[^/A-Za-z0-9._~!$&'()*+,=:@-]")
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
 # An escape that survives one decoding would be decoded by a service that decodes again and again.
 _TWICE: Final = re.compile(r"%(?:25)*(?:[01][0-9a-f]|2[ef]|3b|5c|7f)", re.IGNORECASE)
@@ -43,11 +43,22 @@ class Path(Step):
         head = exchange.head
         path = head.path if head is not None else b"/"
         exchange.has_encoded_slash = False
-        if _PLAIN.match(path):
+        # One expression for all of it takes twice as long, and so does `in`, which tries integers
+        # first.
+        if (
+            path[:1] == b"/"
+            and path.find(b"//") < 0
+            and path.find(b"/.") < 0
+            and not _UNUSUAL.search(path)
+        ):
             # Nothing is empty between the slashes: what is stripped is the first and a last one.
             text = path.decode().strip("/")
             exchange.segments = tuple(text.split("/")) if text else ()
             return PASS
+        return self._read(path, exchange)
+
+    @staticmethod
+    def _read(path: bytes, exchange: Exchange) -> Outcome:
         if path == b"*":
             exchange.segments = ("*",)
             return PASS

@@ -98,14 +98,15 @@ class Context:
         hosts: memory of Host values.
         tasks: tasks that were spawned and have not ended.
         timeouts: patience with clients, from the policy in force.
+        idle_seconds: that between two requests.
         limits: bounds on clients, from the policy in force.
         head_limits: those on request heads.
     """
 
     __slots__ = (
-        "_dates", "answers", "clock", "floor", "generation", "head_limits", "hosts", "ledgers",
-        "limits", "live", "monotonic", "new_id", "pools", "request_lines", "response_lines",
-        "statuses", "tasks", "timeouts", "wheel",
+        "_dates", "_most_requests", "answers", "clock", "floor", "generation", "head_limits",
+        "hosts", "idle_seconds", "ledgers", "limits", "live", "monotonic", "new_id", "pools",
+        "request_lines", "response_lines", "statuses", "tasks", "timeouts", "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -118,7 +119,7 @@ class Context:
     ) -> None:
         listen = generation.policy.listen
         self.generation = generation
-        self.ledgers = ledgers
+        self.ledgers = tuple(ledgers)
         self.new_id = sources.new_id
         self.clock = sources.clock
         self.answers = sources.answers
@@ -137,6 +138,8 @@ class Context:
         # What the hot path reads of the policy, one look-up away.
         self.timeouts = listen.timeouts
         self.limits = listen.limits
+        self.idle_seconds = listen.timeouts.idle
+        self._most_requests = listen.limits.requests
         self.head_limits = HeadLimits(self.limits.start_line, self.limits.head, self.limits.fields)
         self._dates = Memo(_date, 1)
 
@@ -147,7 +150,7 @@ class Context:
     def overload(self, head: RequestHead | None) -> Refuse | None:
         """Refuse an exchange, itself counted already, if there are too many."""
         live = self.live
-        if live.requests > self.limits.requests:
+        if live.requests > self._most_requests:
             return Refuse(RefusalCode.OVERLOADED, "too many requests in flight")
         if head is not None and head.is_websocket:
             return self.websocket_overload()

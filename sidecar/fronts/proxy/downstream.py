@@ -257,7 +257,7 @@ class Downstream(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Turn to the next request, as the client takes the answers to those before."""
-        self._deadline.arm(self._context.timeouts.idle)
+        self._deadline.arm(self._context.idle_seconds)
         if (self._buffer or self._eof) and not self._advancing:
             self._advance()
 

@@ -70,7 +70,7 @@ class Flight(Admission):
         self._upstream: UpstreamConnection | None = None
         self._tunnel: Tunnel | None = None
         self._pending: list[bytes] = []
-        self._out: list[bytes] = []
+        self._out = b""
         self._received = 0
         self._sent = 0
         self._handed_over = 0.0
@@ -237,27 +237,26 @@ class Flight(Admission):
             self._ends_by_close = not encodes
         self._encodes = encodes
         self.keeps_alive = keeps_alive
-        self._out.append(
-            answer_head(self.plan, exchange, head, encodes=encodes, keeps_alive=keeps_alive)
+        self._out += answer_head(
+            self.plan, exchange, head, encodes=encodes, keeps_alive=keeps_alive
         )
 
     def response_data(self, data: bytes) -> None:
         """Take bytes of the response's body; `flush` sends them."""
         self._sent += len(data)
-        self._out.append(encode_chunk(data) if self._encodes else data)
+        self._out += encode_chunk(data) if self._encodes else data
 
     def flush(self) -> None:
         """Send what was taken, in one write."""
-        out = self._out
-        if out:
-            self._downstream.write(out[0] if len(out) == 1 else b"".join(out))
-            out.clear()
+        if self._out:
+            self._downstream.write(self._out)
+            self._out = b""
 
     def response_ended(self) -> None:
         """Finish: the response is whole."""
         self._upstream = None
         if self._encodes:
-            self._out.append(LAST_CHUNK)
+            self._out += LAST_CHUNK
         self.flush()
         self._finish(_ADMITTED, self.exchange.status, None, "", "")
         self._downstream.exchange_over(self)

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import ssl
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from sidecar.fronts.proxy.tls import upstream_context
@@ -46,7 +45,7 @@ class Pool:
 
     def __init__(self, target: UpstreamTarget) -> None:
         self._target = target
-        self._idle: deque[UpstreamConnection] = deque()
+        self._idle: list[UpstreamConnection] = []
         self._tls: ssl.SSLContext | None = None
         self.busy = 0
 
@@ -69,7 +68,7 @@ class Pool:
         self.busy -= 1
         if len(self._idle) >= self._target.idle_connections:
             # The oldest goes: the upstream is the likeliest to close it first.
-            self._idle.popleft().close()
+            self._idle.pop(0).close()
         self._idle.append(connection)
         connection.rest(self._target.idle_seconds)
 

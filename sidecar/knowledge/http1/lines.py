@@ -6,12 +6,13 @@ A line that goes on is the very bytes that came.
 import re
 from typing import Final
 
-from sidecar.knowledge.http1.strict import TOKEN
 from sidecar.model.fields import PASSES, Field
 from sidecar.model.memo import LineMemo
 
 # RFC 9112 §5 field-line and RFC 9110 §5.5 field-value: HTAB, SP, VCHAR and obs-text, nothing else.
-_NO_VALUE: Final = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
+# White space around the value is taken off afterwards: an expression that leaves it out has to go
+# back and forth, and takes half as long again.
+_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)\Z")
 
 Lines = LineMemo[Field | None]
 """Says what a line means, None for a plain one; raises MalformedLineError."""
@@ -30,8 +31,7 @@ def split_line(line: bytes) -> tuple[bytes, bytes]:
     Raises:
         MalformedLineError: it breaks RFC 9112 §5.
     """
-    name, colon, value = line.partition(b":")
-    # One expression for the whole line would go back and forth over its white space: 1 µs a line.
-    if not colon or not TOKEN.match(name) or _NO_VALUE.search(value):
+    match = _LINE.match(line)
+    if match is None:
         raise MalformedLineError("malformed field line")
-    return name, value.strip(b" \t")
+    return match[1], match[2].strip(b" \t")

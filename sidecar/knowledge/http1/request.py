@@ -14,7 +14,7 @@ from sidecar.knowledge.http1.strict import (
     LOOSE_LINE_END,
     METHOD,
     METHODS,
-    TARGET,
+    NO_TARGET,
     TOKEN,
     is_host,
     is_websocket_key,
@@ -29,7 +29,9 @@ from sidecar.model.refusals import RefusalCode
 
 HEAD_END: Final = b"\r\n\r\n"
 _BAD: Final = RefusalCode.BAD_REQUEST
+# As numbers: bytes in bytes are looked for as a number first, which fails at a cost of 0.1 µs.
 _SLASH: Final = 0x2F
+_QUERY_MARK: Final = 0x3F
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 
 # What a field means to the framing. Plain integers: a member of an IntEnum costs 0.1 µs whenever a
@@ -127,10 +129,9 @@ class RequestHeadParser:
         """
         if len(head) > self._limits.head:
             raise ProtocolError(RefusalCode.HEADERS_TOO_LARGE, "head larger than the limit")
-        end = head.find(b"\r\n")
-        method, target, minor = self._request_line(head[:end])
-        # A head of one line has no lines of fields, where split would give one that is empty.
-        lines = head[end + 2 : -4].split(b"\r\n") if end < len(head) - 4 else []
+        written = head[:-4].split(b"\r\n")
+        method, target, minor = self._request_line(written[0])
+        lines = written[1:]
         if len(lines) > self._limits.fields:
             raise ProtocolError(RefusalCode.HEADERS_TOO_LARGE, "more fields than the limit")
         named, passing = self._sort(lines)
@@ -203,7 +204,7 @@ class RequestHeadParser:
             minor = 0
         else:
             raise _bad_version(version)
-        if not TARGET.match(target):
+        if not target or NO_TARGET.search(target):
             raise ProtocolError(_BAD, "the request target holds a byte that no URI may hold")
         if not is_implemented:
             raise ProtocolError(RefusalCode.NOT_IMPLEMENTED, "method that is not implemented")
@@ -308,20 +309,20 @@ def _split_target(
     if target[0] != _SLASH:
         if target == b"*" and method == b"OPTIONS":
             return target, None, None
-        scheme, separator, after = target.partition(b"://")
-        if not separator or scheme.lower() != own_scheme:
-            raise ProtocolError(_BAD, "the target is neither a path nor a URL of our scheme")
-        end = min(
-            (at for at in (after.find(b"/"), after.find(b"?")) if at >= 0), default=len(after)
-        )
-        authority = after[:end].lower()
-        rest = after[end:]
-        if not rest.startswith(b"/"):
-            rest = b"/" + rest
-    if b"?" not in rest:
+        authority, rest = _split_absolute(target, own_scheme)
+    if _QUERY_MARK not in rest:
         return rest, None, authority
     path, _, query = rest.partition(b"?")
     return path, query, authority
+
+
+def _split_absolute(target: bytes, own_scheme: bytes) -> tuple[bytes, bytes]:
+    scheme, separator, after = target.partition(b"://")
+    if not separator or scheme.lower() != own_scheme:
+        raise ProtocolError(_BAD, "the target is neither a path nor a URL of our scheme")
+    end = min((at for at in (after.find(b"/"), after.find(b"?")) if at >= 0), default=len(after))
+    rest = after[end:]
+    return after[:end].lower(), rest if rest.startswith(b"/") else b"/" + rest
 
 
 def _length(special: dict[int, list[bytes]], minor: int) -> int:

@@ -78,23 +78,18 @@ def parse_response(head: bytes, method: bytes, known: Lines, statuses: Statuses)
 
     Source: RFC 9112 §4, §5, §6.3. Controls: RQ-7.
     """
-    end = head.find(b"\r\n")
-    lines = head[end + 2 : -4].split(b"\r\n") if end < len(head) - 4 else []
-    if len(head) > HEAD_BYTES or len(lines) >= FIELDS:
+    lines = head[:-4].split(b"\r\n")
+    if len(head) > HEAD_BYTES or len(lines) > FIELDS:
         raise _bad("response head larger than the limits")
-    first = head[:end]
-    minor, status, start = statuses.known.get(first) or statuses(first)
-    special: dict[int, list[bytes]] = {}
+    minor, status, start = statuses.known.get(lines[0]) or statuses(lines[0])
     try:
-        kept = _sort(lines, known, special)
+        kept, named = _sort(lines[1:], known)
     except MalformedLineError as error:
         raise _bad("malformed field line") from error
-    options = _NO_OPTIONS
-    if _CONNECTION in special:
-        options = _options(special[_CONNECTION])
-        if not options <= _USUAL_OPTIONS:
-            kept = _without(kept, options)
-    length = _length(minor, special)
+    given, options, special = _meanings(named)
+    if options and not options <= _USUAL_OPTIONS:
+        kept = _without(kept, options)
+    length = _length(minor, given, special)
     if status < _FIRST_FINAL and (length != UNTIL_CLOSE or minor == 0):
         raise _bad("an interim response with framing fields, or from HTTP/1.0")
     if method == b"HEAD" or status in _NO_BODY:
@@ -105,6 +100,8 @@ def parse_response(head: bytes, method: bytes, known: Lines, statuses: Statuses)
         and b"close" not in options
         and (minor == 1 or b"keep-alive" in options)
     )
+    if special is None:
+        return ResponseHead(status, start, kept, length, keeps_alive, False, ())  # noqa: FBT003 -- see there
     upgrades = _protocols(special) if b"upgrade" in options else ()
     return ResponseHead(
         status, start, kept, length, keeps_alive, _EVENT_STREAM in special, upgrades
@@ -120,8 +117,11 @@ def _field(line: bytes) -> Field | None:
         return None
     if kind == _EVENT_STREAM and not value.lower().startswith(b"text/event-stream"):
         return None
+    if kind == _CONNECTION:
+        value = value.lower()
     treatment = PASSES if kind <= _CONTENT_LENGTH else DROPPED
-    return Field(line, name, value, kind=kind, treatment=treatment)
+    number = parse_length(value) if kind == _CONTENT_LENGTH else None
+    return Field(line, name, value, kind=kind, treatment=treatment, number=number)
 
 
 def check_partial(data: bytes) -> None:
@@ -145,10 +145,11 @@ def _status(line: bytes) -> tuple[int, int, bytes]:
     return int(match[1]), int(match[2]), b"HTTP/1.1 " + match[2] + b" " + (match[3] or b"")
 
 
-def _sort(lines: list[bytes], memory: Lines, special: dict[int, list[bytes]]) -> list[bytes]:
-    """Collect the values that framing needs, and the lines that go on."""
+def _sort(lines: list[bytes], memory: Lines) -> tuple[list[bytes], list[Field]]:
+    """Tell the lines that go on, and those that are not plain."""
     known = memory.known
-    kept = []
+    kept: list[bytes] = []
+    named: list[Field] = []
     for line in lines:
         field = known.get(line, UNKNOWN)
         if field is UNKNOWN:
@@ -156,13 +157,31 @@ def _sort(lines: list[bytes], memory: Lines, special: dict[int, list[bytes]]) ->
         if field is None:
             kept.append(line)
             continue
-        if field.kind in special:
-            special[field.kind].append(field.value)
-        else:
-            special[field.kind] = [field.value]
+        named.append(field)
         if field.treatment == PASSES:
             kept.append(line)
-    return kept
+    return kept, named
+
+
+def _meanings(
+    named: list[Field],
+) -> tuple[Field | None, frozenset[bytes], dict[int, list[bytes]] | None]:
+    """Return the first Content-Length, what Connection lists, and the values of the rest by kind.
+
+    Most answers have these two, once, and nothing else: no dictionary then.
+    """
+    given: Field | None = None
+    options = _NO_OPTIONS
+    special: dict[int, list[bytes]] | None = None
+    for field in named:
+        if field.kind == _CONTENT_LENGTH and given is None:
+            given = field
+        elif field.kind == _CONNECTION:
+            options = options | _options(field.value) if options else _options(field.value)
+        else:
+            special = special or {}
+            special.setdefault(field.kind, []).append(field.value)
+    return given, options, special
 
 
 def _without(lines: list[bytes], options: frozenset[bytes]) -> list[bytes]:
@@ -175,27 +194,31 @@ def _protocols(special: dict[int, list[bytes]]) -> tuple[bytes, ...]:
     return tuple(protocol.lower() for protocol in list_members(special.get(_UPGRADE, [])))
 
 
-def _options(values: list[bytes]) -> frozenset[bytes]:
-    if len(values) == 1 and (single := _SINGLE_OPTIONS.get(values[0].lower())):
-        return single
-    return frozenset(option.lower() for option in list_members(values))
+def _options(value: bytes) -> frozenset[bytes]:
+    return _SINGLE_OPTIONS.get(value) or frozenset(list_members([value]))
 
 
-def _length(minor: int, special: dict[int, list[bytes]]) -> int:
-    """Fix the length of the body (RFC 9112 §6.3)."""
-    lengths = special.get(_CONTENT_LENGTH)
-    codings = special.get(_TRANSFER_ENCODING)
+def _length(minor: int, given: Field | None, special: dict[int, list[bytes]] | None) -> int:
+    """Fix the length of the body (RFC 9112 §6.3).
+
+    Args:
+        minor: of HTTP/1.x.
+        given: the first Content-Length.
+        special: values of what else is special, by kind.
+    """
+    codings = None if special is None else special.get(_TRANSFER_ENCODING)
     if codings is not None:
-        if lengths is not None:
+        if given is not None:
             raise _bad("Content-Length beside Transfer-Encoding")
         if minor == 0:
             raise _bad("Transfer-Encoding in HTTP/1.0")
         if len(codings) != 1 or codings[0].lower() != b"chunked":
             raise _bad("Transfer-Encoding is not exactly 'chunked'")
         return CHUNKED
-    if lengths is None:
+    if given is None:
         return UNTIL_CLOSE
-    length = parse_length(lengths[0]) if len(lengths) == 1 else None
+    is_repeated = special is not None and _CONTENT_LENGTH in special
+    length = None if is_repeated else given.number
     if length is None:
         raise _bad("malformed or repeated Content-Length")
     return length

