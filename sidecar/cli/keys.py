@@ -219,7 +219,7 @@ async def _respond(desk: Desk, tenant: str, body: Document) -> _Ended:
     ended.add(answer)
     while not answer["complete"] and ended.failure is None:
         try:
-            going_on = {**body, "before": answer["before"]}
+            going_on = {**body, "before": answer["before"], "after": answer["after"]}
             answer = await desk.call("POST", _BREACH, {"id": tenant}, body=going_on)
         except CommandError as error:
             # The keys that were made before must be shown: nobody could ever show them again.

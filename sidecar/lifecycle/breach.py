@@ -22,13 +22,15 @@ class Ended:
 
     Attributes:
         before: Unix seconds; keys made later are left alone.
+        after: id of the last key that was looked at.
         revoked: ids of keys that were revoked.
         rotated: keys that were made, each with the id of the key that it replaces.
         failure: why it could not go on; None when nothing failed.
-        is_complete: whether nothing is left; if not, call again with the same `before`.
+        is_complete: whether nothing is left; if not, call again with these `before` and `after`.
     """
 
     before: float
+    after: str = ""
     revoked: list[str] = field(default_factory=list)
     rotated: list[tuple[str, MadeKey]] = field(default_factory=list)
     failure: str | None = None
@@ -44,12 +46,14 @@ class Response:
         is_rotating: whether active keys are replaced instead of revoked.
         grace_seconds: how long a replaced key is still good.
         before: Unix seconds of the first call, when this one goes on with it.
+        after: id of the last key that the call before looked at.
     """
 
     tenant: str
     is_rotating: bool = False
     grace_seconds: float = 0.0
     before: float | None = None
+    after: str = ""
 
 
 class Breach:
@@ -80,7 +84,7 @@ class Breach:
         Controls: AN-17.
         """
         now = self._source.clock()
-        ended = Ended(now if response.before is None else response.before)
+        ended = Ended(now if response.before is None else response.before, response.after)
         try:
             # Tokens first: one row ends them all.
             await self._tokens.revoke(actor, RevocationKind.TENANT, response.tenant)
@@ -97,13 +101,12 @@ class Breach:
     async def _end_keys(self, actor: str, response: Response, ended: Ended) -> bool:
         deadline = self._source.clock() + _SECONDS
         made: set[str] = set()
-        after = ""
-        while records := await self._keys.page(response.tenant, after, _PAGE):
-            if self._source.clock() > deadline:
-                return False
-            after = records[-1].id
+        while records := await self._keys.page(response.tenant, ended.after, _PAGE):
             for record in _affected(records, ended.before, made):
                 made |= await self._end(actor, record, response, ended)
+            ended.after = records[-1].id
+            if self._source.clock() > deadline:
+                return False
         return True
 
     async def _end(

@@ -41,11 +41,13 @@ class BreachResponse(Section):
         rotate: true replaces active keys instead of revoking them.
         grace: how long a replaced key is still good.
         before: `before` of the answer to the call that this one goes on with.
+        after: likewise `after`.
     """
 
     rotate: Flag = False
     grace: Duration = 0.0
     before: Annotated[float | None, Field(ge=0)] = None
+    after: Annotated[str, Field(max_length=64)] = ""
 
 
 class KeyDesk:
@@ -116,7 +118,7 @@ class KeyDesk:
         if body.grace and not body.rotate:
             raise BadValueError("grace is for keys that are rotated", "rotate, or no grace")
         tenant = tenant_id(call.ids["id"])
-        response = Response(tenant, body.rotate, body.grace, body.before)
+        response = Response(tenant, body.rotate, body.grace, body.before, body.after)
         return _ended_document(await self._breach.respond(call.actor, response))
 
 
@@ -158,6 +160,7 @@ def _ended_document(ended: Ended) -> Document:
         "revoked": ended.revoked,
         "rotated": rotated,
         "before": ended.before,
+        "after": ended.after,
         "complete": ended.is_complete,
         "failure": ended.failure,
     }

@@ -1,5 +1,6 @@
 """An installation to act on: a policy, a store, an audit that keeps, time that is moved."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,7 +70,7 @@ class Installation:
         numbers = count(1)
         self.source = Source(
             self.clock,
-            lambda length: bytes([next(numbers) % 256]) * length,
+            lambda length: hashlib.sha512(b"%d" % next(numbers)).digest()[:length],
             lambda: b"0190a4c2-7d10-7abc-8def-%012x" % next(numbers),
         )
         operations = operations_of(self.policy, self.store, self.events, self.source)
@@ -106,3 +107,10 @@ class Installation:
             await acting.suspend(OPS, tenant)
         else:
             await acting.delete(OPS, tenant)
+
+    async def go_on(self, tenant: str, ended: dict[str, object]) -> dict[str, object]:
+        """Go on with a breach response that rotates."""
+        members = {"rotate": True, "before": ended["before"], "after": ended["after"]}
+        operation = self.operations["POST", "/v1/tenants/{id}/breach"]
+        body = json.dumps(members).encode()
+        return dict(await operation.perform(OPS, {"id": tenant}, (), body))
