@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tests.e2e.wire import a_policy
 from tests.examples.apps import COMMANDS, HEADER, Application
 from tests.examples.apps import running as running_app
 from tests.examples.assertions import OTHER_SEED, SEED, a_signer, an_assertion
+from tests.examples.conftest import a_port
 from tests.examples.postgres import Postgres
 from tests.policy.test_assertion import HEAD, a_pem
 
@@ -32,12 +33,12 @@ def rows(postgres: Postgres) -> Iterator[None]:
         connection.commit()
 
 
-@pytest.fixture
-def admin_port(free_port: Callable[[], int]) -> int:
-    return free_port()
+@pytest.fixture(scope="module")
+def admin_port() -> int:
+    return a_port()
 
 
-@pytest.fixture(params=sorted(COMMANDS))
+@pytest.fixture(scope="module", params=sorted(COMMANDS))
 def app(
     request: pytest.FixtureRequest, postgres: Postgres, admin_port: int
 ) -> Iterator[Application]:
@@ -115,7 +116,7 @@ async def test_an_assertion_of_the_clients_own_never_arrives(policy: str) -> Non
                 assert (status, tenants_in(document)) == (200, {"acme"})
 
 
-async def test_past_the_sidecar_there_is_nothing(policy: str, app: Application) -> None:
+async def test_past_the_sidecar_nobody_gets_in(policy: str, app: Application) -> None:
     bearer = {"Authorization": f"Bearer {a_token('acme')}", "X-Tenant-Id": "acme"}
     async with running(policy):
         asked = await asyncio.to_thread(app.ask, "GET", "/orders", None, None, bearer)

@@ -1,4 +1,4 @@
-"""The file that services copy: where its keys come from, and how they are changed."""
+"""The file that services copy, its keys and how they change; the policy beside it."""
 
 import asyncio
 import importlib.util
@@ -8,12 +8,15 @@ from types import ModuleType
 
 import pytest
 
+from sidecar.decision.pipeline import build
 from sidecar.fronts.admin.applications import health_app
 from sidecar.fronts.admin.listener import Listener
 from sidecar.knowledge.auth.assertion import Signer
+from sidecar.policy.load import load
 from tests.examples.apps import EXAMPLES
 from tests.examples.assertions import OTHER_SEED, SEED, a_signer, an_assertion
 from tests.fronts.admin.listening import Sidecar
+from tests.policy.test_assertion import HEAD, a_pem
 
 
 def copied() -> ModuleType:
@@ -106,3 +109,12 @@ async def test_keys_that_are_known_are_not_asked_for_again(url: str, sidecar: Si
     assert await asyncio.to_thread(outcome, verifier, a_signer()) == ALICE
     sidecar.keys = None
     assert await asyncio.to_thread(outcome, verifier, a_signer()) == ALICE
+
+
+def test_the_policy_of_the_examples_loads_without_a_warning() -> None:
+    def read(name: str) -> bytes:
+        return Path(name).read_bytes() if name.endswith(".yaml") else a_pem(HEAD + SEED)
+
+    loaded = load(str(EXAMPLES / "sidecar.yaml"), read, {})
+    assert loaded.warnings == ()
+    assert build(loaded.policy).plans
