@@ -75,8 +75,8 @@ class Listen(Section):
 
     Attributes:
         proxy: where clients connect; port 0 lets the system choose.
-        admin: where /livez, /readyz, /metrics and, with a token, /v1/ are served.
-        health: a further listener for /livez, /readyz and /metrics alone; off unless given.
+        admin: where /livez, /readyz, /metrics, /jwks.json and, with a token, /v1/ are served.
+        health: a further listener for them without /v1/; off unless given.
         trusted_proxies: networks whose X-Forwarded-For and Forwarded fields are believed.
         tls: TLS for the proxy listener; off unless given.
         timeouts: how long a client may be silent or slow.
