@@ -185,8 +185,7 @@ def _print_made(made: Document, *, as_json: bool) -> None:
     if as_json:
         print_json(made)
         return
-    if "replaces" not in made:
-        tell(f"key {made['id']} of tenant {plain(made['tenant'])}; it is not shown again:")
+    tell(f"key {made['id']} of tenant {plain(made['tenant'])}; it is not shown again:")
     click.echo(made["key"])
 
 

@@ -23,7 +23,7 @@ from click.core import ParameterSource
 
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
-from sidecar.adapters.stores.choice import MEMORY, store_of
+from sidecar.adapters.stores.opening import open_store
 from sidecar.cli.exit_codes import FAILED, NO, USAGE, CommandError, ExitCode
 from sidecar.lifecycle.desk import operations_of
 from sidecar.lifecycle.errors import BadValueError, LifecycleError
@@ -235,14 +235,14 @@ async def _direct(name: str) -> AsyncIterator[Desk]:
 
 @asynccontextmanager
 async def _opened(section: State) -> AsyncIterator[Store]:
-    if section.store == MEMORY:
+    if section.store == "memory":
         raise CommandError(
             "the policy keeps its state in memory, where only the running sidecar has it"
             " (--admin URL --token-file FILE)",
             USAGE,
         )
     try:
-        store = store_of(section, time.time, os.environ)
+        store = open_store(section, os.environ)
         await store.open()
     except StoreUnavailableError as error:
         raise CommandError(error.reason, FAILED) from error

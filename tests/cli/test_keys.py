@@ -4,17 +4,23 @@ import asyncio
 import hashlib
 import json
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import jsonschema_rs
 import pytest
+from aiohttp import web
 
 from sidecar.adapters.audit.record import json_schema
+from sidecar.adapters.stores.memory import MemoryStore
 from sidecar.cli.exit_codes import DONE, FAILED, NO, USAGE
 from sidecar.cli.main import invoke
+from sidecar.fronts.admin.listener import Listener
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.identity import KeyRecord, TenantId
 from tests.cli.acting import POLICY, Said, a_folder, listening, said
-from tests.lifecycle.desks import Installation, a_guarded_policy
+from tests.lifecycle.desks import Installation, Moved, a_guarded_policy
 
 KEY = re.compile(r"sk_live_[0-9A-HJKMNP-TV-Z]{26}\Z")
 NOBODY = "0190a4c2-7d10-7abc-8def-ffffffffffff"
@@ -331,3 +337,103 @@ async def test_a_sidecar_that_does_not_let_one_in_is_said(
             assert token not in seen.err.replace("--token-file", "")
     code = await asyncio.to_thread(invoke, ["keys", "list", *options])
     assert (code, "cannot be asked" in said(0, capfd).err) == (FAILED, True)
+
+
+async def test_a_rotation_may_set_another_end(act: Act) -> None:
+    _, key_id = await made(act, "--expires", "2098-01-31")
+    seen = await act("rotate", key_id, "--expires", "2099-01-31", "--json")
+    document = json.loads("\n".join(seen.out))
+    assert KEY.match(document["key"])
+    assert document["expires"] == "2099-01-31T00:00:00Z"
+
+
+async def test_an_import_may_come_in_many_batches(act: Act) -> None:
+    label = "x" * 120
+    lines = [
+        json.dumps(
+            {"digest": hashlib.sha256(b"%d" % n).hexdigest(), "prefix": "sk_live_", "label": label}
+        )
+        for n in range(250)
+    ]
+    save("import.jsonl", ["", *lines, ""])
+    assert (await act("import", "import.jsonl")).err == "250 keys imported, 0 known already\n"
+    save("import.jsonl", [])
+    assert (await act("import", "import.jsonl")).err == "0 keys imported, 0 known already\n"
+
+
+class Slow(MemoryStore):
+    """A store at which a page of keys takes eight seconds, and that may fail at the third."""
+
+    def __init__(self, clock: Moved, *, fails: bool) -> None:
+        super().__init__(clock)
+        self._moved = clock
+        self._pages = 3 if fails else 1000
+
+    async def keys(self, tenant: TenantId | None, after: str, limit: int) -> list[KeyRecord]:
+        self._pages -= 1
+        if not self._pages:
+            raise StoreUnavailableError("the store did not answer in time")
+        self._moved.now += 8
+        return await super().keys(tenant, after, limit)
+
+
+@pytest.mark.parametrize(("fails", "code", "count"), [(False, DONE, 120), (True, FAILED, 100)])
+async def test_a_breach_of_many_keys_takes_several_calls(
+    fails: bool, code: int, count: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clock = Moved()
+    place = Installation(a_guarded_policy(), clock, store=Slow(clock, fails=fails))
+    for _ in range(120):
+        await place.make()
+    async with listening(place, tmp_path) as options:
+        words = ["keys", "breach", "acme", "--rotate", *options]
+        seen = said(await asyncio.to_thread(invoke, words), capfd)
+    assert (seen.code, len(seen.out)) == (code, count)
+    assert f"{count} rotated" in seen.err
+    assert ("not all was ended: the store did not answer in time" in seen.err) is fails
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ((200, "<html>"), "does not answer like an admin listener"),
+        ((200, "[]"), "does not answer like an admin listener"),
+        ((404, "<html>"), "there is no admin API"),
+        ((302, ""), "the sidecar answered 302"),
+        ((500, '{"detail": "opaque"}'), "sidecar: opaque"),
+        ((200, " " * (17 << 20)), "the answer is too long"),
+    ],
+)
+async def test_what_is_no_admin_listener_is_said(
+    answer: tuple[int, str], told: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def reply(_: web.Request) -> web.Response:
+        return web.Response(status=answer[0], text=answer[1], headers={"Location": "/elsewhere"})
+
+    app = web.Application()
+    app.router.add_get("/v1/keys", reply)
+    (tmp_path / "token").write_text("t")
+    listener = Listener(app, "127.0.0.1", 0)
+    await listener.start()
+    words = ["--admin", f"http://127.0.0.1:{listener.port}", "--token-file", "token"]
+    seen = said(await asyncio.to_thread(invoke, ["keys", "list", *words]), capfd)
+    await listener.close()
+    assert (seen.code, seen.out) == (FAILED, [])
+    assert told in seen.err
+
+
+def test_a_file_that_another_process_locks_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    policy = ["--policy", str(a_folder(tmp_path))]
+    assert invoke(["keys", "list", *policy]) == DONE
+    other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        code = invoke(["keys", "create", *policy])
+    finally:
+        other.close()
+    seen = said(code, capfd)
+    assert code == FAILED
+    assert "the state file is locked by another process" in seen.err
+    assert records(tmp_path)[0]["reason"] == "the state file is locked by another process"

@@ -347,6 +347,26 @@ async def test_a_rotation_that_fails_leaves_no_second_key_alive() -> None:
     assert alive == [made]
 
 
+class Overtaken(MemoryStore):
+    """A store in which somebody else revokes a key a moment before."""
+
+    async def replace_key(self, record: KeyRecord) -> bool:
+        now = await self.key(record.id)
+        assert now is not None
+        if now.status is KeyStatus.REVOKED:
+            return await super().replace_key(record)
+        theirs = dataclasses.replace(now, status=KeyStatus.REVOKED, version=now.version + 1)
+        await super().replace_key(theirs)
+        return False
+
+
+async def test_a_key_that_somebody_else_revoked_meanwhile_is_revoked() -> None:
+    place = Installation(store=Overtaken(lambda: NOW))
+    made = str((await place.make())["id"])
+    assert (await place.call("POST", f"{KEY}/revoke", made))["status"] == "revoked"
+    assert (await stored(place, made)).version == 2
+
+
 class Silent(MemoryStore):
     """A store that cannot answer."""
 
