@@ -25,13 +25,7 @@ def strict_object(content: bytes) -> dict[str, object] | None:
         of it: two parsers, two answers.
     """
     try:
-        value = json.loads(
-            content.decode("utf-8"),
-            object_pairs_hook=_once_each,
-            parse_constant=_no_number,
-            parse_float=_finite,
-            parse_int=_exact,
-        )
+        value = _DECODER.decode(content.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or _depth_exceeds(value, DEPTH):
@@ -80,3 +74,12 @@ def _is_unicode(value: object) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+# Made once: json.loads with these hooks would make one for every text.
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_once_each,
+    parse_constant=_no_number,
+    parse_float=_finite,
+    parse_int=_exact,
+)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sidecar.knowledge.auth.jwt import Lifetime
-from sidecar.model.identity import Principal
+from sidecar.model.identity import Introspection, KeySet, Principal
 
 _TOKEN_BYTES: Final = 2048
 """Average token for which the memory has room; what is kept of one is in proportion to it."""
@@ -27,7 +27,7 @@ class Remembered:
     issuer: str
     identities: tuple[dict[str, str], ...]
     lifetime: Lifetime
-    vouched_by: object
+    vouched_by: KeySet | Introspection
     size_bytes: int
 
 

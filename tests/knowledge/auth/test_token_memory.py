@@ -2,13 +2,14 @@
 
 from sidecar.knowledge.auth.jwt import Lifetime
 from sidecar.knowledge.auth.token_memory import Remembered, TokenMemory
-from sidecar.model.identity import Method
+from sidecar.model.identity import KeySet, Method
 from tests.builders import a_principal
 
 
 def of_size(size_bytes: int = 500) -> Remembered:
     lifetime = Lifetime(0.0, 1.0, None)
-    return Remembered(a_principal(method=Method.JWT), "i", ({},), lifetime, None, size_bytes)
+    vouched_by = KeySet("i", (), 0.0)
+    return Remembered(a_principal(method=Method.JWT), "i", ({},), lifetime, vouched_by, size_bytes)
 
 
 def key(number: int) -> bytes:
