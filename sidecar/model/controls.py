@@ -48,6 +48,9 @@ CONTROLS: Final[dict[str, Control]] = {
         "decision.steps.tenant_binding",
         "routes[].path",
     ),
+    "AZ-6": Control(
+        "Conditions in a sandboxed language", "decision.steps.condition", "routes[].condition"
+    ),
     "AZ-7": Control("Read-only credentials", "decision.steps.authorize", ""),
     "AZ-8": Control(
         "A permission may demand a login method", "decision.steps.authorize", "permissions"

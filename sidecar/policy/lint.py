@@ -5,7 +5,7 @@ where one of them has errors of its own the rule is left out, or it would judge 
 Routes are the exception: a broken one is stood in for by a route that breaks no rule.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from sidecar.model.errors import Problem
@@ -47,15 +47,20 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
 )
 
 
-def lint(policy: Policy, root: Mapping, broken: frozenset[str]) -> list[Problem]:
+Rule = Callable[[Judged], Findings]
+
+
+def lint(
+    policy: Policy, root: Mapping, broken: frozenset[str], more: Iterable[Rule] = ()
+) -> list[Problem]:
     """Apply every rule.
 
     Args:
         policy: the policy, with stand-ins for what has errors.
         root: the tree that it was decoded from.
         broken: names of the sections that have errors of their own.
+        more: further rules, which read routes alone.
     """
     judged = Judged.of(policy, root)
-    return [
-        problem for rule, sections in RULES if not sections & broken for problem in rule(judged)
-    ]
+    rules = [rule for rule, sections in RULES if not sections & broken]
+    return [problem for rule in (*rules, *more) for problem in rule(judged)]

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Environment
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -11,7 +11,7 @@ from typing import Final
 from sidecar.model.errors import PolicyError, Problem
 from sidecar.policy.decode import decode
 from sidecar.policy.document import Document, parse
-from sidecar.policy.lint import lint
+from sidecar.policy.lint import Rule, lint
 from sidecar.policy.nodes import Entry, Mapping, Place, Scalar
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.written import Sources
@@ -35,18 +35,24 @@ class Loaded:
     sha256: str
 
 
-def load(name: str, read: Callable[[str], bytes], environ: Environment[str, str]) -> Loaded:
+def load(
+    name: str,
+    read: Callable[[str], bytes],
+    environ: Environment[str, str],
+    rules: Sequence[Rule] = (),
+) -> Loaded:
     """Load a policy.
 
     Args:
         name: name of the policy file.
         read: reads a file by name; raises OSError.
         environ: variables for `${NAME}` and `env:NAME`.
+        rules: rules of higher levels, for what a policy says in other languages.
 
     Raises:
         PolicyError: with every error and every warning, in the order of the text.
     """
-    return _Loading(Sources(read, environ)).load(name)
+    return _Loading(Sources(read, environ), rules).load(name)
 
 
 def load_try(upstream: str, read: Callable[[str], bytes], environ: Environment[str, str]) -> Loaded:
@@ -73,6 +79,7 @@ class _Loading:
     """The steps from a name to a policy."""
 
     sources: Sources
+    rules: Sequence[Rule] = ()
 
     def load(self, name: str) -> Loaded:
         try:
@@ -103,7 +110,7 @@ class _Loading:
         known = {(problem.file, problem.line, problem.column) for problem in problems}
         found = list(decoded.problems)
         if decoded.policy is not None:
-            found += lint(decoded.policy, root, decoded.broken)
+            found += lint(decoded.policy, root, decoded.broken, self.rules)
         problems += [p for p in found if (p.file, p.line, p.column) not in known or not p.line]
         problems.sort(key=lambda p: (p.file != root.place.file, p.file, p.line, p.column))
         if decoded.policy is None or not all(problem.warning for problem in problems):

@@ -1,0 +1,16 @@
+"""The rule that judges the conditions of a policy, for whoever loads one."""
+
+from sidecar.knowledge.conditions.bounds import ConditionError
+from sidecar.knowledge.conditions.compile import compile_condition
+from sidecar.policy.rules.findings import Findings, Judged
+
+
+def unusable_conditions(judged: Judged) -> Findings:
+    """Conditions that are beyond the bounds, no CEL, or without their library (AZ-6)."""
+    for index, route in enumerate(judged.policy.routes):
+        if route.condition is None:
+            continue
+        try:
+            compile_condition(route.condition)
+        except ConditionError as error:
+            yield judged.error(("routes", index, "condition"), str(error), error.hint)
