@@ -10,6 +10,7 @@ import click
 
 from sidecar.cli.exit_codes import DONE, NO
 from sidecar.decision.pipeline import build
+from sidecar.knowledge.conditions.rule import RULES
 from sidecar.model.errors import PolicyError, Problem
 from sidecar.policy.load import Loaded, load
 from sidecar.policy.schema.policy import Policy
@@ -55,7 +56,7 @@ def command(policies: tuple[str, ...], *, strict: bool, is_json: bool) -> int:
 
 def _judge(name: str) -> _Verdict:
     try:
-        loaded = load(name, lambda file: Path(file).read_bytes(), os.environ)
+        loaded = load(name, lambda file: Path(file).read_bytes(), os.environ, RULES)
         # Patterns and expressions of a policy are compiled here; a bad one is its author's too.
         build(loaded.policy)
     except PolicyError as error:

@@ -15,6 +15,7 @@ import uvloop
 from sidecar.adapters.sockets import descriptors_missing
 from sidecar.adapters.telemetry.logs import set_up
 from sidecar.cli.exit_codes import DONE, FAILED, NO, USAGE
+from sidecar.knowledge.conditions.rule import RULES
 from sidecar.model.errors import InstallationError, PolicyError
 from sidecar.policy.load import Loaded, load, load_try
 
@@ -43,7 +44,10 @@ def main(arguments: list[str]) -> int:
     kind, name, *worker = arguments
     set_up(sys.stderr)
     try:
-        loaded = (load_try if kind == _UPSTREAM else load)(name, _read, os.environ)
+        if kind == _UPSTREAM:
+            loaded = load_try(name, _read, os.environ)
+        else:
+            loaded = load(name, _read, os.environ, RULES)
         if worker:
             descriptor, _, number = worker[0].partition(":")
             return uvloop.run(_work(loaded, int(descriptor), int(number)))
