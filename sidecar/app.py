@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sidecar import __version__
 from sidecar.adapters.audit.writer import AuditLedger
@@ -24,9 +24,14 @@ from sidecar.fronts.admin.listener import Listener as AdminListener
 from sidecar.fronts.admin.state import State
 from sidecar.fronts.proxy.workers import Supervised, Workers
 from sidecar.knowledge.auth.assertion import Signer
+from sidecar.model.ports import Events, Store
+from sidecar.outside import Around, Outside
 from sidecar.policy.load import Loaded
 from sidecar.policy.schema.policy import Policy
 from sidecar.worker import Proxy
+
+if TYPE_CHECKING:
+    from sidecar.lifecycle.operations import Operation
 
 # Collecting young objects rarely is worth 3 % of throughput; a request leaves no cycles behind.
 _GC_THRESHOLDS: Final = (50_000, 20, 50)
@@ -92,10 +97,17 @@ def _exposed(snapshots: Sequence[Snapshot], accept: str) -> tuple[str, bytes]:
 class _Front:
     """The admin and health listeners over a state."""
 
-    def __init__(self, policy: Policy, state: State, audit: AuditLedger) -> None:
+    def __init__(
+        self, policy: Policy, state: State, audit: AuditLedger, store: Store | None
+    ) -> None:
         listen = policy.listen
-        names = [listen.admin.host]
-        app = admin_app(state, policy.admin.tokens, audit.note_denied, names)
+        app = admin_app(
+            state,
+            policy.admin.tokens,
+            audit.note_denied,
+            [listen.admin.host],
+            operations=_operations(policy, store, audit),
+        )
         self._listeners = [AdminListener(app, listen.admin.host, listen.admin.port)]
         if listen.health is not None:
             app = health_app(state, [listen.health.host])
@@ -114,6 +126,18 @@ class _Front:
             await listener.close()
 
 
+def _operations(policy: Policy, store: Store | None, events: Events) -> Sequence["Operation"]:
+    """List what the admin API can do: nothing without tokens or without a store."""
+    if store is None or not policy.admin.tokens:
+        return ()
+    # Memory for those alone who can use it.
+    from sidecar.lifecycle.desk import operations_of
+    from sidecar.lifecycle.keys import Source
+
+    source = Source(time.time, os.urandom, UuidV7(time.time, os.urandom))
+    return operations_of(policy, store, events, source)
+
+
 class Sidecar(Status):
     """A sidecar in one process.
 
@@ -124,7 +148,8 @@ class Sidecar(Status):
     def __init__(self, loaded: Loaded) -> None:
         super().__init__(loaded)
         self.proxy = Proxy(loaded)
-        self._front = _Front(loaded.policy, self, self.proxy.audit)
+        store = self.proxy.outside.store
+        self._front = _Front(loaded.policy, self, self.proxy.audit, store)
         self._is_started = False
 
     @property
@@ -193,7 +218,9 @@ class Supervisor(Status):
         new_id = UuidV7(time.time, os.urandom)
         self._audit = AuditLedger(policy.audit, time.time, new_id)
         self._workers = Workers(policy.workers, command, self._remember)
-        self._front = _Front(policy, self, self._audit)
+        # The workers have stores of their own; this one is for the admin API.
+        outside = self._outside = Outside(policy, _unwatched(self._audit))
+        self._front = _Front(policy, self, self._audit, outside.store)
         self._ended: list[Snapshot] = []
         self._patience = policy.listen.drain + _STOP_SECONDS * 2
         self._is_draining = False
@@ -219,6 +246,7 @@ class Supervisor(Status):
         address = self._loaded.policy.listen.proxy
         open_socket(address.host, address.port, is_shared=False).close()
         await self._audit.start()
+        await self._outside.open_store()
         await self._workers.start()
         try:
             await self._front.start()
@@ -231,6 +259,7 @@ class Supervisor(Status):
         self._is_draining = True
         await self._workers.stop(self._patience)
         await self._front.close()
+        await self._outside.close()
         await self._audit.close()
 
     def reopen(self) -> None:
@@ -251,6 +280,10 @@ class Supervisor(Status):
         from sidecar.adapters.telemetry.exposition import lasting, merge
 
         self._ended = [merge([*self._ended, lasting(_snapshot_of(answer))])]
+
+
+def _unwatched(events: Events) -> Around:
+    return Around(os.environ, time.time, time.monotonic, events, lambda _: None, lambda _: None)
 
 
 def _snapshot_of(answer: Mapping[str, object]) -> Snapshot:

@@ -125,6 +125,15 @@ class Outside:
                 section.introspection, session, around.clock, entries
             )
 
+    async def open_store(self) -> None:
+        """Open the store alone, for whoever acts on it and admits nobody.
+
+        Raises:
+            StoreUnavailableError: the store cannot be used.
+        """
+        if self.store is not None:
+            await self.store.open()
+
     async def start(self) -> None:
         """Open the store and read what it has changed; begin to fetch keys of issuers.
 
@@ -134,7 +143,7 @@ class Outside:
         """
         if self.store is None or self.feed is None:
             return
-        await self.store.open()
+        await self.open_store()
         try:
             await self.feed.start()
         except StoreUnavailableError:

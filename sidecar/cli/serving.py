@@ -16,7 +16,7 @@ from sidecar.adapters.sockets import descriptors_missing
 from sidecar.adapters.telemetry.logs import set_up
 from sidecar.cli.exit_codes import DONE, FAILED, NO, USAGE
 from sidecar.knowledge.conditions.rule import RULES
-from sidecar.model.errors import InstallationError, PolicyError
+from sidecar.model.errors import InstallationError, PolicyError, StoreUnavailableError
 from sidecar.policy.load import Loaded, load, load_try
 
 try:
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
     except PolicyError as error:
         _say(str(error))
         return NO
-    except WorkerError as error:
+    except (WorkerError, StoreUnavailableError) as error:
         _say(f"sidecar: {error}")
         return FAILED
     except OSError as error:

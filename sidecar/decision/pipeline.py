@@ -16,6 +16,7 @@ from sidecar.decision.steps.assertion import Assertion
 from sidecar.decision.steps.authenticate import Authenticate
 from sidecar.decision.steps.authorize import Authorize
 from sidecar.decision.steps.client_address import compile_client_address
+from sidecar.decision.steps.condition import Condition
 from sidecar.decision.steps.declared_body import DeclaredBody
 from sidecar.decision.steps.domain_lock import DomainLock
 from sidecar.decision.steps.forbidden import Forbidden
@@ -180,6 +181,7 @@ class _Workshop:
             Authorize.compile(policy, route),
             TenantBinding.compile(policy, route),
             self._once((DomainLock,), lambda: DomainLock.compile(policy)),
+            Condition.compile(route),
             self._once((IdentityHeaders,), lambda: IdentityHeaders.compile(policy)),
         )
 

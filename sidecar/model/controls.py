@@ -27,6 +27,12 @@ CONTROLS: Final[dict[str, Control]] = {
     ),
     "AN-2": Control("Only digests of keys are stored", "knowledge.auth.digest", ""),
     "AN-3": Control("Peppered digests", "knowledge.auth.digest", "secrets.pepper"),
+    "AN-4": Control("Fail closed without a store", "decision.steps.authenticate", ""),
+    "AN-6": Control(
+        "One answer for every failed authentication",
+        "decision.steps.authenticate",
+        "authentication.failure",
+    ),
     "AN-7": Control("Keys cannot be enumerated", "knowledge.auth.api_key", ""),
     "AN-17": Control("Breach response", "lifecycle.breach", ""),
     "AN-13": Control("JWT verification", "knowledge.auth.jwt", "authentication.jwt"),
