@@ -22,9 +22,10 @@ _SMALLEST: Final = {
     "upstream": "http://127.0.0.1:3000",
     "routes": [{"path": "/**", "public": True}],
 }
-# Stands in for files and variables that only the reader has; it is a bearer token as well.
+# Stands in for files and variables that only the reader has; it is a bearer token and a master key
+# as well.
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}|env:(\w+)")
-_CONTENT: Final = b"0123456789abcdef0123456789abcdef"
+_CONTENT: Final = b"0123456789abcdef" * 4
 _JWKS: Final = b'{"keys": [{"kty": "RSA"}, {"kty": "EC"}, {"kty": "OKP"}]}'
 
 

@@ -73,12 +73,13 @@ def command_problem(name: str) -> str:
     program, *words = name.split()
     if program.rpartition("/")[2] != "sidecar" or not words or not words[0][0].islower():
         return ""
-    top = click.Context(group)
-    command = group.get_command(top, words[0])
+    command: click.Command | None = group
+    while words and isinstance(command, click.Group) and words[0][0].islower():
+        command = command.get_command(click.Context(command), words.pop(0))
     if command is None:
         return f"{name}: there is no such command"
     known = {o for p in command.get_params(click.Context(command)) for o in p.opts} | {"--help"}
-    unknown = [w for w in words[1:] if w.startswith("--") and w.partition("=")[0] not in known]
+    unknown = [w for w in words if w.startswith("--") and w.partition("=")[0] not in known]
     return f"{name}: unknown {unknown}" if unknown else ""
 
 
@@ -118,6 +119,8 @@ def test_a_page_names_nothing_that_does_not_exist(page: Page) -> None:
         "errors.TEAPOT.html",
         "sidecar prove",
         "sidecar check --fast policy.yaml",
+        "sidecar tenants pause acme",
+        "sidecar tenants suspend acme --tier pro",
         "sidecar_tenants_total",
         "RATE_LIMITED",
     ],
@@ -135,6 +138,7 @@ def test_a_name_that_does_not_exist_is_found(name: str) -> None:
         "audit.sinks[].file",
         "audit.jsonl",
         "sidecar check --strict policy.yaml",
+        "sidecar tenants create acme --tier pro",
         "sidecar_request_duration_seconds_bucket",
         "URI_TOO_LONG",
     ],
