@@ -66,7 +66,7 @@ def test_what_the_loader_accepts_is_valid(extra: dict[str, object]) -> None:
         {"routes": []},
         {"routes": [{"public": True}]},
         {"routes": [{"path": "/", "public": "yes"}]},
-        {"routes": [{"path": "/", "role": "viewer"}]},
+        {"routes": [{"path": "/", "rights": "viewer"}]},
     ],
 )
 def test_what_the_loader_refuses_is_not_valid(extra: dict[str, object]) -> None:
