@@ -10,7 +10,16 @@ from typing import Final
 
 from sidecar.model.errors import Problem
 from sidecar.policy.nodes import Mapping
-from sidecar.policy.rules import content, identity, network, routes, secrets, tokens
+from sidecar.policy.rules import (
+    api_keys,
+    authorization,
+    content,
+    identity,
+    network,
+    routes,
+    secrets,
+    tokens,
+)
 from sidecar.policy.rules.findings import Findings, Judged
 from sidecar.policy.schema.policy import Policy
 
@@ -27,6 +36,22 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (routes.prefix_not_of_the_path, frozenset()),
     (routes.unreachable, frozenset()),
     (routes.spellings_differ_by_case, frozenset()),
+    (authorization.roles_listed_twice, frozenset({"roles"})),
+    (authorization.roles_unknown, frozenset({"roles"})),
+    (authorization.grants_to_unknown_roles, frozenset({"roles", "permissions"})),
+    (authorization.permissions_unknown, frozenset({"permissions"})),
+    (authorization.public_contradicted, frozenset()),
+    (authorization.nobody_can_pass, frozenset({"authentication"})),
+    (authorization.kinds_of_no_key, frozenset({"authentication"})),
+    (authorization.tenant_named_twice, frozenset()),
+    (authorization.bound_and_forbidden, frozenset()),
+    (api_keys.prefixes_coincide, frozenset({"authentication"})),
+    (api_keys.keys_read_nowhere, frozenset({"authentication"})),
+    (api_keys.keys_without_pepper, frozenset({"authentication", "secrets"})),
+    (api_keys.peppers, frozenset({"secrets"})),
+    (api_keys.password_in_the_open, frozenset({"state"})),
+    (api_keys.memory_of_several, frozenset({"state", "workers"})),
+    (api_keys.floor_too_high, frozenset({"authentication"})),
     (content.every_body_refused, frozenset({"body"})),
     (content.fields_ruled_twice, frozenset({"headers"})),
     (content.times_contradict, frozenset({"listen", "websockets"})),
