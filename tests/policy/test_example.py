@@ -62,8 +62,10 @@ def keys_in(node: Node) -> Iterator[str]:
             yield from keys_in(item)
 
 
-def test_the_example_loads_without_a_warning() -> None:
-    assert loaded(TEXT).warnings == ()
+def test_the_example_warns_of_the_pepper_alone_which_it_cannot_bring() -> None:
+    (problem,) = loaded(TEXT).warnings
+    assert problem.path == "authentication.api_keys"
+    assert "pepper" in problem.message
 
 
 def test_the_example_with_everything_switched_on_loads_without_a_warning() -> None:

@@ -54,49 +54,50 @@ def permissions_unknown(judged: Judged) -> Findings:
 def public_contradicted(judged: Judged) -> Findings:
     """A public route that asks who the caller is."""
     for index, route in enumerate(judged.policy.routes):
-        if not route.public:
-            continue
-        for demand in _DEMANDS:
-            if getattr(route, demand):
-                yield judged.error(
-                    ("routes", index, demand),
-                    "asks who the caller is, and public asks nobody",
-                    "one of the two",
-                )
-        if (bound := _bound_by(route)) is not None:
+        demands = [demand for demand in _DEMANDS if route.public and getattr(route, demand)]
+        for demand in demands:
             yield judged.error(
-                ("routes", index, *bound),
+                ("routes", index, demand),
+                "asks who the caller is, and public asks nobody",
+                "one of the two",
+            )
+        if route.public and (bound := _bound_by(route)):
+            yield judged.error(
+                ("routes", index, bound),
                 "names whose request it is, and public asks nobody",
                 "another name than tenant, org and project, no bind, or no public",
             )
 
 
 def nobody_can_pass(judged: Judged) -> Findings:
-    """Routes that ask who the caller is, and nothing or not the named method can tell."""
-    methods = _methods(judged)
+    """Routes that ask who the caller is, and the policy has no method that could tell."""
+    if _methods(judged):
+        return
     for index, route in enumerate(judged.policy.routes):
-        if route.public or not route.is_guarded:
-            continue
-        if not methods:
+        if route.is_guarded and not route.public:
             yield judged.error(
                 ("routes", index),
                 "asks who the caller is, and the policy has no authentication",
                 "authentication: {api_keys: {}}, or public: true for everybody",
             )
-            continue
-        for number, method in enumerate(route.authenticate or ()):
-            if method not in methods:
-                yield judged.error(
-                    ("routes", index, "authenticate", number),
-                    "is a method that the policy does not have",
-                    f"one of {', '.join(sorted(methods))}, or a section for it in authentication",
-                )
 
 
-def kinds_of_no_key(judged: Judged) -> Findings:
-    """Kinds of keys that no format makes, or that the route's methods never prove (AZ-3)."""
-    keys = judged.policy.authentication.api_keys
-    kinds = frozenset[str]() if keys is None else {one.kind for one in keys.formats}
+def methods_unknown(judged: Judged) -> Findings:
+    """Routes that name a method of authentication that the policy does not have."""
+    methods = _methods(judged)
+    for index, route in enumerate(judged.policy.routes):
+        named = () if route.public else enumerate(route.authenticate or ())
+        absent = [number for number, method in named if methods and method not in methods]
+        for number in absent:
+            yield judged.error(
+                ("routes", index, "authenticate", number),
+                "is a method that the policy does not have",
+                f"one of {', '.join(sorted(methods))}, or a section for it in authentication",
+            )
+
+
+def kinds_of_tokens(judged: Judged) -> Findings:
+    """Kinds of keys on a route that no key opens (AZ-3)."""
     for index, route in enumerate(judged.policy.routes):
         if route.key_kinds and "api_key" not in (route.authenticate or ("api_key",)):
             yield judged.error(
@@ -104,14 +105,34 @@ def kinds_of_no_key(judged: Judged) -> Findings:
                 "is about API keys, which authenticate leaves out",
                 "authenticate with api_key in it, or no key_kinds",
             )
-            continue
-        for number, kind in enumerate(route.key_kinds or ()):
-            if kind not in kinds and not route.public:
-                yield judged.error(
-                    ("routes", index, "key_kinds", number),
-                    "is a kind that no format makes",
-                    f"one of {', '.join(sorted(kinds)) or 'those of authentication.api_keys'}",
-                )
+
+
+def kinds_of_no_key(judged: Judged) -> Findings:
+    """Kinds of keys that no format makes (AZ-3)."""
+    keys = judged.policy.authentication.api_keys
+    if keys is None:
+        return
+    kinds = {one.kind for one in keys.formats}
+    for index, route in enumerate(judged.policy.routes):
+        named = () if route.public else enumerate(route.key_kinds or ())
+        for number in [number for number, kind in named if kind not in kinds]:
+            yield judged.error(
+                ("routes", index, "key_kinds", number),
+                "is a kind that no format makes",
+                f"one of {', '.join(sorted(kinds))}",
+            )
+
+
+def kinds_without_keys(judged: Judged) -> Findings:
+    """Kinds of keys in a policy without API keys (AZ-3)."""
+    has_keys = judged.policy.authentication.api_keys is not None
+    for index, route in enumerate(judged.policy.routes):
+        if route.key_kinds and not (has_keys or route.public or route.authenticate):
+            yield judged.error(
+                ("routes", index, "key_kinds"),
+                "is about API keys, which the policy does not have",
+                "authentication: {api_keys: {}}, or no key_kinds",
+            )
 
 
 def tenant_named_twice(judged: Judged) -> Findings:
@@ -129,13 +150,13 @@ def bound_and_forbidden(judged: Judged) -> Findings:
     """A parameter that must be the caller's own, and must not be there (TN-2, TN-7)."""
     for index, route in enumerate(judged.policy.routes):
         bound = {name.lower() for name in route.bind.query}
-        for number, name in enumerate(route.forbid.query):
-            if name.lower() in bound:
-                yield judged.error(
-                    ("routes", index, "forbid", "query", number),
-                    "is bound by bind.query",
-                    "bind or forbid a parameter, not both",
-                )
+        forbidden = enumerate(route.forbid.query)
+        for number in [number for number, name in forbidden if name.lower() in bound]:
+            yield judged.error(
+                ("routes", index, "forbid", "query", number),
+                "is bound by bind.query",
+                "bind or forbid a parameter, not both",
+            )
 
 
 def _roles_hint(judged: Judged) -> str:
@@ -154,13 +175,11 @@ def _unknown_grantees(judged: Judged, path: Path, grant: Grant) -> Findings:
             yield judged.error((*listed, index), f"{role} is no role", _roles_hint(judged))
 
 
-def _bound_by(route: Route) -> Path | None:
-    """Name the key by which a route's requests name a tenant or a project."""
+def _bound_by(route: Route) -> str:
+    """Name the key by which a route's requests name a tenant or a project; empty for none."""
     if _BOUND_NAMES & set(route.template.names):
-        return ("path",)
-    if route.bind.query or route.bind.host is not None:
-        return ("bind",)
-    return None
+        return "path"
+    return "bind" if route.bind.query or route.bind.host is not None else ""
 
 
 def _methods(judged: Judged) -> frozenset[str]:
