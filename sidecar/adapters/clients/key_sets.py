@@ -27,8 +27,8 @@ _TIMEOUT_SECONDS: Final = 5.0
 _FILE_SECONDS: Final = 5.0
 """A file costs nothing to read, so a change of it is seen soon, whatever `refresh` says."""
 
-_NEEDED_SECONDS: Final = 1.0
-"""Cool-down while no keys are known at all: every token waits for them."""
+_BRIEF_SECONDS: Final = 1.0
+"""Cool-down of files, and while no keys are known at all: every token waits for them."""
 
 _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=\"?(\d{1,9})", re.IGNORECASE)
 _SHORTEST_SECONDS: Final = 60.0
@@ -61,6 +61,7 @@ class _Source:
         self.key_set: KeySet | None = None
         self.loaded_at = 0.0
         self.tried_at = float("-inf")
+        self.asked_at = float("-inf")
         self.has_failed = False
         self.errors = 0
         self.max_age: float | None = None
@@ -118,6 +119,7 @@ class KeySets:
         if known is not UNKNOWN and _answers(known, question.key_id):
             return known
         if self._may_ask(source, is_needed=known is UNKNOWN):
+            source.asked_at = self._pace.clock()
             await self._refreshed(source)
         found = self.at_hand(question.issuer)
         if found is UNKNOWN or source.has_failed:
@@ -193,13 +195,18 @@ class KeySets:
                 self._accept(source, issuer.jwks.content)
 
     def _may_ask(self, source: _Source, *, is_needed: bool) -> bool:
-        """Whether the issuer may be asked again because of a token."""
+        """Whether the issuer may be asked again because of a token.
+
+        A renewal in the background is no reason to wait: the key may have come right after it.
+        """
         if source.flight is not None:
             return True
-        wait = source.issuer.cooldown
+        wait, since = source.issuer.cooldown, source.asked_at
         if is_needed:
-            wait = min(wait, _NEEDED_SECONDS)
-        return self._pace.clock() - source.tried_at >= wait
+            since = source.tried_at
+        if is_needed or isinstance(source.issuer.jwks, NamedFile):
+            wait = min(wait, _BRIEF_SECONDS)
+        return self._pace.clock() - since >= wait
 
     async def _keep(self, source: _Source) -> None:
         while True:

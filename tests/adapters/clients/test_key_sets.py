@@ -165,11 +165,38 @@ async def test_a_kid_that_nobody_knows_is_fetched_for_once_within_the_cool_down(
     await key_sets.load()
     for number in range(20):
         assert ids_of(await key_sets.find(FindKeySet(ISSUER, f"random {number}"))) == ["one"]
-    assert len(provider.asked) == 1
-    opened.clock.advance(30)
+    assert len(provider.asked) == 2
+    opened.clock.advance(29)
+    assert ids_of(await key_sets.find(FindKeySet(ISSUER, "random"))) == ["one"]
+    assert len(provider.asked) == 2
+    opened.clock.advance(1)
     for number in range(20):
         assert ids_of(await key_sets.find(FindKeySet(ISSUER, f"random {number}"))) == ["one"]
-    assert len(provider.asked) == 2
+    assert len(provider.asked) == 3
+
+
+async def test_a_key_that_came_right_after_a_renewal_is_found(
+    provider: Provider, opened: Opened
+) -> None:
+    provider.document = FIRST
+    key_sets = opened.of(an_issuer(provider.url))
+    key_sets.start()
+    await opened.pauses.begun.get()
+    provider.document = SECOND
+    assert ids_of(await key_sets.find(FindKeySet(ISSUER, "two"))) == ["two"]
+
+
+async def test_a_file_is_read_again_for_an_unknown_kid_at_most_once_a_second(
+    opened: Opened, tmp_path: Path
+) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_bytes(FIRST)
+    key_sets = opened.of(an_issuer(NamedFile(str(file), FIRST)))
+    assert ids_of(await key_sets.find(FindKeySet(ISSUER, "two"))) == ["one"]
+    file.write_bytes(SECOND)
+    assert ids_of(await key_sets.find(FindKeySet(ISSUER, "two"))) == ["one"]
+    opened.clock.advance(1)
+    assert ids_of(await key_sets.find(FindKeySet(ISSUER, "two"))) == ["two"]
 
 
 async def test_an_unknown_kid_is_not_called_unknown_while_the_issuer_is_silent(
