@@ -27,7 +27,16 @@ NAME_OF_FILE: Final = re.compile(r"\w+\.(md|py|yaml|jsonl?|html|token)")
 METRIC: Final = re.compile(r"(?:sidecar|process)_[a-z_]+")
 SHOUTED: Final = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
 # Variables of the environment that are not refusal codes.
-VARIABLES: Final = frozenset({"RAW_URI", "REQUEST_URI", "SIDECAR_POLICY", "SO_REUSEPORT"})
+VARIABLES: Final = frozenset(
+    {
+        "RAW_URI",
+        "REQUEST_URI",
+        "SIDECAR_ADMIN",
+        "SIDECAR_ADMIN_TOKEN_FILE",
+        "SIDECAR_POLICY",
+        "SO_REUSEPORT",
+    }
+)
 # They read like keys of the policy.
 ACTIONS: Final = frozenset(json.loads(audit_schema())["properties"]["action"]["enum"])
 

@@ -39,6 +39,10 @@ def patterns(*sections: dict[str, object]) -> KeyPatterns:
         ("base62", 131, 23),
         ("base64url", 128, 22),
         ("base64url", 512, 86),
+        ("crockford32", 256, 52),
+        ("base62", 256, 43),
+        ("base64url", 256, 43),
+        ("hex", 256, 64),
     ],
 )
 def test_a_key_has_as_many_characters_as_its_bits_need(
