@@ -17,7 +17,7 @@ def _reasons() -> set[str]:
 
 
 def test_every_reason_of_a_refused_key_is_explained() -> None:
-    page = (HOUSE / "docs" / "reference" / "api-keys.md").read_text("utf-8")
+    page = (HOUSE / "docs" / "key-format.md").read_text("utf-8")
     reasons = _reasons()
     assert len(reasons) == 9
     assert [reason for reason in reasons if f"| `{reason}` |" not in page] == []
