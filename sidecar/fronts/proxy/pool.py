@@ -146,8 +146,12 @@ class Pool:
             self._idle.pop().close()
 
 
+TARGETS: Final = 4096
+"""Targets that are remembered: tenants come and go, and so do their upstreams."""
+
+
 class Pools:
-    """The pools of all targets."""
+    """The pools of all targets; one that serves nobody may be forgotten and made again."""
 
     __slots__ = ("_by_key", "_by_target")
 
@@ -159,9 +163,15 @@ class Pools:
         """Return the pool of a target."""
         pool = self._by_target.get(target)
         if pool is None:
+            if len(self._by_target) >= TARGETS:
+                self._forget_unused()
             pool = self._by_key.setdefault(target.key, Pool(target))
             self._by_target[target] = pool
         return pool
+
+    def _forget_unused(self) -> None:
+        self._by_target.clear()
+        self._by_key = {key: pool for key, pool in self._by_key.items() if pool.idle or pool.busy}
 
     def counts(self) -> tuple[int, int]:
         """Return the numbers of idle and busy connections."""
