@@ -15,6 +15,7 @@ from sidecar.lifecycle.tenants import Tenants
 from sidecar.model.identity import TenantId
 from sidecar.model.secret import Secret
 from tests.builders import a_policy as a_plain_policy
+from tests.builders import a_tenant
 from tests.corpora.reader import Message
 from tests.e2e.callers import PEPPER, a_key, a_record
 from tests.e2e.conftest import Running, running
@@ -60,6 +61,8 @@ async def protecting(
     url: str,
     tenants: Mapping[str, Mapping[str, object]],
     routes: Sequence[Mapping[str, object]] = ({"path": "/own", "role": "viewer"},),
+    *,
+    is_sealing: bool = True,
 ) -> AsyncIterator[Proxy]:
     """Run a sidecar on a policy with tenants, the others in its store."""
     (folder / "pepper").write_bytes(PEPPER)
@@ -67,7 +70,10 @@ async def protecting(
     text = a_policy(
         url,
         state={"store": "memory", "poll": "50ms"},
-        secrets={"pepper": "file:pepper", "master_key": "file:master"},
+        secrets={
+            "pepper": "file:pepper",
+            **({"master_key": "file:master"} if is_sealing else {}),
+        },
         authentication={"api_keys": {"formats": [{"kind": "secret", "prefix": "sk"}]}},
         tenants=tenants,
         routes=routes,
@@ -163,6 +169,23 @@ async def test_a_credential_of_a_lost_master_key_refuses(tmp_path: Path) -> None
             (entry,) = await entries_of_requests(proxy)
     assert entry.reason is not None
     assert "secrets.master_key" in entry.reason
+    assert echo.requests == []
+
+
+async def test_without_a_master_key_the_missing_key_of_the_policy_is_the_reason(
+    tmp_path: Path,
+) -> None:
+    echo = Echo()
+    async with (
+        a_service(echo) as service,
+        protecting(tmp_path, service.url, {}, is_sealing=False) as proxy,
+    ):
+        own = {"upstream": service.url, "upstream_credential": "token"}
+        assert await proxy.running.store.put_tenant(a_tenant(**own))
+        await proxy.becomes("acme", 503)
+        reason = (await entries_of_requests(proxy))[-1].reason
+    assert reason is not None
+    assert reason.endswith("there is no secrets.master_key")
     assert echo.requests == []
 
 

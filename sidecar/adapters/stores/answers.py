@@ -94,9 +94,16 @@ class StoreAnswers:
                 question.tenant, question.project, question.domain,
                 cap=question.cap, window_seconds=DOMAIN_SECONDS,
             )  # fmt: skip
-        if isinstance(question, FindCredential) and self._memories.secrets is not None:
-            return await self._memories.secrets.find(question)
+        if isinstance(question, FindCredential):
+            return await self._credential(question)
         raise StoreUnavailableError(f"nobody answers {type(question).__name__}")
+
+    async def _credential(self, question: FindCredential) -> object:
+        if self._memories.secrets is None:
+            raise StoreUnavailableError(
+                "the tenant's upstream needs a credential, and there is no secrets.master_key"
+            )
+        return await self._memories.secrets.find(question)
 
     async def _key(self, question: FindKey) -> object:
         keys = self._memories.keys
