@@ -12,6 +12,9 @@ from sidecar.model.secret import Secret
 from sidecar.policy.schema.policy import Policy
 
 MOST_BYTES: Final = 16 * 1024
+ALL: Final = "*"
+UNNAMED: Final = "-"
+"""What stands in the audit for all secrets of an owner, and for a name that is none."""
 
 
 class Secrets:
@@ -86,7 +89,7 @@ class Secrets:
             StoreUnavailableError: the store cannot answer, or a secret cannot be opened.
         """
         details: dict[str, object] = {}
-        with audited(self._events, _event("reseal", actor, tenant, "*", details)):
+        with audited(self._events, _event("reseal", actor, tenant, ALL, details)):
             self._need_master_key()
             count = await self._vault.reseal(_owner(tenant))
             details["count"] = count
@@ -123,4 +126,12 @@ def _event(
     name: str,
     details: Mapping[str, object] | None = None,
 ) -> Event:
-    return Event(f"secret.{verb}", actor, tenant, "secret", name, details=details)
+    return Event(f"secret.{verb}", actor, tenant, "secret", _shown(name), details=details)
+
+
+def _shown(name: str) -> str:
+    """Name a secret in the audit; what is no name may be the secret, given in the wrong place."""
+    try:
+        return name if name == ALL else word(name, "the name")
+    except BadValueError:
+        return UNNAMED

@@ -89,6 +89,20 @@ async def test_what_cannot_be_set_is_told(
     assert [action for action, _ in events.undone] == ["secret.set"]
 
 
+async def test_a_secret_in_the_place_of_its_name_is_not_repeated() -> None:
+    events = Noted()
+    secrets = on(await a_store_with_acme(), events)
+    for attempt in (
+        secrets.set(OPS, "acme", "Bearer hunter2", VALUE),
+        secrets.delete(OPS, "acme", "Bearer hunter2"),
+    ):
+        with pytest.raises(BadValueError) as caught:
+            await attempt
+        assert "hunter2" not in caught.value.message + caught.value.hint
+    assert [event.resource_id for event in events] == ["-", "-"]
+    assert "hunter2" not in repr(events)
+
+
 async def test_the_largest_secret_fits() -> None:
     store = await a_store_with_acme()
     await on(store).set(OPS, "acme", "token", Secret(b"x" * MOST_BYTES))
