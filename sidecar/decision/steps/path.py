@@ -11,6 +11,7 @@ from sidecar.policy.schema.routes import Route
 
 # What most paths do not hold, beside `//` and `/.`: RFC 3986 §3.3 pchar but ';' and escapes.
 _UNUSUAL: Final = re.compile(rb"[^/A-Za-z0-9._~!$&'()*+,=:@-]")
+_DOT: Final = 0x2E
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
 # An escape that survives one decoding would be decoded by a service that decodes again and again.
 _TWICE: Final = re.compile(r"%(?:25)*(?:[01][0-9a-f]|2[ef]|3b|5c|7f)", re.IGNORECASE)
@@ -43,18 +44,19 @@ class Path(Step):
         head = exchange.head
         path = head.path if head is not None else b"/"
         exchange.has_encoded_slash = False
-        # One expression for all of it takes twice as long, and so does `in`, which tries integers
-        # first.
+        # A plain path, as most are: one expression for its whole grammar takes 0.2 µs more, and so
+        # do two searches for `//` and `/.`.
         if (
             path[:1] == b"/"
-            and path.find(b"//") < 0
-            and path.find(b"/.") < 0
             and not _UNUSUAL.search(path)
+            and (_DOT not in path or path.find(b"/.") < 0)
         ):
-            # Nothing is empty between the slashes: what is stripped is the first and a last one.
-            text = path.decode().strip("/")
-            exchange.segments = tuple(text.split("/")) if text else ()
-            return PASS
+            segments = path[1:].decode().split("/")
+            if not segments[-1]:
+                segments.pop()
+            if "" not in segments:
+                exchange.segments = tuple(segments)
+                return PASS
         return self._read(path, exchange)
 
     @staticmethod
