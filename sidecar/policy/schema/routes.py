@@ -131,7 +131,7 @@ class Forbid(Section):
     """What a request must not have (TN-7).
 
     Attributes:
-        query: query parameters that are refused.
+        query: query parameters that are refused, in every spelling that a service could read.
     """
 
     query: Annotated[tuple[Parameter, ...], Field(examples=["[db_id]"])] = ()
@@ -150,7 +150,7 @@ class Route(Section):
         scopes: scopes that are needed, all of them.
         condition: expression in CEL that must be true.
         authenticate: methods that are accepted; all that the policy has if left out.
-        key_kinds: kinds of API keys that are accepted; all if left out.
+        key_kinds: kinds of API keys that are accepted, and then no tokens; all if left out.
         logins: login methods that are accepted, such as `sso`; all if left out.
         bind: where else the request names a tenant or a project.
         forbid: what the request must not have.
