@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 from sidecar.model.identity import (
     KeyDigest,
@@ -13,6 +14,7 @@ from sidecar.model.identity import (
     TenantRecord,
 )
 from sidecar.policy.schema.state import State
+from sidecar.policy.written import Sources
 
 NEVER = 4_000_000_000.0
 """Unix seconds that no test's clock reaches, and no server's."""
@@ -50,4 +52,5 @@ def a_revocation(value: str = "jti-1", **facts: object) -> Revocation:
 
 def a_state(store: str, **keys: object) -> State:
     """Make the section `state` of a policy, patient unless told otherwise."""
-    return State.model_validate({"store": store, "timeout": "5s", **keys})
+    sources = Sources(lambda name: Path(name).read_bytes(), {})
+    return State.model_validate({"store": store, "timeout": "5s", **keys}, context=sources)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from redis.asyncio import Redis
-from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
+from sidecar.adapters.stores.redis.cluster import cluster_client
 from sidecar.policy.schema.state import State
 
 CONNECTIONS: Final = 16
@@ -17,8 +17,6 @@ CONNECTIONS: Final = 16
 
 _PORT: Final = 6379
 _SENTINEL_PORT: Final = 26379
-
-Client = Redis | RedisCluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ def _host_and_port(text: str, port: int) -> tuple[str, int]:
     return host, int(given or port)
 
 
-def connect(state: State) -> Client:
+def connect(state: State) -> Redis:
     """Make a client; it connects when it is first used.
 
     Nothing is tried again behind our back: a write that was sent and not answered may have been
@@ -68,7 +66,8 @@ def connect(state: State) -> Client:
         state: the section of the policy.
     """
     if state.topology == "cluster":
-        return _cluster(state)
+        hosts = place_of(state.store).hosts
+        return cluster_client(hosts, state.prefix, state.timeout / 3, _options(state))
     if state.topology == "sentinel":
         return _watched(state)
     place = place_of(state.store)
@@ -77,11 +76,13 @@ def connect(state: State) -> Client:
     return Redis(host=host, port=port, db=place.number, **_options(state))  # type: ignore[arg-type]
 
 
-def node_of(client: RedisCluster, key: str, state: State) -> Redis:
-    """Make a client of the one node of a Cluster that holds a key."""
-    node = client.get_node_from_key(key)
-    host, port = (node.host, node.port) if node else place_of(state.store).hosts[0]
-    return Redis(host=str(host), port=int(port), **_options(state))  # type: ignore[arg-type]  # as above
+async def disconnect(client: Redis) -> None:
+    """Close all connections of a client, those to Sentinels included."""
+    await client.aclose()
+    pool = client.connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        for sentinel in pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
 
 
 def _watched(state: State) -> Redis:
@@ -99,14 +100,6 @@ def _watched(state: State) -> Redis:
     )
     # The library says `Redis` of any class that it was given; none was given.
     return cast("Redis", sentinel.master_for(state.master))
-
-
-def _cluster(state: State) -> RedisCluster:
-    nodes = [ClusterNode(host, port) for host, port in place_of(state.store).hosts]
-    options = _options(state)
-    # Another node of the list is asked while there is time.
-    options["socket_connect_timeout"] = state.timeout / 3
-    return RedisCluster(startup_nodes=nodes, **options)  # type: ignore[arg-type]  # as above
 
 
 def _options(state: State) -> dict[str, object]:

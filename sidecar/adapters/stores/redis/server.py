@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, cast
+from typing import Final
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import AuthenticationError, ConnectionError, NoScriptError  # noqa: A004 -- the library's own name
+from redis.exceptions import AuthenticationError, ConnectionError, MovedError, NoScriptError  # noqa: A004 -- the library's own name
 
 from sidecar.adapters.stores.gate import Gate
-from sidecar.adapters.stores.redis.connect import CONNECTIONS, Client, connect, node_of
+from sidecar.adapters.stores.redis.connect import CONNECTIONS, connect, disconnect
 from sidecar.adapters.stores.redis.errors import FOREIGN, unavailable
 from sidecar.adapters.stores.redis.scripts import READS, Script, read_scripts
 from sidecar.model.errors import StoreUnavailableError
@@ -29,15 +28,13 @@ class Server:
 
     Args:
         state: the section of the policy.
-        key: a key of the store; a subscription goes to the node that holds it.
     """
 
-    def __init__(self, state: State, key: str) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
-        self._key = key
         self._gate = Gate(CONNECTIONS, QUEUE, state.timeout)
         self._scripts = read_scripts()
-        self._client: Client | None = None
+        self._client: Redis | None = None
 
     def connect(self) -> None:
         """Make the client; it connects when a script runs."""
@@ -47,7 +44,7 @@ class Server:
         """Close all connections."""
         client, self._client = self._client, None
         if client is not None:
-            await client.aclose()
+            await disconnect(client)
 
     async def run(self, name: str, keys: Sequence[str], words: Sequence[Word]) -> object:
         """Run a script.
@@ -88,18 +85,13 @@ class Server:
         client = self._client
         if client is None:
             raise StoreUnavailableError("the store is not open")
-        own: Redis | None = None
-        if isinstance(client, RedisCluster):
-            own = node_of(client, self._key, self._state)
-        subscription = (own or cast("Redis", client)).pubsub()
+        subscription = client.pubsub()
         try:
             async with asyncio.timeout(self._state.timeout):
                 await subscription.subscribe(channel)
             yield subscription
         finally:
             await subscription.aclose()  # type: ignore[no-untyped-call]  # the library's
-            if own is not None:
-                await own.aclose()
 
     async def _hear(self, subscription: PubSub, wake: Callable[[], None]) -> None:
         while True:
@@ -114,7 +106,7 @@ class Server:
                 wake()
 
 
-async def _read(client: Client, script: Script, arguments: Sequence[Word]) -> object:
+async def _read(client: Redis, script: Script, arguments: Sequence[Word]) -> object:
     try:
         return await _evaluate(client, script, arguments)
     except AuthenticationError:
@@ -125,8 +117,17 @@ async def _read(client: Client, script: Script, arguments: Sequence[Word]) -> ob
         return await _evaluate(client, script, arguments)
 
 
-async def _evaluate(client: Client, script: Script, arguments: Sequence[Word]) -> object:
+async def _evaluate(client: Redis, script: Script, arguments: Sequence[Word]) -> object:
     try:
-        return await client.execute_command("EVALSHA", script.sha1, *arguments)
+        return await _sent(client, script, arguments)
+    except MovedError:
+        # Another node of the Cluster has the slot now; this one did nothing.
+        await client.connection_pool.disconnect(inuse_connections=False)
+        return await _sent(client, script, arguments)
+
+
+async def _sent(client: Redis, script: Script, arguments: Sequence[Word]) -> object:
+    try:
+        return await client.execute_command("EVALSHA", script.sha1, *arguments)  # type: ignore[no-untyped-call]  # the library's
     except NoScriptError:
-        return await client.execute_command("EVAL", script.text, *arguments)
+        return await client.execute_command("EVAL", script.text, *arguments)  # type: ignore[no-untyped-call]  # the library's

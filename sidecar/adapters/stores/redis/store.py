@@ -36,7 +36,7 @@ class RedisStore:
 
     def __init__(self, state: State) -> None:
         self._names = Names(state.prefix)
-        self._server = Server(state, self._names.own)
+        self._server = Server(state)
         # The newest entry of the log that was read, by which lost changes are known.
         self._seen: tuple[int, bytes] = (0, b"")
 
