@@ -219,7 +219,7 @@ class VerifyingKey:
         key_id: its `kid`; empty when the set gives none.
         algorithm: the one algorithm that it is for (`alg`); None for any that fits its type.
         kind: `RSA`, `EC`, `OKP` or `oct`.
-        key: the key as the library wants it.
+        key: the key as the library wants it; a `Secret` for `oct`.
     """
 
     key_id: str

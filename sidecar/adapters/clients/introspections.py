@@ -74,7 +74,8 @@ class Introspections:
         try:
             return await asyncio.shield(flight)
         except asyncio.CancelledError:
-            if not flight.cancelled():
+            task = asyncio.current_task()
+            if not flight.cancelled() or (task is not None and task.cancelling()):
                 raise
             raise StoreUnavailableError("the introspections are being closed") from None
 

@@ -212,7 +212,11 @@ class KeySets:
         while True:
             if source.key_set is not None or source.has_failed:
                 await self._pace.pause(self._delay(source))
-            await self._refreshed(source)
+            try:
+                await self._refreshed(source)
+            except Exception:  # noqa: BLE001 -- the top of a task: renewal must go on
+                source.has_failed = True
+                _LOG.exception("the keys of %s cannot be renewed", source.issuer.issuer)
 
     def _delay(self, source: _Source) -> float:
         issuer = source.issuer
@@ -233,7 +237,7 @@ class KeySets:
         try:
             await asyncio.shield(flight)
         except asyncio.CancelledError:
-            if not flight.cancelled():
+            if not flight.cancelled() or _is_leaving():
                 raise
             raise StoreUnavailableError("the key sets are being closed") from None
 
@@ -278,6 +282,12 @@ class KeySets:
             source.key_set, source.document = published.key_set, document
         source.loaded_at = now
         source.has_failed = False
+
+
+def _is_leaving() -> bool:
+    """Whether the task that runs is itself being cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _answers(key_set: KeySet, key_id: str) -> bool:

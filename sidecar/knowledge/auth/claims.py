@@ -116,7 +116,7 @@ class Source:
     Attributes:
         method: JWT or INTROSPECTION; the reasons of refusals begin with it.
         issuer: the issuer.
-        fingerprint: begin of the token's SHA-256 in hexadecimal, the id of tokens without `jti`.
+    fingerprint: begin of a SHA-256 in hexadecimal, the id of tokens without `jti`.
         expires_at: Unix seconds when the token ends; None when nothing says so.
     """
 
@@ -162,10 +162,11 @@ def bearer_of(claims: Mapping[str, object], mapped: Mapped, source: Source) -> B
     memberships = _memberships(value_at(claims, mapped.tenant) if mapped.tenant else MISSING, roles)
     if isinstance(memberships, str):
         return f"{source.method}: {memberships}"
+    token_id = texts.setdefault("jti", source.fingerprint)
     principal = Principal(
         source.method,
         texts["subject"],
-        f"{source.issuer}#{texts.get('jti', source.fingerprint)}",
+        f"{source.issuer}#{token_id}",
         memberships=memberships,
         scopes=frozenset(scopes),
         login=" ".join(login) if mapped.login else source.method,
@@ -231,9 +232,10 @@ def _memberships(tenant: object, roles: tuple[str, ...]) -> dict[str, tuple[str,
 
 def _identities(texts: Mapping[str, str], tenants: list[str]) -> tuple[dict[str, str], ...]:
     """List what revokes a token; a set of identities has room for one tenant."""
-    own: dict[str, str] = {RevocationKind.SUBJECT: texts["subject"]}
-    if "jti" in texts:
-        own[RevocationKind.TOKEN] = texts["jti"]
+    own: dict[str, str] = {
+        RevocationKind.SUBJECT: texts["subject"],
+        RevocationKind.TOKEN: texts["jti"],
+    }
     if "session" in texts:
         own[RevocationKind.SESSION] = texts["session"]
     if tenants:

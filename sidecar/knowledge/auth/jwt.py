@@ -13,6 +13,7 @@ from typing import Final, Self
 from sidecar.knowledge.auth.claims import MISSING, Mapped, path_of, value_at
 from sidecar.knowledge.auth.compact import Compact
 from sidecar.model.identity import KeySet, VerifyingKey
+from sidecar.model.secret import Secret
 from sidecar.policy.schema.jwt import Issuer
 
 _LATEST: Final = float(2**53)
@@ -143,7 +144,7 @@ def _fits(key: VerifyingKey, algorithm: str) -> bool:
         return False
     if key.kind == "oct":
         # RFC 7518 §3.2: at least as long as the hash.
-        return isinstance(key.key, bytes) and len(key.key) * 8 >= int(algorithm[2:])
+        return isinstance(key.key, Secret) and len(key.key.reveal()) * 8 >= int(algorithm[2:])
     return key.algorithm is None or key.algorithm == algorithm
 
 

@@ -98,10 +98,10 @@ def secret_key_set(issuer: str, secret: Secret, now: float) -> KeySet:
         (RFC 8725 §2.1).
     """
     try:
-        key = HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret.reveal())
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret.reveal())
     except InvalidKeyError:
         return KeySet(issuer, (), now)
-    return KeySet(issuer, (VerifyingKey("", None, "oct", key),), now)
+    return KeySet(issuer, (VerifyingKey("", None, "oct", secret),), now)
 
 
 def _read_key(entry: dict[str, object]) -> VerifyingKey | str:

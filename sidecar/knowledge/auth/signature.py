@@ -8,6 +8,8 @@ from typing import Final
 from jwt.algorithms import Algorithm, get_default_algorithms
 from jwt.exceptions import InvalidKeyError
 
+from sidecar.model.secret import Secret
+
 ACCEPTED: Final = (
     "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
     "ES256", "ES384", "ES512", "EdDSA",
@@ -29,9 +31,8 @@ def is_signed(algorithm: str, key: object, signed: bytes, signature: bytes) -> b
         signature: the signature; ECDSA's as two integers of the curve's size (RFC 7518 §3.4).
     """
     verifier = _ALGORITHMS[algorithm]
-    if algorithm.startswith("HS") or isinstance(key, bytes):
-        is_fit = algorithm.startswith("HS") and isinstance(key, bytes)
-        return is_fit and verifier.verify(signed, key, signature)
+    if algorithm.startswith("HS"):
+        return isinstance(key, Secret) and verifier.verify(signed, key.reveal(), signature)
     try:
         # PyJWT judges the key's type and curve again: RFC 8725 §3.1 wants one key, one algorithm.
         fitting = verifier.prepare_key(key)

@@ -184,7 +184,8 @@ class TokenProver:
         lifetime = lifetime_of(token.claims, rules, now)
         if isinstance(lifetime, str):
             return unauthorized(lifetime)
-        fingerprint = self._fingerprint_of(credential)
+        # Of what is signed: an ECDSA signature can be written in two ways by whoever has one.
+        fingerprint = _fingerprint(sha256(token.signed).digest())
         source = Source(Method.JWT, rules.issuer, fingerprint, lifetime.expires_at)
         bearer = bearer_of(token.claims, rules.mapped, source)
         if isinstance(bearer, str):
@@ -215,7 +216,8 @@ class TokenProver:
         lifetime = _said_lifetime(claims)
         issuer = str(claims.get("iss", opaque.issuer or opaque.url))
         ends_at = None if lifetime.expires_at == _FOREVER else lifetime.expires_at
-        source = Source(Method.INTROSPECTION, issuer, self._fingerprint_of(credential), ends_at)
+        fingerprint = _fingerprint(self._digest_of(credential))
+        source = Source(Method.INTROSPECTION, issuer, fingerprint, ends_at)
         bearer = bearer_of(claims, opaque.mapped, source)
         if isinstance(bearer, str):
             return unauthorized(bearer)
@@ -230,8 +232,9 @@ class TokenProver:
             self._memory.put(self._digest_of(credential), remembered)
         return proof
 
-    def _fingerprint_of(self, credential: bytes) -> str:
-        return self._digest_of(credential)[:8].hex()
+
+def _fingerprint(digest: bytes) -> str:
+    return digest[:8].hex()
 
 
 def _verifier() -> Verifier:

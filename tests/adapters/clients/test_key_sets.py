@@ -298,6 +298,21 @@ async def test_a_file_is_there_at_once_and_read_again(opened: Opened, tmp_path: 
     assert key_sets.errors(ISSUER) == 1
 
 
+async def test_a_mistake_of_ours_does_not_end_the_renewal(opened: Opened) -> None:
+    pace = Pace(opened.clock, lambda: 0.0, opened.pauses)
+
+    def broken(_name: str) -> bytes:
+        raise RuntimeError
+
+    key_sets = KeySets([an_issuer(NamedFile("jwks", FIRST))], opened.session, pace, broken)
+    opened.made.append(key_sets)
+    key_sets.start()
+    for _ in range(3):
+        await opened.pauses.begun.get()
+        opened.pauses.over.put_nowait(None)
+    assert key_sets.is_loaded(ISSUER)
+
+
 async def test_a_file_without_keys_is_not_loaded(opened: Opened) -> None:
     key_sets = opened.of(an_issuer(NamedFile("/nowhere", b"{}")))
     assert not key_sets.is_loaded(ISSUER)

@@ -133,4 +133,4 @@ def test_every_tenant_session_and_id_revokes() -> None:
         {"subject": "u", "token": "j", "session": "s", "tenant": "acme"},
         {"tenant": "globex"},
     )
-    assert bearer({}).identities == ({"subject": "u"},)
+    assert bearer({}).identities == ({"subject": "u", "token": SOURCE.fingerprint},)

@@ -13,6 +13,7 @@ from sidecar.knowledge.auth.jwt import signature_problem
 from sidecar.knowledge.auth.key_set import Published, read_key_set
 from sidecar.knowledge.auth.signature import is_signed
 from sidecar.model.identity import KeySet, VerifyingKey
+from sidecar.model.secret import Secret
 from tests.knowledge.auth.minting import (
     KeysAtHand,
     an_at_hand,
@@ -84,7 +85,7 @@ def a_set(*keys: dict[str, str]) -> KeySet:
     return published.key_set
 
 
-SECRET_SET = KeySet("joe", (VerifyingKey("", None, "oct", unb64(A1_KEY)),), 0.0)
+SECRET_SET = KeySet("joe", (VerifyingKey("", None, "oct", Secret(unb64(A1_KEY))),), 0.0)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from sidecar.knowledge.auth.key_set import LIMIT_BYTES, Published, read_key_set
+from sidecar.knowledge.auth.key_set import LIMIT_BYTES, Published, read_key_set, secret_key_set
 from sidecar.knowledge.auth.signature import is_signed
+from sidecar.model.secret import Secret
 from tests.knowledge.auth.minting import (
     ISSUER,
     NOW,
@@ -157,10 +158,17 @@ def test_a_key_serves_no_algorithm_of_another_kind() -> None:
     assert is_signed("RS256", rsa_key.key, signed, unb64(signature))
     for algorithm, key in (
         ("HS256", rsa_key.key),
-        ("RS256", b"secret"),
+        ("RS256", Secret(b"x" * 32)),
+        ("RS256", None),
         ("ES256", rsa_key.key),
         ("RS256", curve_key.key),
         ("ES384", curve_key.key),
         ("EdDSA", curve_key.key),
     ):
         assert not is_signed(algorithm, key, signed, unb64(signature))
+
+
+def test_a_shared_secret_never_prints() -> None:
+    assert "secret-of-the-issuer" not in repr(
+        secret_key_set(ISSUER, Secret(b"secret-of-the-issuer-0123456789ab"), NOW)
+    )

@@ -20,11 +20,14 @@ from tests.knowledge.auth.minting import (
     a_key_set,
     a_secret_set,
     an_at_hand,
+    b64,
     claims,
     minted,
+    unb64,
 )
 from tests.knowledge.auth.proving import CLAIMS, a_prover, an_issuer, at, reason_of
 
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 SIGNERS = [
     *[("RSA", name) for name in ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")],
     ("P-256", "ES256"),
@@ -142,6 +145,24 @@ def test_a_remembered_token_is_verified_again_when_the_keys_change() -> None:
     assert prover.judge(token, at()) == Ask(FindKeySet(ISSUER, "RSA"))
     del at_hand.key_sets.known[ISSUER]
     assert prover.judge(token, at()) == Ask(FindKeySet(ISSUER, ""))
+
+
+def test_a_token_without_an_id_is_revoked_by_its_fingerprint_however_it_is_signed() -> None:
+    """Whoever has an ECDSA signature (r, s) can write (r, n - s) as well: the id stays."""
+    at_hand = an_at_hand(a_key_set(ISSUER, "P-256"))
+    prover = a_prover(at_hand)
+    token = minted("P-256", "ES256", claims(jti=None))
+    signed, _, signature = token.rpartition(b".")
+    point = unb64(signature)
+    other = (P256_ORDER - int.from_bytes(point[32:], "big")).to_bytes(32, "big")
+    twin = signed + b"." + b64(point[:32] + other)
+    one, two = prover.judge(token, at()), prover.judge(twin, at())
+    assert isinstance(one, Principal)
+    assert isinstance(two, Principal)
+    assert one.credential_id == two.credential_id
+    assert isinstance(at_hand.revocations, RevocationsAtHand)
+    at_hand.revocations.revoked.add(("token", one.credential_id.rpartition("#")[2]))
+    assert [reason_of(prover.judge(each, at())) for each in (token, twin)] == ["jwt: revoked"] * 2
 
 
 AN_INTROSPECTION = {
