@@ -6,6 +6,8 @@ from typing import Final, Self
 
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Most names.
+_PLAIN: Final = re.compile(rb"[A-Za-z0-9_-]+\Z")
 _AND: Final = re.compile(rb"&")
 _AND_OR: Final = re.compile(rb"[&;]")
 # PHP makes `_` of these in a parameter's name; `a.b` and `a[b]` are members of `a` to others.
@@ -88,6 +90,8 @@ def _split(query: bytes, separator: re.Pattern[bytes]) -> list[tuple[str, bytes]
 
 
 def _name(raw: bytes) -> str:
+    if _PLAIN.match(raw):
+        return raw.decode()
     name = decoded(raw)
     if _CONTROL.search(name):
         raise UndecodableError("control character in the name of a parameter")
