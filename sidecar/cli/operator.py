@@ -348,7 +348,8 @@ _CODES: Final[Mapping[int, ExitCode]] = {400: USAGE, 404: NO, 409: NO}
 _UNSAID: Final = {
     401: "the sidecar does not know the token",
     403: "the token may only look, or the host name of --admin is not the listener's",
-    404: "there is no admin API: the policy of the sidecar names no admin.tokens",
+    404: "there is no admin API for this: the sidecar's policy names no admin.tokens, or keeps no"
+    " state",
 }
 
 
