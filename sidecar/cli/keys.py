@@ -19,6 +19,7 @@ from sidecar.cli.operator import (
 )
 from sidecar.lifecycle.errors import BadValueError
 from sidecar.lifecycle.key_import import BATCH_MAX
+from sidecar.lifecycle.keys import KEY_ID
 from sidecar.lifecycle.operations import PAGE_MAX, read_members
 
 _KEYS: Final = "/v1/keys"
@@ -28,6 +29,15 @@ _BREACH: Final = "/v1/tenants/{id}/breach"
 _BATCH_BYTES: Final = 48 * 1024
 _COLUMNS: Final = ("id", "prefix", "tenant", "kind", "status", "roles", "expires", "label")
 
+
+def _checked_id(_: click.Context, __: click.Parameter, value: str) -> str:
+    # A key that is given by mistake must not go on to a path, which others may log.
+    if not KEY_ID.match(value):
+        raise click.BadParameter("this is no id of a key; sidecar keys list shows the ids")
+    return value
+
+
+_by_id = click.argument("key_id", metavar="ID", callback=_checked_id)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -79,7 +89,7 @@ def list_keys(place: Place, *, tenant: str | None, as_json: bool) -> int:
 
 
 @command.command(epilog="Example: sidecar keys show 0190a4c2-7d10-7abc-8def-0123456789ab")
-@click.argument("key_id", metavar="ID")
+@_by_id
 @_as_json
 @operated
 def show(place: Place, *, key_id: str, as_json: bool) -> int:
@@ -91,7 +101,7 @@ def show(place: Place, *, key_id: str, as_json: bool) -> int:
 @command.command(
     epilog="Example: sidecar keys rotate 0190a4c2-7d10-7abc-8def-0123456789ab --grace 24h"
 )
-@click.argument("key_id", metavar="ID")
+@_by_id
 @click.option(
     "--grace",
     metavar="TIME",
@@ -113,7 +123,7 @@ def rotate(place: Place, *, key_id: str, grace: str, expires: str | None, as_jso
 
 
 @command.command(epilog="Example: sidecar keys revoke 0190a4c2-7d10-7abc-8def-0123456789ab")
-@click.argument("key_id", metavar="ID")
+@_by_id
 @operated
 def revoke(place: Place, *, key_id: str) -> int:
     """Revoke a key for good."""
@@ -121,7 +131,7 @@ def revoke(place: Place, *, key_id: str) -> int:
 
 
 @command.command(epilog="Example: sidecar keys disable 0190a4c2-7d10-7abc-8def-0123456789ab")
-@click.argument("key_id", metavar="ID")
+@_by_id
 @operated
 def disable(place: Place, *, key_id: str) -> int:
     """Switch a key off until it is enabled."""
@@ -129,7 +139,7 @@ def disable(place: Place, *, key_id: str) -> int:
 
 
 @command.command(epilog="Example: sidecar keys enable 0190a4c2-7d10-7abc-8def-0123456789ab")
-@click.argument("key_id", metavar="ID")
+@_by_id
 @operated
 def enable(place: Place, *, key_id: str) -> int:
     """Switch a disabled key on again."""

@@ -17,7 +17,7 @@ from sidecar.model.ports import Event, Events, KeyStore
 from sidecar.model.secret import Secret
 
 _ATTEMPTS: Final = 8
-_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+KEY_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 _IDS: Final = "sidecar keys list shows the ids"
 
@@ -109,7 +109,7 @@ class Keys:
             StoreUnavailableError: the store cannot answer.
         """
         # A key that was given by mistake where its id belongs must not be repeated anywhere.
-        if not _ID.match(key_id):
+        if not KEY_ID.match(key_id):
             raise NotFoundError("this is no id of a key", _IDS)
         record = await self._store.key(KeyId(key_id))
         if record is None:
@@ -203,7 +203,7 @@ class Keys:
         try:
             return await self.show(key_id)
         except NotFoundError as error:
-            named = key_id if _ID.match(key_id) else "-"
+            named = key_id if KEY_ID.match(key_id) else "-"
             self._events.note_event(Event(action, actor, None, "key", named, reason=str(error)))
             raise
 

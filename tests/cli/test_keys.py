@@ -4,27 +4,21 @@ import asyncio
 import hashlib
 import json
 import re
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
-import jsonschema_rs
 import pytest
-from aiohttp import web
 
-from sidecar.adapters.audit.record import json_schema
 from sidecar.adapters.stores.memory import MemoryStore
 from sidecar.cli.exit_codes import DONE, FAILED, NO, USAGE
 from sidecar.cli.main import invoke
-from sidecar.fronts.admin.listener import Listener
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeyRecord, TenantId
-from tests.cli.acting import POLICY, Said, a_folder, listening, said
+from tests.cli.acting import Said, a_folder, listening, said
 from tests.lifecycle.desks import Installation, Moved, a_guarded_policy
 
 KEY = re.compile(r"sk_live_[0-9A-HJKMNP-TV-Z]{26}\Z")
 NOBODY = "0190a4c2-7d10-7abc-8def-ffffffffffff"
-RECORD = jsonschema_rs.validator_for(json_schema().decode())
 
 Act = Callable[..., Awaitable[Said]]
 
@@ -54,13 +48,6 @@ async def act(
     else:
         async with listening(Installation(a_guarded_policy()), tmp_path) as options:
             yield acting(options)
-
-
-def records(path: Path) -> list[dict[str, object]]:
-    found = [json.loads(line) for line in (path / "audit.jsonl").read_text().splitlines()]
-    for record in found:
-        RECORD.validate(record)
-    return found
 
 
 def save(name: str, lines: Sequence[str]) -> None:
@@ -142,7 +129,7 @@ async def test_a_key_is_switched_and_revoked(act: Act) -> None:
     ("words", "code", "told"),
     [
         (["show", NOBODY], NO, f"there is no key {NOBODY} (sidecar keys list shows the ids)"),
-        (["revoke", "../x?y#z"], NO, "this is no id of a key"),
+        (["revoke", "../x?y#z"], USAGE, "this is no id of a key"),
         (["create", "--tenant", "initech"], NO, "there is no tenant initech"),
         (["create", "--tenant", "acme", "--role", "root"], USAGE, "root is no role of the policy"),
         (["create", "--expires", "soon"], USAGE, "expires is no point in time"),
@@ -230,115 +217,6 @@ async def test_a_breach_may_rotate_instead(act: Act) -> None:
     assert [key["status"] for key in listed] == ["grace", "grace", "active", "active"]
 
 
-def test_what_is_done_on_a_store_is_in_its_audit(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    policy = ["--policy", str(a_folder(tmp_path))]
-    assert invoke(["keys", "create", "--tenant", "acme", *policy]) == DONE
-    key = said(0, capfd).out[0]
-    assert invoke(["keys", "revoke", NOBODY, *policy]) == NO
-    done, undone = records(tmp_path)
-    assert (done["action"], done["outcome"], done["tenant_id"]) == (
-        "key.create",
-        "admitted",
-        "acme",
-    )
-    assert str(done["actor"]).startswith("cli:")
-    assert (undone["action"], undone["outcome"], undone["resource_id"]) == (
-        "key.revoke",
-        "refused",
-        NOBODY,
-    )
-    assert key not in (tmp_path / "audit.jsonl").read_text()
-    assert key.encode() not in (tmp_path / "state.db").read_bytes()
-
-
-def test_records_for_standard_output_stand_beside_the_answer(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    policy = a_folder(tmp_path, POLICY.replace("[{file: audit.jsonl}]", "[stdout]"))
-    seen = said(invoke(["keys", "create", "--policy", str(policy)]), capfd)
-    assert len(seen.out) == 1
-    assert KEY.match(seen.out[0])
-    assert '"action":"key.create"' in seen.err
-
-
-def test_a_store_in_memory_is_in_the_running_sidecar_only(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    policy = a_folder(tmp_path, POLICY.replace('"sqlite:state.db"', "memory"))
-    seen = said(invoke(["keys", "list", "--policy", str(policy)]), capfd)
-    assert (seen.code, seen.out) == (USAGE, [])
-    assert "--admin URL" in seen.err
-
-
-def test_a_store_that_cannot_be_used_is_said(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    policy = a_folder(tmp_path)
-    (tmp_path / "state.db").write_text("this is a note, no database" * 100)
-    seen = said(invoke(["keys", "list", "--policy", str(policy)]), capfd)
-    assert (seen.code, seen.out) == (FAILED, [])
-    assert "the state file is no SQLite database" in seen.err
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ([], "say where: --policy FILE"),
-        (["--admin", "http://127.0.0.1:1"], "--admin needs --token-file"),
-        (["--admin", "127.0.0.1:9901", "--token-file", "t"], "no URL of an admin listener"),
-        (["--admin", "http://h/v1", "--token-file", "t"], "no URL of an admin listener"),
-        (["--admin", "http://h", "--policy", "p"], "give either --policy or --admin"),
-        (["--admin", "http://h", "--token-file", "nothing"], "nothing: No such file"),
-        (["--admin", "http://h", "--token-file", "empty"], "empty holds no token"),
-    ],
-)
-def test_a_command_has_to_know_where(
-    options: list[str],
-    told: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("empty").write_text("\n")
-    seen = said(invoke(["keys", "list", *options]), capfd)
-    assert seen.code == USAGE
-    assert told in seen.err
-
-
-async def test_the_command_line_wins_over_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    policy = str(a_folder(tmp_path))
-    async with listening(Installation(a_guarded_policy()), tmp_path) as options:
-        monkeypatch.setenv("SIDECAR_POLICY", policy)
-        monkeypatch.setenv("SIDECAR_ADMIN", options[1])
-        monkeypatch.setenv("SIDECAR_ADMIN_TOKEN_FILE", options[3])
-        assert await asyncio.to_thread(invoke, ["keys", "create", "--tenant", "acme"]) == DONE
-        listed = ["keys", "list", "--json"]
-        assert await asyncio.to_thread(invoke, [*listed, "--policy", policy]) == DONE
-        assert said(0, capfd).out[1:] == ["{", '  "keys": []', "}"]
-        assert await asyncio.to_thread(invoke, listed) == DONE
-        assert len(json.loads("\n".join(said(0, capfd).out))["keys"]) == 1
-
-
-async def test_a_sidecar_that_does_not_let_one_in_is_said(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    async with listening(Installation(a_guarded_policy()), tmp_path) as options:
-        for token, told in (("guess", "does not know the token"), ("read-token", "may only look")):
-            (tmp_path / "token").write_text(token)
-            code = await asyncio.to_thread(invoke, ["keys", "create", *options])
-            seen = said(code, capfd)
-            assert (seen.code, seen.out) == (FAILED, [])
-            assert told in seen.err
-            assert token not in seen.err.replace("--token-file", "")
-    code = await asyncio.to_thread(invoke, ["keys", "list", *options])
-    assert (code, "cannot be asked" in said(0, capfd).err) == (FAILED, True)
-
-
 async def test_a_rotation_may_set_another_end(act: Act) -> None:
     _, key_id = await made(act, "--expires", "2098-01-31")
     seen = await act("rotate", key_id, "--expires", "2099-01-31", "--json")
@@ -393,47 +271,9 @@ async def test_a_breach_of_many_keys_takes_several_calls(
     assert ("not all was ended: the store did not answer in time" in seen.err) is fails
 
 
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        ((200, "<html>"), "does not answer like an admin listener"),
-        ((200, "[]"), "does not answer like an admin listener"),
-        ((404, "<html>"), "there is no admin API"),
-        ((302, ""), "the sidecar answered 302"),
-        ((500, '{"detail": "opaque"}'), "sidecar: opaque"),
-        ((200, " " * (17 << 20)), "the answer is too long"),
-    ],
-)
-async def test_what_is_no_admin_listener_is_said(
-    answer: tuple[int, str], told: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    async def reply(_: web.Request) -> web.Response:
-        return web.Response(status=answer[0], text=answer[1], headers={"Location": "/elsewhere"})
-
-    app = web.Application()
-    app.router.add_get("/v1/keys", reply)
-    (tmp_path / "token").write_text("t")
-    listener = Listener(app, "127.0.0.1", 0)
-    await listener.start()
-    words = ["--admin", f"http://127.0.0.1:{listener.port}", "--token-file", "token"]
-    seen = said(await asyncio.to_thread(invoke, ["keys", "list", *words]), capfd)
-    await listener.close()
-    assert (seen.code, seen.out) == (FAILED, [])
-    assert told in seen.err
-
-
-def test_a_file_that_another_process_locks_is_said(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    policy = ["--policy", str(a_folder(tmp_path))]
-    assert invoke(["keys", "list", *policy]) == DONE
-    other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    try:
-        code = invoke(["keys", "create", *policy])
-    finally:
-        other.close()
-    seen = said(code, capfd)
-    assert code == FAILED
-    assert "the state file is locked by another process" in seen.err
-    assert records(tmp_path)[0]["reason"] == "the state file is locked by another process"
+@pytest.mark.parametrize("verb", ["show", "rotate", "revoke", "disable", "enable"])
+async def test_a_key_given_for_its_id_is_not_repeated(act: Act, verb: str) -> None:
+    key, _ = await made(act)
+    seen = await act(verb, key)
+    assert (seen.code, seen.out) == (USAGE, [])
+    assert key not in seen.err
