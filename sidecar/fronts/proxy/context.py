@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from sidecar.decision.pipeline import Generation
 from sidecar.fronts.proxy.deadlines import Wheel
 from sidecar.fronts.proxy.pause import Floor
-from sidecar.knowledge.http1.request import HeadLimits, new_hosts, new_request_lines
+from sidecar.knowledge.http1.request import new_hosts, new_request_lines
 from sidecar.knowledge.http1.response import new_response_lines, new_statuses
+from sidecar.knowledge.http1.strict import HeadLimits
 from sidecar.model.memo import Memo
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse

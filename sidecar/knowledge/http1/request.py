@@ -5,7 +5,7 @@ line that was not read before, and both must see the same name and value. A line
 needs no second reading, which saves 11 µs for a request whose lines are known.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 from sidecar.knowledge.http1.lines import UNKNOWN, Lines, MalformedLineError, split_line
@@ -16,6 +16,7 @@ from sidecar.knowledge.http1.strict import (
     METHODS,
     NO_TARGET,
     TOKEN,
+    HeadLimits,
     is_host,
     is_websocket_key,
     parse_length,
@@ -29,6 +30,9 @@ from sidecar.model.refusals import RefusalCode
 
 HEAD_END: Final = b"\r\n\r\n"
 _BAD: Final = RefusalCode.BAD_REQUEST
+# What a connection may remember: with all connections of the default policy 16 MB at most.
+_OWN_LINES: Final = 2
+_OWN_BYTES: Final = 2048
 # As numbers: bytes in bytes are looked for as a number first, which fails at a cost of 0.1 µs.
 _SLASH: Final = 0x2F
 _QUERY_MARK: Final = 0x3F
@@ -62,25 +66,10 @@ _KINDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class HeadLimits:
-    """Bounds on a request head.
-
-    Attributes:
-        start_line: bytes of the request line.
-        head: bytes of the whole head, the request line included.
-        fields: number of field lines.
-    """
-
-    start_line: int
-    head: int
-    fields: int
-
-
 class RequestHeadParser:
     """Parses the request heads of one connection."""
 
-    __slots__ = ("_hosts", "_limits", "_lines", "_reader", "_scheme")
+    __slots__ = ("_hosts", "_limits", "_lines", "_own", "_reader", "_scheme")
 
     def __init__(
         self, limits: HeadLimits, lines: Lines, hosts: Memo[bytes, bool], *, is_tls: bool = False
@@ -98,6 +87,9 @@ class RequestHeadParser:
         self._lines = lines
         self._hosts = hosts
         self._reader = SecondReader()
+        # Lines that no memory of all connections may hold, such as those with a credential: the
+        # same caller sends them again, and reading them twice each time takes 4 µs.
+        self._own: dict[bytes, Field | None] = {}
 
     def check_partial(self, data: bytes) -> None:
         """Judge the beginning of a head whose end has not arrived.
@@ -160,13 +152,12 @@ class RequestHeadParser:
         known = self._lines.known
         named: list[Field] = []
         passing: list[bytes] = []
-        unread: list[bytes] = []
+        unread: dict[bytes, Field | None] = {}
         try:
             for line in lines:
                 field = known.get(line, UNKNOWN)
                 if field is UNKNOWN:
-                    unread.append(line)
-                    field = self._lines(line)
+                    field = self._read(line, unread)
                 if field is None:
                     passing.append(line)
                     continue
@@ -174,7 +165,7 @@ class RequestHeadParser:
                 if field.treatment == PASSES:
                     passing.append(line)
             if unread:
-                self._confirm(unread, named)
+                self._confirm(unread)
         except MalformedLineError as error:
             # What one reader took, before it or the other refused, was not read by both.
             for line in unread:
@@ -182,10 +173,23 @@ class RequestHeadParser:
             raise ProtocolError(_BAD, "malformed field line") from error
         return named, passing
 
-    def _confirm(self, unread: list[bytes], named: list[Field]) -> None:
+    def _read(self, line: bytes, unread: dict[bytes, Field | None]) -> Field | None:
+        field = self._own.get(line, UNKNOWN)
+        if field is UNKNOWN:
+            unread[line] = field = self._lines(line)
+        return field
+
+    def _confirm(self, unread: Mapping[bytes, Field | None]) -> None:
         """Have the second reader read the lines, but for what would make it expect a body."""
-        framing = {field.line for field in named if field.kind not in _HARMLESS}
-        self._reader.confirm([line for line in unread if line not in framing])
+        lines = unread.items()
+        harmless = [line for line, field in lines if field is None or field.kind in _HARMLESS]
+        self._reader.confirm(harmless)
+        known, own = self._lines.known, self._own
+        for line in harmless:
+            if line not in known and len(line) <= _OWN_BYTES:
+                if len(own) >= _OWN_LINES:
+                    own.clear()
+                own[line] = unread[line]
 
     def _request_line(self, line: bytes) -> tuple[bytes, bytes, int]:
         if len(line) > self._limits.start_line:

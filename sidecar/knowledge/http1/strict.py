@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final
 
@@ -62,3 +63,18 @@ def is_websocket_key(value: bytes) -> bool:
         return len(base64.b64decode(value, validate=True)) == _KEY_BYTES
     except binascii.Error:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class HeadLimits:
+    """Bounds on a request head.
+
+    Attributes:
+        start_line: bytes of the request line.
+        head: bytes of the whole head, the request line included.
+        fields: number of field lines.
+    """
+
+    start_line: int
+    head: int
+    fields: int
