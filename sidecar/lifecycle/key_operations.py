@@ -86,7 +86,9 @@ class KeyDesk:
 
     async def _list(self, call: Call) -> Document:
         after, limit = call.page()
-        records = await self._keys.page(call.query.get("tenant"), after, limit)
+        tenant = call.query.get("tenant")
+        owner = None if tenant is None else tenant_id(tenant)
+        records = await self._keys.page(owner, after, limit)
         return page_of("keys", [key_document(record) for record in records], limit)
 
     async def _show(self, call: Call) -> Document:

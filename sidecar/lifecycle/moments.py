@@ -10,6 +10,8 @@ from sidecar.lifecycle.errors import BadValueError
 from sidecar.policy.schema.quantities import parse_duration
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+# 9999-12-31T23:59:59Z: what lies behind it cannot be written (RFC 3339 §1).
+_LAST: Final = 253_402_300_799
 _HINT: Final = "90d, 2027-01-31 or 2027-01-31T12:00:00Z"
 
 
@@ -55,4 +57,7 @@ def _read_date(name: str, text: str) -> float:
         moment = moment.replace(tzinfo=UTC)
     if moment.tzinfo is None:
         raise BadValueError(f"{name} has no time zone", _HINT)
-    return moment.timestamp()
+    seconds = moment.timestamp()
+    if not 0 <= seconds <= _LAST:
+        raise BadValueError(f"{name} is out of range", _HINT)
+    return seconds

@@ -18,6 +18,7 @@ from sidecar.policy.schema.section import Section
 
 PAGE_MAX: Final = 500
 _PAGE: Final = 100
+_ID_MAX: Final = 128
 
 B = TypeVar("B", bound=Section)
 
@@ -56,13 +57,16 @@ class Call:
         """Return the id after which the wanted page begins, and its length.
 
         Raises:
-            BadValueError: `limit` is no number from 1 to 500.
+            BadValueError: `limit` is no number from 1 to 500, or `after` no id.
         """
+        after = self.query.get("after", "")
+        if not (after.isascii() and after.isprintable() and len(after) <= _ID_MAX):
+            raise BadValueError("after is no id", "next of the page before")
         text = self.query.get("limit", str(_PAGE))
         limit = int(text) if text.isascii() and text.isdigit() and len(text) <= len("500") else 0
         if not 1 <= limit <= PAGE_MAX:
             raise BadValueError("limit is no number of records", f"1 to {PAGE_MAX}")
-        return self.query.get("after", ""), limit
+        return after, limit
 
 
 Run = Callable[[Call], Awaitable[Mapping[str, object]]]
