@@ -194,3 +194,9 @@ def test_a_policy_is_not_validated_without_its_sources() -> None:
     token = {"name": "a", "token": "file:x", "role": "read"}
     with pytest.raises(TypeError):
         Policy.model_validate({"admin": {"tokens": [token]}})
+
+
+def test_the_name_of_a_token_is_plain_text_that_stores_can_encode() -> None:
+    tokens = "admin: {tokens: [{name: ops, token: 'env:T', role: admin}]}\n"
+    policy = loaded(GOOD + tokens, environ={"T": "t"}).policy
+    assert type(policy.admin.tokens[0].name) is str

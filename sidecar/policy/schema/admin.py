@@ -21,7 +21,8 @@ def _token_name(value: object) -> str:
         raise misfit(
             "is no name for a token", "letters, digits, '_', '.' and '-', 64 at most, such as ops"
         )
-    return text
+    # Plain text: it becomes the actor of records, which stores and the audit encode.
+    return str(text)
 
 
 def _bearer(secret: Secret) -> Secret:
