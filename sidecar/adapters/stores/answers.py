@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LOOKUPS: Final = 1024
 """Different look-ups that may be under way at once; further ones are told so at once."""
 
+ATTEMPTS: Final = 5
+"""Look-ups for one question while what it is about changes under each of them."""
+
 DOMAIN_SECONDS: Final = 30 * 86400.0
 """How long an unregistered domain counts towards the cap of its project (AN-8)."""
 
@@ -49,7 +52,7 @@ class StoreAnswers:
         self._memories = memories
         self._key_sets = key_sets
         self._introspections = introspections
-        self._flights: dict[Question, asyncio.Task[object]] = {}
+        self._flights: dict[tuple[Question, int], asyncio.Task[object]] = {}
 
     async def find(self, question: Question) -> object:
         """Answer a question.
@@ -62,12 +65,31 @@ class StoreAnswers:
             return await self._key_sets.find(question)
         if isinstance(question, Introspect) and self._introspections is not None:
             return await self._introspections.find(question)
-        flight = self._flights.get(question)
+        for _ in range(ATTEMPTS):
+            forgotten = self._forgotten(question)
+            answer = await self._shared(question, forgotten)
+            # What changed meanwhile may be what was asked about, and whoever is told of changes
+            # (`live`) could not know yet whom this answer lets in (AN-10).
+            if forgotten == self._forgotten(question):
+                return answer
+        raise StoreUnavailableError("what was asked about changes again and again")
+
+    def _forgotten(self, question: Question) -> int:
+        if isinstance(question, FindKey):
+            return self._memories.keys.forgotten
+        if isinstance(question, FindTenant):
+            return self._memories.tenants.forgotten
+        return 0
+
+    async def _shared(self, question: Question, forgotten: int) -> object:
+        """Look up, together with all who ask the same since the last change."""
+        name = (question, forgotten)
+        flight = self._flights.get(name)
         if flight is None:
             if len(self._flights) >= LOOKUPS:
                 raise StoreUnavailableError("too many look-ups at once")
-            flight = self._flights[question] = asyncio.create_task(self._looked_up(question))
-            flight.add_done_callback(lambda ended: self._land(question, ended))
+            flight = self._flights[name] = asyncio.create_task(self._looked_up(question))
+            flight.add_done_callback(lambda ended: self._land(name, ended))
         # Whoever asked first may leave; the others still wait.
         return await asyncio.shield(flight)
 
@@ -78,8 +100,8 @@ class StoreAnswers:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _land(self, question: Question, ended: asyncio.Task[object]) -> None:
-        self._flights.pop(question, None)
+    def _land(self, name: tuple[Question, int], ended: asyncio.Task[object]) -> None:
+        self._flights.pop(name, None)
         # Those who waited may all have left; what went wrong then concerns nobody.
         if not ended.cancelled():
             ended.exception()

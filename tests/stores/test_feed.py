@@ -1,0 +1,286 @@
+"""The change feed: what changed is forgotten and passed on; silence of the store is said once."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from sidecar.adapters.stores.feed import Feed, Memories, Rhythm
+from sidecar.adapters.stores.memories import Freshness, RememberedTenants
+from sidecar.adapters.stores.memory import LOG_ENTRIES
+from sidecar.adapters.stores.uses import KeyUses
+from sidecar.adapters.vault.box import Box
+from sidecar.adapters.vault.secrets import UnsealedSecrets, Vault
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.identity import KeyId, TenantId, TenantRecord
+from sidecar.model.ports import UNKNOWN, Change, ChangeKind, Changes, Event
+from sidecar.model.questions import FindCredential
+from sidecar.model.secret import Secret
+from sidecar.model.verdict import Ending, Verdict
+from tests.builders import a_principal, an_exchange
+from tests.conftest import ManualClock
+from tests.stores.failing import FailingStore
+from tests.stores.rows import a_digest, a_key, a_revocation, changed
+
+LIMIT = 4.0
+SLOW_SECONDS = 3600.0
+QUICK_SECONDS = 0.01
+
+
+class Events:
+    """Takes no note."""
+
+    def note_event(self, event: Event) -> None:
+        del event
+
+
+class Following:
+    """A feed over a store in memory, and everything that follows it."""
+
+    def __init__(self, clock: ManualClock, poll_seconds: float = SLOW_SECONDS) -> None:
+        self.clock = clock
+        self.store = FailingStore(clock)
+        freshness = Freshness(clock, LIMIT)
+        memories = self.memories = Memories(freshness, RememberedTenants({}, freshness))
+        vault = self.vault = Vault(self.store, Box([Secret(bytes(32))], bytes))
+        self.secrets = memories.secrets = UnsealedSecrets(vault, freshness.is_current, Events())
+        self.took: list[float] = []
+        self.heard: list[Changes] = []
+        self._news = asyncio.Event()
+        self.uses = KeyUses()
+        rhythm = Rhythm(poll_seconds, clock, self.took.append)
+        self.feed = Feed(self.store, memories, self.uses, rhythm)
+        self.feed.listen(self._hear)
+
+    def _hear(self, changes: Changes) -> None:
+        self.heard.append(changes)
+        self._news.set()
+
+    async def news(self) -> None:
+        """Wait for the next changes."""
+        async with asyncio.timeout(5):
+            await self._news.wait()
+        self._news.clear()
+
+    async def read_times(self, times: int) -> None:
+        """Wait until the store was asked for changes so many times."""
+        async with asyncio.timeout(5):
+            while self.store.asked["changes"] < times:  # noqa: ASYNC110 -- a counter
+                await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def following(clock: ManualClock) -> AsyncIterator[Following]:
+    following = Following(clock)
+    yield following
+    await following.feed.close()
+
+
+async def test_the_first_reading_makes_memories_fresh_and_tells_nobody(
+    following: Following,
+) -> None:
+    await following.store.add_key(a_key())
+    await following.store.revoke(a_revocation())
+    await following.feed.read()
+    assert following.memories.freshness.is_current()
+    assert following.memories.revocations.is_current()
+    assert following.memories.revocations.number == 1
+    assert (following.heard, following.took) == ([], [])
+
+
+async def test_a_store_that_cannot_be_read_stops_the_start(following: Following) -> None:
+    following.store.is_broken = True
+    with pytest.raises(StoreUnavailableError):
+        await following.feed.start()
+    assert not following.memories.freshness.is_current()
+
+
+@pytest.mark.control("AN-10")
+async def test_a_change_is_forgotten_passed_on_and_measured(following: Following) -> None:
+    keys = following.memories.keys
+    await following.store.add_key(a_key())
+    await following.feed.read()
+    keys.put(a_digest("k1"), a_key(), keys.forgotten)
+    await following.store.replace_key(changed(a_key()))
+    following.clock.advance(1.5)
+    await following.feed.read()
+    assert keys.at_hand(a_digest("k1")) is UNKNOWN
+    [changes] = following.heard
+    assert [(one.kind, one.id) for one in changes.items] == [(ChangeKind.KEY, "k1")]
+    assert following.took == [1.5]
+    await following.feed.read()
+    assert len(following.heard) == 1
+
+
+async def test_a_tenant_a_secret_and_a_revocation_are_forgotten_and_read(
+    following: Following,
+) -> None:
+    memories, acme = following.memories, TenantId("acme")
+    await following.vault.set("acme", "upstream", Secret(b"one"))
+    await following.feed.read()
+    memories.tenants.put(acme, None, 0)
+    await following.secrets.find(FindCredential(acme, "upstream"))
+    secret = following.secrets.at_hand(acme, "upstream")
+    assert isinstance(secret, Secret)
+    assert secret.reveal() == b"one"
+    await following.store.put_tenant(TenantRecord(acme))
+    await following.store.revoke(a_revocation("jti-9"))
+    await following.vault.set("acme", "upstream", Secret(b"two"))
+    await following.feed.read()
+    assert memories.tenants.at_hand(acme) is UNKNOWN
+    assert following.secrets.at_hand(acme, "upstream") is UNKNOWN
+    assert memories.revocations.is_revoked("https://idp.example", {"token": "jti-9"}, 1.0)
+
+
+async def test_without_secrets_their_changes_concern_nobody(following: Following) -> None:
+    following.memories.secrets = None
+    following.memories.forget(Change(1, ChangeKind.SECRET, "acme/upstream", 0.0))
+    following.memories.forget(Change(2, ChangeKind.REVOCATION, "1", 0.0))
+    following.memories.forget_all()
+    assert following.memories.keys.forgotten == 1
+
+
+async def test_a_log_that_does_not_reach_back_makes_everything_be_forgotten(
+    following: Following,
+) -> None:
+    keys = following.memories.keys
+    await following.store.add_key(a_key())
+    await following.store.revoke(a_revocation())
+    await following.feed.read()
+    keys.put(a_digest("k1"), a_key(), keys.forgotten)
+    for n in range(LOG_ENTRIES + 1):
+        await following.store.put_secret("", f"s{n}", b"sealed")
+    await following.feed.read()
+    assert keys.at_hand(a_digest("k1")) is UNKNOWN
+    assert not following.heard[0].is_complete
+    assert following.memories.revocations.is_revoked("https://idp.example", {"token": "jti-1"}, 1.0)
+
+
+async def test_a_reading_that_fails_halfway_is_done_again(following: Following) -> None:
+    """The revision moves on only when all that it stands for was taken in."""
+    await following.feed.read()
+    await following.store.revoke(a_revocation())
+
+    async def broken(after: int) -> tuple[int, list[object]]:
+        raise StoreUnavailableError(f"broken after {after}")
+
+    whole, following.store.revocations = following.store.revocations, broken  # type: ignore[method-assign, assignment]  # for one reading
+    with pytest.raises(StoreUnavailableError):
+        await following.feed.read()
+    following.store.revocations = whole  # type: ignore[method-assign]  # as it was
+    await following.feed.read()
+    assert following.memories.revocations.number == 1
+    assert len(following.heard) == 1
+
+
+async def test_freshness_counts_from_the_question_not_from_the_answer(
+    following: Following,
+) -> None:
+    changes = following.store.changes
+
+    async def slow(after: int | None) -> Changes:
+        found = await changes(after)
+        following.clock.advance(3.0)
+        return found
+
+    following.store.changes = slow  # type: ignore[method-assign]  # a store that takes its time
+    await following.feed.read()
+    assert following.memories.freshness.age() == 3.0
+
+
+@pytest.mark.control("AN-10")
+async def test_a_push_shortens_the_wait(following: Following) -> None:
+    await following.feed.start()
+    await following.store.watches.acquire()
+    await following.store.add_key(a_key())
+    await following.news()
+    assert following.heard[0].items[0].id == "k1"
+
+
+@pytest.mark.control("AN-10")
+async def test_polling_goes_on_without_a_subscription(clock: ManualClock) -> None:
+    following = Following(clock, QUICK_SECONDS)
+
+    async def refused(wake: object) -> None:
+        raise StoreUnavailableError(f"no subscription for {type(wake).__name__}")
+
+    following.store.watch = refused  # type: ignore[method-assign]  # no push, ever
+    await following.feed.start()
+    await following.store.add_key(a_key())
+    await following.news()
+    await following.feed.close()
+    assert following.feed.errors >= 1
+
+
+async def test_a_subscription_that_broke_is_made_again_and_the_log_is_read_then(
+    clock: ManualClock,
+) -> None:
+    following = Following(clock, QUICK_SECONDS)
+    broken = asyncio.Event()
+
+    async def breaks(wake: object) -> None:
+        del wake
+        following.store.watches.release()
+        await broken.wait()
+        raise StoreUnavailableError("cut")
+
+    following.store.watch = breaks  # type: ignore[method-assign]  # a subscription that is cut
+    await following.feed.start()
+    await following.store.watches.acquire()
+    broken.set()
+    for _ in range(3):
+        await following.store.watches.acquire()
+    await following.feed.close()
+    assert following.feed.errors >= 3
+
+
+async def test_silence_of_the_store_is_said_once_and_its_return_too(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    following = Following(clock, QUICK_SECONDS)
+    caplog.set_level(logging.WARNING, "sidecar.state")
+    await following.feed.start()
+    following.store.is_broken = True
+    await following.read_times(5)
+    clock.advance(LIMIT + 1)
+    assert not following.memories.freshness.is_current()
+    following.store.is_broken = False
+    await following.store.add_key(a_key())
+    await following.news()
+    await following.read_times(following.store.asked["changes"] + 2)
+    await following.feed.close()
+    assert following.memories.freshness.is_current()
+    assert [record.message for record in caplog.records] == [
+        "changes of the state store cannot be read: broken",
+        "changes of the state store are read again",
+    ]
+    assert following.feed.errors >= 2
+
+
+async def test_uses_are_written_once_a_minute(clock: ManualClock) -> None:
+    following = Following(clock, QUICK_SECONDS)
+    await following.store.add_key(a_key())
+    await following.feed.start()
+    exchange = an_exchange()
+    exchange.principal = a_principal(credential_id="k1")
+    following.uses.note(
+        exchange,
+        Verdict(Ending.ADMITTED, 200, None, "", "", 0.1, None, 0, 0, False),  # noqa: FBT003 -- by position
+    )
+    await following.read_times(3)
+    assert following.store.asked["note_uses"] == 0
+    clock.advance(61)
+    await following.read_times(following.store.asked["changes"] + 3)
+    record = await following.store.key(KeyId("k1"))
+    assert record is not None
+    assert record.last_used_at == exchange.now
+    clock.advance(61)
+    await following.read_times(following.store.asked["changes"] + 3)
+    await following.feed.close()
+    assert following.store.asked["note_uses"] == 1
+
+
+async def test_a_feed_that_was_not_started_can_be_closed(following: Following) -> None:
+    await following.feed.close()
+    await following.feed.close()
