@@ -6,6 +6,7 @@ the life of every process, so nothing here may import it.
 """
 
 import os
+import resource
 import sys
 from pathlib import Path
 from typing import Final
@@ -43,6 +44,7 @@ def main(arguments: list[str]) -> int:
     """
     kind, name, *worker = arguments
     set_up(sys.stderr)
+    _forbid_core_dumps()
     try:
         if kind == _UPSTREAM:
             loaded = load_try(name, _read, os.environ)
@@ -59,9 +61,20 @@ def main(arguments: list[str]) -> int:
     except (WorkerError, StoreUnavailableError) as error:
         _say(f"sidecar: {error}")
         return FAILED
+    except StoreUnavailableError as error:
+        _say(f"sidecar: the state store cannot be used: {error.reason}")
+        return FAILED
     except OSError as error:
         _say(f"sidecar: {error.filename}: {error.strerror}")
         return USAGE
+
+
+def _forbid_core_dumps() -> None:
+    """Keep what is in memory, keys and peppers among it, out of core files; workers inherit it.
+
+    The programs to which distributions pipe dumps (systemd-coredump, apport) obey the limit too.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _say(line: str) -> None:
