@@ -39,7 +39,11 @@ class Revoker:
             refusal = await self._judge(flight.exchange)
             # A store that does not answer now ends nothing: the exchange was admitted, and the
             # bound on staleness is about those who come.
-            if refusal is not None and refusal.code is RefusalCode.UNAUTHORIZED:
+            if refusal is None or refusal.code is not RefusalCode.UNAUTHORIZED:
+                continue
+            if flight.exchange.route.shadow:
+                flight.exchange.shadow.append(refusal)
+            else:
                 flight.revoked(refusal.reason)
 
     async def _judge(self, exchange: Exchange) -> Refuse | None:
