@@ -19,12 +19,8 @@ from bench.processes import BenchError
 from bench.results import RouteCost
 from sidecar.decision.pipeline import Generation, build
 from sidecar.decision.runner import decide, respond
-from sidecar.knowledge.http1.request import (
-    HeadLimits,
-    RequestHeadParser,
-    new_hosts,
-    new_request_lines,
-)
+from sidecar.knowledge.http1.request import RequestHeadParser, new_hosts, new_request_lines
+from sidecar.knowledge.http1.strict import HeadLimits
 from sidecar.knowledge.http1.write import status_line, write_head
 from sidecar.model.exchange import Connection, Exchange
 from sidecar.policy.schema.policy import Policy
@@ -87,7 +83,7 @@ class _Table:
         plan = exchange.route
         refusal = refusal or decide(plan.steps, exchange, shadow=False)
         if refusal is not None:
-            raise BenchError(f"refused: {refusal.reason}")
+            raise BenchError(f"refused: {refusal}")
         exchange.status = 200
         exchange.response_lines = [b"Content-Type: application/json", b"Server: nginx"]
         respond(plan.response, exchange)

@@ -3,12 +3,8 @@
 import pytest
 
 from sidecar.fronts.proxy.intake import Intake, take_head
-from sidecar.knowledge.http1.request import (
-    HeadLimits,
-    RequestHeadParser,
-    new_hosts,
-    new_request_lines,
-)
+from sidecar.knowledge.http1.request import RequestHeadParser, new_hosts, new_request_lines
+from sidecar.knowledge.http1.strict import HeadLimits
 from sidecar.model.errors import ProtocolError
 from sidecar.model.message import CHUNKED
 

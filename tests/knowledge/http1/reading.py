@@ -3,12 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
-from sidecar.knowledge.http1.request import (
-    HeadLimits,
-    RequestHeadParser,
-    new_hosts,
-    new_request_lines,
-)
+from sidecar.knowledge.http1.request import RequestHeadParser, new_hosts, new_request_lines
+from sidecar.knowledge.http1.strict import HeadLimits
 from sidecar.model.errors import ProtocolError
 from sidecar.model.refusals import RefusalCode
 

@@ -19,11 +19,11 @@ from sidecar.knowledge.http1.framing import (
 )
 from sidecar.knowledge.http1.request import (
     HEAD_END,
-    HeadLimits,
     RequestHeadParser,
     new_hosts,
     new_request_lines,
 )
+from sidecar.knowledge.http1.strict import HeadLimits
 from sidecar.model.errors import ProtocolError, UpstreamError
 from sidecar.model.message import CHUNKED, UNTIL_CLOSE, RequestHead
 from sidecar.model.refusals import RefusalCode
