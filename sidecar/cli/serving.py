@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
     except PolicyError as error:
         _say(str(error))
         return NO
-    except (WorkerError, StoreUnavailableError) as error:
+    except WorkerError as error:
         _say(f"sidecar: {error}")
         return FAILED
     except StoreUnavailableError as error:
