@@ -28,6 +28,9 @@ CONTROLS: Final[dict[str, Control]] = {
     "AN-2": Control("Only digests of keys are stored", "knowledge.auth.digest", ""),
     "AN-3": Control("Peppered digests", "knowledge.auth.digest", "secrets.pepper"),
     "AN-4": Control("Fail closed without a store", "decision.steps.authenticate", ""),
+    "AN-5": Control(
+        "Time floor of authentication", "fronts.proxy.pause", "authentication.failure.floor"
+    ),
     "AN-6": Control(
         "One answer for every failed authentication",
         "decision.steps.authenticate",
@@ -35,6 +38,9 @@ CONTROLS: Final[dict[str, Control]] = {
     ),
     "AN-7": Control("Keys cannot be enumerated", "knowledge.auth.api_key", ""),
     "AN-17": Control("Breach response", "lifecycle.breach", ""),
+    "AN-10": Control(
+        "Rotation and revocation within 5 s", "fronts.proxy.live", "authentication.max_staleness"
+    ),
     "AN-13": Control("JWT verification", "knowledge.auth.jwt", "authentication.jwt"),
     "AN-16": Control(
         "Caches are no boundary", "knowledge.auth.tokens", "authentication.token_cache"

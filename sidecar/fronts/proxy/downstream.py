@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 from sidecar.fronts.proxy.context import REFUSED_CONNECTIONS
 from sidecar.fronts.proxy.deadlines import Deadline
 from sidecar.fronts.proxy.driver import Flight
-from sidecar.fronts.proxy.flow import BUFFER_FULL, HIGH_WATER, NOT_CONNECTED, PEER_FULL, Flow, reset
+from sidecar.fronts.proxy.flow import BUFFER_FULL, HIGH_WATER, NOT_CONNECTED, PEER_FULL, Flow
 from sidecar.fronts.proxy.intake import Intake, take_head
 from sidecar.knowledge.http1.request import RequestHeadParser
 from sidecar.model.errors import ProtocolError
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 _LINGER_SECONDS: Final = 2.0
 _LINGER_BYTES: Final = 1_048_576
 """What a client may still send after a refusal before the connection is cut (RFC 9112 §9.6)."""
-_HEADS_A_TURN: Final = 32
-"""Pipelined requests that are refused at once before other connections have their turn."""
+_HEADS_A_TURN: Final = 32  # pipelined refusals before other connections have their turn
 
 
 class State(Enum):
@@ -255,10 +254,7 @@ class Downstream(asyncio.Protocol):
         """Break the connection; `resets` where its end in order would be the end of its answer."""
         if self._state is not _CLOSED:
             self._state = _CLOSED
-            if resets:
-                reset(self._transport)
-            else:
-                self._transport.abort()
+            self._flow.abort(resets=resets)
 
     def _go_on(self) -> None:
         """Turn to the next request, as the client takes the answers to those before."""

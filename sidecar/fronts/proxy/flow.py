@@ -53,6 +53,13 @@ class Flow:
             self._transport.pause_reading()
         self._holders |= holder
 
+    def abort(self, *, resets: bool) -> None:
+        """Break the connection, by a reset where its end in order would mean something."""
+        if resets:
+            reset(self._transport)
+        else:
+            self._transport.abort()
+
     def release(self, holder: int) -> None:
         """Resume reading if nobody else holds it."""
         if not self._holders & holder:
