@@ -3,6 +3,7 @@
 import re
 from typing import ClassVar, Final, Self
 
+from sidecar.decision.steps.authenticate import NOBODY
 from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.model.exchange import Exchange
 from sidecar.model.fields import IDENTITY
@@ -65,6 +66,9 @@ class IdentityHeaders(Step):
         Controls: TN-3.
         """
         principal = exchange.principal
+        # Shadow mode lets nobody pass as well; there is nothing to tell.
+        if principal is NOBODY:
+            return PASS
         known = principal.identity
         if (
             isinstance(known, _Written)

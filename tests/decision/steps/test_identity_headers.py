@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from sidecar.decision.steps.authenticate import NOBODY
 from sidecar.decision.steps.identity_headers import IdentityHeaders, managed_names
 from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.model.exchange import Exchange
@@ -11,7 +12,7 @@ from sidecar.model.identity import Method, TenantRecord
 from sidecar.model.outcome import PASS, Refuse
 from sidecar.policy.schema.assertion import Assertion as AssertionSection
 from tests.builders import a_policy, a_principal, a_tenant, flat
-from tests.decision.steps.known import a_member
+from tests.decision.steps.known import a_member, a_request_of
 
 pytestmark = pytest.mark.control("TN-3")
 ACME = a_tenant()
@@ -135,3 +136,11 @@ def test_default_and_configured_names_are_managed() -> None:
         b"x-org", b"x-caller", b"x-tenant-id", b"x-user-id", b"x-roles", b"x-scopes", b"x-tier",
         b"x-key-id", b"x-sidecar-assertion",
     }  # fmt: skip
+
+
+def test_nobody_whom_shadow_mode_lets_pass_has_no_identity() -> None:
+    exchange = a_request_of(NOBODY)
+    exchange.tenant, exchange.roles, exchange.tier = None, (), None
+    assert IdentityHeaders.compile(a_policy()).decide(exchange) is PASS
+    assert exchange.identity_lines == []
+    assert NOBODY.identity is None
