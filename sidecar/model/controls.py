@@ -36,7 +36,20 @@ CONTROLS: Final[dict[str, Control]] = {
         "decision.steps.authenticate",
         "authentication.failure",
     ),
+    "AN-4": Control("Authentication fails closed", "decision.steps.authenticate", ""),
+    "AN-5": Control(
+        "Time floor of authentication",
+        "fronts.proxy.pause",
+        "authentication.failure.floor",
+    ),
+    "AN-6": Control("One answer for every failure", "knowledge.auth.prover", ""),
     "AN-7": Control("Keys cannot be enumerated", "knowledge.auth.api_key", ""),
+    "AN-10": Control(
+        "Revocation in force within five seconds",
+        "fronts.proxy.live",
+        "authentication.max_staleness",
+    ),
+    "AN-14": Control("WebSockets end with their credential", "fronts.proxy.tunnel", ""),
     "AN-17": Control("Breach response", "lifecycle.breach", ""),
     "AN-10": Control(
         "Rotation and revocation within 5 s", "fronts.proxy.live", "authentication.max_staleness"
