@@ -27,51 +27,33 @@ CONTROLS: Final[dict[str, Control]] = {
     ),
     "AN-2": Control("Only digests of keys are stored", "knowledge.auth.digest", ""),
     "AN-3": Control("Peppered digests", "knowledge.auth.digest", "secrets.pepper"),
-    "AN-4": Control("Fail closed without a store", "decision.steps.authenticate", ""),
+    "AN-4": Control("Authentication fails closed", "decision.steps.authenticate", ""),
     "AN-5": Control(
         "Time floor of authentication", "fronts.proxy.pause", "authentication.failure.floor"
     ),
-    "AN-6": Control(
-        "One answer for every failed authentication",
-        "decision.steps.authenticate",
-        "authentication.failure",
-    ),
-    "AN-4": Control("Authentication fails closed", "decision.steps.authenticate", ""),
-    "AN-5": Control(
-        "Time floor of authentication",
-        "fronts.proxy.pause",
-        "authentication.failure.floor",
-    ),
     "AN-6": Control("One answer for every failure", "knowledge.auth.prover", ""),
     "AN-7": Control("Keys cannot be enumerated", "knowledge.auth.api_key", ""),
-    "AN-10": Control(
-        "Revocation in force within five seconds",
-        "fronts.proxy.live",
-        "authentication.max_staleness",
-    ),
-    "AN-14": Control("WebSockets end with their credential", "fronts.proxy.tunnel", ""),
-    "AN-17": Control("Breach response", "lifecycle.breach", ""),
-    "AN-10": Control(
-        "Rotation and revocation within 5 s", "fronts.proxy.live", "authentication.max_staleness"
-    ),
-    "AN-13": Control("JWT verification", "knowledge.auth.jwt", "authentication.jwt"),
-    "AN-16": Control(
-        "Caches are no boundary", "knowledge.auth.tokens", "authentication.token_cache"
-    ),
     "AN-8": Control(
         "Browser keys are locked to domains",
         "decision.steps.domain_lock",
         "authentication.api_keys.domain_lock",
     ),
     "AN-9": Control("Keys stay in their project", "decision.steps.tenant_binding", "routes[].path"),
+    "AN-10": Control(
+        "Rotation and revocation within 5 s", "fronts.proxy.live", "authentication.max_staleness"
+    ),
+    "AN-13": Control("JWT verification", "knowledge.auth.jwt", "authentication.jwt"),
+    "AN-14": Control("WebSockets end with their credential", "fronts.proxy.tunnel", ""),
+    "AN-16": Control(
+        "Caches are no boundary", "knowledge.auth.tokens", "authentication.token_cache"
+    ),
+    "AN-17": Control("Breach response", "lifecycle.breach", ""),
     "AZ-1": Control("Hierarchical roles", "decision.steps.authorize", "routes[].role"),
     "AZ-2": Control("Permission matrix", "decision.steps.authorize", "permissions"),
     "AZ-3": Control("Kinds of keys kept apart", "decision.steps.authorize", "routes[].key_kinds"),
     "AZ-4": Control("Default deny", "decision.steps.route", "routes"),
     "AZ-5": Control(
-        "Organisation and project of the caller",
-        "decision.steps.tenant_binding",
-        "routes[].path",
+        "Organisation and project of the caller", "decision.steps.tenant_binding", "routes[].path"
     ),
     "AZ-6": Control(
         "Conditions in a sandboxed language", "decision.steps.condition", "routes[].condition"
@@ -85,14 +67,14 @@ CONTROLS: Final[dict[str, Control]] = {
     "RQ-7": Control("Request framing", "knowledge.http1", ""),
     "RS-1": Control("HSTS over TLS only", "decision.steps.security_headers", "headers.hsts"),
     "RS-3": Control("Security headers", "decision.steps.security_headers", "headers"),
-    "SE-2": Control("Created keys are shown once", "lifecycle.keys", ""),
     "SE-1": Control("Secrets at rest", "adapters.vault.box", "secrets.master_key"),
+    "SE-2": Control("Created keys are shown once", "lifecycle.keys", ""),
     "TN-1": Control("Identity headers of clients are removed", "decision.steps.forward", ""),
     "TN-2": Control("Tenant binding", "decision.steps.tenant_binding", "routes[].bind"),
     "TN-3": Control(
         "Identity headers for the upstream", "decision.steps.identity_headers", "identity_headers"
     ),
-    "TN-6": Control("An upstream of a tenant's own", "decision.steps.tenant_upstream", "tenants"),
     "TN-4": Control("Row-level security upstream", "decision.steps.assertion", "assertion"),
+    "TN-6": Control("An upstream of a tenant's own", "decision.steps.tenant_upstream", "tenants"),
     "TN-7": Control("Forbidden parameters", "decision.steps.forbidden", "routes[].forbid"),
 }

@@ -43,9 +43,7 @@ async def test_a_key_is_in_the_answer_that_makes_it_and_nowhere_else() -> None:
     listed = await place.call("GET", "/v1/keys")
     assert shown == {name: value for name, value in made.items() if name != "key"}
     for text in (repr(record), repr(shown), repr(listed), repr(place.events)):
-        assert key not in text
-        assert key[16:] not in text
-        assert record.digest.hex() not in text
+        assert not [word for word in (key, key[16:], record.digest.hex()) if word in text]
 
 
 @pytest.mark.control("AN-3")

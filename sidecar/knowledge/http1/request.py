@@ -184,12 +184,15 @@ class RequestHeadParser:
         lines = unread.items()
         harmless = [line for line, field in lines if field is None or field.kind in _HARMLESS]
         self._reader.confirm(harmless)
-        known, own = self._lines.known, self._own
+        known = self._lines.known
         for line in harmless:
             if line not in known and len(line) <= _OWN_BYTES:
-                if len(own) >= _OWN_LINES:
-                    own.clear()
-                own[line] = unread[line]
+                self._keep(line, unread[line])
+
+    def _keep(self, line: bytes, field: Field | None) -> None:
+        if len(self._own) >= _OWN_LINES:
+            self._own.clear()
+        self._own[line] = field
 
     def _request_line(self, line: bytes) -> tuple[bytes, bytes, int]:
         if len(line) > self._limits.start_line:

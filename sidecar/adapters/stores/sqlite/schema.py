@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -111,14 +112,19 @@ def _configure(connection: sqlite3.Connection, end: float) -> None:
 
 
 def _journal_mode(connection: sqlite3.Connection, end: float) -> object:
-    while True:
-        try:
-            return connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        except sqlite3.OperationalError as error:
-            # Two processes that make the file at once: this lock knows no busy time-out.
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-            time.sleep(_ROUND_SECONDS)
+    while (mode := _tried_journal_mode(connection, end)) is None:
+        time.sleep(_ROUND_SECONDS)
+    return mode
+
+
+def _tried_journal_mode(connection: sqlite3.Connection, end: float) -> object:
+    try:
+        return connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        # Two processes that make the file at once: this lock knows no busy time-out.
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+            raise
+    return None
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
@@ -126,9 +132,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")  # others may open the file at the same time
     try:
-        for step in STEPS[_version(connection) :]:
-            for statement in step:
-                connection.execute(statement)
+        for statement in chain.from_iterable(STEPS[_version(connection) :]):
+            connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(STEPS)}")
         connection.execute("COMMIT")

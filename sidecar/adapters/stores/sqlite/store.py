@@ -195,10 +195,13 @@ class SqliteStore:
         """
         self._wakes.append(wake)
         try:
-            seen = await self._run(Tables.pulse)
-            while True:
-                await asyncio.sleep(self._pulse_seconds)
-                if seen != (seen := await self._run(Tables.pulse)):
-                    wake()
+            await self._look_for_others(wake)
         finally:
             self._wakes.remove(wake)
+
+    async def _look_for_others(self, wake: Callable[[], None]) -> None:
+        seen = await self._run(Tables.pulse)
+        while True:
+            await asyncio.sleep(self._pulse_seconds)
+            if seen != (seen := await self._run(Tables.pulse)):
+                wake()
