@@ -158,7 +158,7 @@ def import_keys(place: Place, *, file: BinaryIO) -> int:
     """
     batches = list(_batches(file))
     added, known = place.run(lambda desk: _imported(desk, batches))
-    tell(f"{added} keys imported, {known} known already")
+    tell(f"{_counted(added)} imported, {known} known already")
     return DONE
 
 
@@ -183,6 +183,10 @@ def breach(place: Place, *, tenant: str, rotate: bool, grace: str | None, as_jso
         return DONE
     tell(f"sidecar: not all was ended: {ended.failure} (run the same command again)")
     return FAILED
+
+
+def _counted(keys: int) -> str:
+    return "1 key" if keys == 1 else f"{keys} keys"
 
 
 def _switched(place: Place, key_id: str, verb: str) -> int:
@@ -245,8 +249,8 @@ def _print_ended(tenant: str, ended: _Ended, *, as_json: bool) -> None:
         for made in ended.rotated:
             click.echo(f"{made['replaces']} {made['id']} {made['key']}")
     tell(
-        f"tenant {tenant}: {len(ended.revoked)} keys revoked, {len(ended.rotated)} rotated; tokens"
-        " and sessions issued before now are refused"
+        f"tenant {tenant}: {_counted(len(ended.revoked))} revoked, {len(ended.rotated)} rotated;"
+        " tokens and sessions issued before now are refused"
     )
     if not ended.revoked and not ended.rotated:
         tell(f"no live key belongs to {tenant}: is it the right tenant?")
