@@ -11,6 +11,7 @@ from sidecar.lifecycle.errors import BadValueError
 from sidecar.lifecycle.key_drafts import KeyDraft
 from sidecar.lifecycle.moments import read_expiry, read_moment, write_moment
 from sidecar.lifecycle.operations import Call, read_members
+from tests.lifecycle.desks import Installation
 from tests.lifecycle.noting import NOW, OPS
 
 VALUES = st.recursive(
@@ -84,3 +85,17 @@ def test_an_end_lies_ahead() -> None:
     assert read_expiry("expires", "1s", NOW) == NOW + 1
     with pytest.raises(BadValueError, match="is past"):
         read_expiry("expires", "2027-01-15T08:00:00Z", NOW)
+
+
+@pytest.mark.parametrize("limit", ["0", "501", "-1", "x", "", "1e2", "٣", "9" * 30])
+async def test_a_page_has_a_length(limit: str) -> None:
+    with pytest.raises(BadValueError, match="limit"):
+        await Installation().call("GET", "/v1/keys", query={"limit": limit})
+
+
+@pytest.mark.parametrize(
+    "query", [{"after": "\ud800"}, {"after": "a\0"}, {"after": "a" * 129}, {"tenant": "\ud800"}]
+)
+async def test_a_page_begins_after_an_id(query: dict[str, str]) -> None:
+    with pytest.raises(BadValueError):
+        await Installation().call("GET", "/v1/keys", query=query)
