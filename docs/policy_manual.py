@@ -60,7 +60,7 @@ class PolicyManual:
             name = f"{path}.{key}" if path else key
             target = self._section_of(about)
             if target and target not in self._homes:
-                self._homes[target] = name + ("[]" if "array" in _types(about) else "")
+                self._homes[target] = name + _many(about)
                 below = _whole(self._defs[target])
                 inner.append(self._section(self._homes[target], below))
             own.append(self._row(key, about, is_required=key in required))
@@ -113,6 +113,14 @@ class PolicyManual:
         if "(ms|s|m|h|d)" in pattern:
             return "duration"
         return "size" if "(B|KB" in pattern else "text"
+
+
+def _many(about: Schema) -> str:
+    """Mark a key that holds several sections: a list, or a mapping whose keys are names."""
+    if "array" in _types(about):
+        return "[]"
+    inner = about.get("additionalProperties")
+    return ".*" + _many(inner) if isinstance(inner, dict) else ""
 
 
 def _whole(section: Schema) -> Schema:

@@ -64,7 +64,7 @@ def _below(about: Schema) -> Schema:
     if "$ref" in about:
         about = SCHEMA["$defs"][about["$ref"].rpartition("/")[2]]
     if "additionalProperties" in about and isinstance(about["additionalProperties"], dict):
-        return dict.fromkeys(REFUSALS, about["additionalProperties"])
+        return dict.fromkeys((*REFUSALS, "*"), about["additionalProperties"])
     forms = [about, *about.get("anyOf", ()), *about.get("oneOf", ())]
     return {
         key: below
