@@ -10,7 +10,7 @@ import asyncio
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sidecar.decision.runner import Waiting, refuse_unanswered, resume
 from sidecar.model.errors import StoreUnavailableError
@@ -21,6 +21,9 @@ from sidecar.model.route import RoutePlan
 if TYPE_CHECKING:
     from sidecar.fronts.proxy.admission import Admission
     from sidecar.fronts.proxy.context import Context
+
+# Timers of libuv count whole milliseconds from the last turn of the loop, and so may ring early.
+_TICK_SECONDS: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +124,19 @@ class Pause:
         context = self._context
         self.is_refused = cause is not None
         self._flight.leave_count()
-        seconds = context.floor.left(context.monotonic() - self._flight.started)
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(seconds, partial(self._release, cause))
+        now = context.monotonic()
+        self._wait(now + context.floor.left(now - self._flight.started), cause)
 
-    def _release(self, cause: Refuse | None) -> None:
+    def _wait(self, end: float, cause: Refuse | None) -> None:
+        seconds = end - self._context.monotonic() + _TICK_SECONDS
+        release = partial(self._release, end, cause)
+        self._timer = asyncio.get_running_loop().call_later(seconds, release)
+
+    def _release(self, end: float, cause: Refuse | None) -> None:
         self._timer = None
+        if self._context.monotonic() < end:
+            self._wait(end, cause)
+            return
         if cause is not None:
             self._flight.refuse(cause)
             return
