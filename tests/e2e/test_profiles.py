@@ -1,0 +1,208 @@
+"""The five profiles, each run as a sidecar and probed: what it says is what it enforces."""
+
+import asyncio
+import ssl
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trustme
+
+from sidecar.model.identity import KeyId, KeyStatus
+from sidecar.policy.load import Loaded
+from tests.corpora.reader import Message
+from tests.e2e.conftest import load_policy, running
+from tests.e2e.profiles import NAMES, Probe, World, a_world, policy_over, probes_of, sent
+from tests.e2e.records import Entry, entry_of
+from tests.e2e.test_websockets import HANDSHAKE, opens, reads
+from tests.e2e.wire import Echo, a_client, a_service, get
+
+FLOOR_SECONDS = 0.08
+# AN-10: a revocation is in force everywhere within this time.
+REVOKED_SECONDS = 5.0
+# RS-3, as all five publish it.
+FIELDS = {
+    b"x-content-type-options": [b"nosniff"],
+    b"x-frame-options": [b"DENY"],
+    b"referrer-policy": [b"strict-origin-when-cross-origin"],
+    b"cross-origin-opener-policy": [b"same-origin"],
+    b"cross-origin-resource-policy": [b"same-origin"],
+    b"server": [],
+    b"x-powered-by": [],
+    b"strict-transport-security": [],
+}
+COLUMN = {
+    "edge-database": "AZ-3 AZ-4 AZ-7 TN-4 TN-7",
+    "interaction-api": "AN-3 AN-5 AN-6 AN-7 AZ-4 AZ-5 RQ-1",
+    "agent-platform": "AZ-1 AZ-2 TN-4",
+    "license-platform": "AN-8 AN-9 AZ-1 AZ-2 AZ-4 AZ-5 AZ-8",
+    "agent-workspace": "AN-10 AN-13 AN-14 AZ-6 TN-6 SE-1",
+}
+XSS = {"interaction-api": b"1; mode=block"}
+YEAR = b"max-age=31536000; includeSubDomains"
+HSTS = {"agent-workspace": YEAR + b"; preload"}
+
+
+@pytest.mark.parametrize("profile", NAMES)
+def test_the_copy_beside_the_examples_is_the_profile_of_the_package(profile: str) -> None:
+    copy = Path(f"config/profiles/{profile}.yaml")
+    assert copy.read_bytes() == Path(f"sidecar/policy/profiles/{profile}.yaml").read_bytes()
+
+
+def test_there_are_no_other_copies() -> None:
+    assert sorted(file.stem for file in Path("config/profiles").iterdir()) == sorted(NAMES)
+
+
+def laid_over(profile: str, folder: Path, **sections: object) -> Loaded:
+    return load_policy(policy_over(profile, "http://127.0.0.1:3000", folder, **sections), folder)
+
+
+@pytest.mark.parametrize("profile", NAMES)
+def test_a_profile_loads_with_what_it_says_is_the_user_s_to_give(
+    profile: str, tmp_path: Path
+) -> None:
+    secrets = {"pepper": "file:pepper", "master_key": "file:master"}
+    assert laid_over(profile, tmp_path, secrets=secrets).warnings == ()
+
+
+@pytest.mark.parametrize("profile", NAMES)
+def test_every_control_of_a_profile_that_shows_in_an_answer_is_probed(profile: str) -> None:
+    probes = probes_of(profile)
+    probed = {probe.control for probe in probes}
+    assert len(probes) >= 12
+    assert {"AN-1", "TN-1", "TN-2", "TN-3", *COLUMN[profile].split()} - probed == set()
+
+
+@pytest.mark.control("AN-1", "AN-6", "AZ-4", "RS-3", "TN-1", "TN-2", "TN-3")
+@pytest.mark.parametrize("profile", NAMES)
+async def test_a_profile_answers_every_probe_as_the_table_says(
+    profile: str, tmp_path: Path
+) -> None:
+    probes, answers, seconds = probes_of(profile), [], []
+    async with a_world(profile, tmp_path) as world:
+        for probe in probes:
+            answer, took = await sent(world, probe)
+            answers.append(answer)
+            seconds.append(took)
+        trail = await world.proxy.records()
+    records = [entry_of(record) for record in trail if record["action"] == "request"]
+    assert differing(probes, answers, records) == {}
+    assert overlooked(probes, world) == {}
+    assert len({face_of(answer) for answer in answers if answer.status == 401}) == 1
+    fields = FIELDS | {b"x-xss-protection": [XSS.get(profile, b"0")]}
+    assert [a.start for a in answers if {n: a.values(n) for n in fields} != fields] == []
+    if profile == "interaction-api":
+        assert hasty(probes, seconds) == {}
+
+
+def differing(
+    probes: list[Probe], answers: list[Message], records: list[Entry]
+) -> dict[Probe, tuple[int, str | None]]:
+    """Collect the probes that were answered otherwise, or for another reason."""
+    came = zip(probes, answers, records, strict=True)
+    found = {probe: (answer.status, record.reason) for probe, answer, record in came}
+    return {
+        probe: (status, reason)
+        for probe, (status, reason) in found.items()
+        if status != probe.status or (reason or "") != (probe.said if status >= 400 else "")
+    }
+
+
+def overlooked(probes: list[Probe], world: World) -> dict[Probe, list[str]]:
+    """Collect the probes of which the service saw something else."""
+    admitted = [probe for probe in probes if probe.status < 400]
+    found = {}
+    for probe, (service, request) in zip(admitted, world.seen, strict=True):
+        wanted = [part.split(": ", 1) for part in probe.said.split("; ") if part]
+        faults = [
+            f"{name}: {values}"
+            for name, value in wanted
+            if not fits(
+                value,
+                values := [service.encode()]
+                if name == "service"
+                else request.values(name.encode().lower()),
+            )
+        ]
+        if faults:
+            found[probe] = faults
+    return found
+
+
+def fits(value: str, values: list[bytes]) -> bool:
+    if value == "-":
+        return values == []
+    if value.endswith("*"):
+        return len(values) == 1 and values[0].startswith(value[:-1].encode())
+    return values == [value.encode()]
+
+
+def face_of(answer: Message) -> tuple[object, ...]:
+    """Return everything of an answer but what differs with time and request (AN-6)."""
+    fields = [(name.lower(), value) for name, value in answer.fields]
+    kept = tuple(field for field in fields if field[0] not in {b"date", b"x-request-id"})
+    return answer.start, kept, answer.body
+
+
+def hasty(probes: list[Probe], seconds: list[float]) -> dict[Probe, float]:
+    """Collect outcomes of authentication that came before the floor (AN-5)."""
+    judged = zip(probes, seconds, strict=True)
+    return {p: took for p, took in judged if p.status in {200, 401, 403} and took < FLOOR_SECONDS}
+
+
+@pytest.mark.control("RS-1")
+@pytest.mark.parametrize("profile", NAMES)
+async def test_a_profile_says_hsts_over_tls_of_the_newest_version_alone(
+    profile: str, tmp_path: Path
+) -> None:
+    authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
+    issued = authority.issue_cert("localhost")
+    issued.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "tls.pem"))
+    tls = {"certificate": "tls.pem", "key": "tls.pem"}
+    listen = {"proxy": "127.0.0.1:0", "admin": "127.0.0.1:0", "tls": tls}
+    trust, old = ssl.create_default_context(), ssl.create_default_context()
+    authority.configure_trust(trust)
+    authority.configure_trust(old)
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with a_service(Echo()) as service:
+        text = policy_over(profile, service.url, tmp_path, listen=listen)
+        async with running(text, tmp_path) as proxy:
+            async with a_client(proxy.port, trust) as client:
+                answers = [await client.ask(get(path)) for path in (b"/healthz", b"/nowhere")]
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                async with a_client(proxy.port, old):
+                    pass
+    said = [(a.status, a.values(b"strict-transport-security")) for a in answers]
+    assert said == [(status, [HSTS.get(profile, YEAR)]) for status in (200, 404)]
+
+
+@pytest.mark.control("AN-2", "SE-1", "SE-2")
+@pytest.mark.parametrize("profile", NAMES)
+async def test_no_credential_can_be_read_from_the_state_of_a_profile(
+    profile: str, tmp_path: Path
+) -> None:
+    async with a_world(profile, tmp_path) as world:
+        keys = [
+            line.split(b": ")[1] for name, line in world.credentials.items() if name != "nobody"
+        ]
+        files = await asyncio.to_thread(
+            lambda: [f.read_bytes() for f in tmp_path.glob("state.db*")]
+        )
+    assert files
+    assert [key for key in [*keys, b"7d1f"] if any(key in content for content in files)] == []
+
+
+async def test_a_websocket_of_the_workspace_ends_with_its_key(tmp_path: Path) -> None:
+    async with (
+        a_world("agent-workspace", tmp_path, opens(reads)) as world,
+        a_client(world.proxy.port) as client,
+    ):
+        target = b"/v1/workspaces/acme/live"
+        await client.send(get(target, world.credentials["agent"], *HANDSHAKE))
+        assert b" 101 " in await client.head()
+        record = await world.proxy.store.key(KeyId(world.key_ids["agent"]))
+        assert record is not None
+        gone = replace(record, status=KeyStatus.REVOKED, version=record.version + 1)
+        assert await world.proxy.store.replace_key(gone)
+        async with asyncio.timeout(REVOKED_SECONDS):
+            await client.ended()
