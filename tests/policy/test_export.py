@@ -21,7 +21,11 @@ def test_the_schema_is_one_of_draft_2020_12() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["config/sidecar.yaml", "sidecar/policy/profiles/try.yaml", "sidecar/fronts/demo/demo.yaml"],
+    [
+        "config/sidecar.yaml",
+        "sidecar/fronts/demo/demo.yaml",
+        *sorted(map(str, Path("sidecar/policy/profiles").iterdir())),
+    ],
 )
 def test_the_policies_of_the_package_are_valid(name: str) -> None:
     policy = yaml.safe_load(Path(name).read_text(encoding="utf-8"))

@@ -134,6 +134,12 @@ MasterKey = Annotated[
 ]
 
 
+_TEXT: Final = {"type": "string", "minLength": 1}
+_RING_SCHEMA: Final = WithJsonSchema(
+    {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
+)
+
+
 def _ring(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
@@ -153,6 +159,7 @@ class Secrets(Section):
             tuple[SecretText, ...],
             BeforeValidator(_ring),
             Field(min_length=1, examples=["file:/secrets/pepper"]),
+            _RING_SCHEMA,
         ]
         | None
     ) = None
@@ -161,6 +168,7 @@ class Secrets(Section):
             tuple[MasterKey, ...],
             BeforeValidator(_ring),
             Field(min_length=1, examples=["file:/secrets/master"]),
+            _RING_SCHEMA,
         ]
         | None
     ) = None
