@@ -3,7 +3,8 @@
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -14,12 +15,19 @@ from typing import Final
 import click
 import uvloop
 
+from sidecar.adapters.ids import UuidV7
 from sidecar.app import Sidecar, serve
 from sidecar.cli.exit_codes import DONE, FAILED, NO
+from sidecar.fronts.demo.stops import ACME_KEY, REVOKED_KEY
 from sidecar.fronts.demo.tour import Tour
 from sidecar.fronts.demo.upstream import serving
+from sidecar.knowledge.auth.digest import DigestRing
+from sidecar.lifecycle.key_drafts import DraftRules, KeyDraft
+from sidecar.lifecycle.keys import Keys, Source
 from sidecar.policy.load import load
+from sidecar.policy.schema.policy import Policy
 
+_ACTOR: Final = "demo"
 _HOST: Final = "127.0.0.1"
 _PORT = click.IntRange(1, 65535)
 
@@ -84,38 +92,62 @@ def _obstacle(port: int) -> str | None:
 
 
 async def _show(stage: _Stage, *, once: bool) -> int:
-    async with serving(_HOST) as upstream_port, _sidecar(stage, upstream_port) as sidecar:
+    async with serving(_HOST) as upstream_port, _sidecar(stage, upstream_port) as running:
+        sidecar, keys = running
         click.echo(
             f"A sidecar on http://{_HOST}:{stage.port}, and behind it a small service on port"
             f" {upstream_port}.\nIts policy is {stage.policy}\n"
         )
         has_colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        is_good = await Tour((_HOST, stage.port), stage.audit, click.echo, has_colour).walk()
+        origin = (_HOST, stage.port)
+        is_good = await Tour(origin, stage.audit, click.echo, has_colour, keys).walk()
         if not once:
-            click.echo(_suggestions(stage))
+            click.echo(_suggestions(stage, keys[ACME_KEY]))
             await serve(sidecar)
     return DONE if is_good else NO
 
 
 @asynccontextmanager
-async def _sidecar(stage: _Stage, upstream_port: int) -> AsyncIterator[Sidecar]:
-    """Run the sidecar as `sidecar run` does, with the variables that the policy names."""
+async def _sidecar(
+    stage: _Stage, upstream_port: int
+) -> AsyncIterator[tuple[Sidecar, Mapping[str, str]]]:
+    """Run the sidecar as `sidecar run` does, with the variables that the policy names.
+
+    Yields:
+        The sidecar, and its keys by what stands for them in the tour.
+    """
     variables = {
         "SIDECAR_DEMO_PORT": str(stage.port),
         "SIDECAR_DEMO_ADMIN_PORT": str(stage.admin_port),
         "SIDECAR_DEMO_UPSTREAM_PORT": str(upstream_port),
         "SIDECAR_DEMO_AUDIT": str(stage.audit),
+        "SIDECAR_DEMO_PEPPER": os.urandom(32).hex(),
     }
     loaded = load(str(stage.policy), lambda name: Path(name).read_bytes(), variables)
     sidecar = Sidecar(loaded)
     await sidecar.start()
     try:
-        yield sidecar
+        yield sidecar, await _make_keys(sidecar, loaded.policy)
     finally:
         await sidecar.stop()
 
 
-def _suggestions(stage: _Stage) -> str:
+async def _make_keys(sidecar: Sidecar, policy: Policy) -> Mapping[str, str]:
+    """Make the keys of the tour, as `sidecar keys` would."""
+    store = sidecar.proxy.outside.store
+    if store is None:
+        raise RuntimeError("the demo's policy has no API keys")
+    rules, ring = DraftRules(policy, store), DigestRing(policy.secrets.pepper or ())
+    source = Source(time.time, os.urandom, UuidV7(time.time, os.urandom))
+    keys = Keys(store, rules, ring, sidecar.proxy.audit, source)
+    draft = KeyDraft(tenant="acme", roles=("developer",))
+    good, revoked = await keys.create(_ACTOR, draft), await keys.create(_ACTOR, draft)
+    await keys.revoke(_ACTOR, revoked.record.id)
+    made = {ACME_KEY: good, REVOKED_KEY: revoked}
+    return {name: one.key.reveal().decode() for name, one in made.items()}
+
+
+def _suggestions(stage: _Stage, key: str) -> str:
     origin = f"http://{_HOST}:{stage.port}"
     return f"""
 It keeps serving until you press Ctrl-C. Try:
@@ -123,6 +155,7 @@ It keeps serving until you press Ctrl-C. Try:
   {origin}/ in a browser
   curl -i {origin}/leaky
   curl -s -H 'X-User-Id: root' {origin}/echo/who
+  curl -s -H 'X-API-Key: {key}' {origin}/echo/orgs/acme/who
   curl -i --path-as-is {origin}/api/items/../../internal/report
   curl -N {origin}/events?count=20
   curl -s -T FILE {origin}/upload

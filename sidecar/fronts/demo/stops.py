@@ -71,6 +71,11 @@ class Stop:
     shows: tuple[str, ...] = ()
 
 
+ACME_KEY: Final = "<key of acme>"
+REVOKED_KEY: Final = "<revoked key>"
+"""They stand for keys, which are made when the demo starts."""
+
+_KEY_OF_ACME: Final = ("X-API-Key", ACME_KEY)
 _JSON: Final = ("Content-Type", "application/json")
 _PROBLEM: Final = ("Content-Type", "application/problem+json")
 
@@ -145,6 +150,32 @@ STOPS: Final[tuple[Stop, ...]] = (
         Plain("DELETE", "/api/items"),
         Expected(405, fields=(("Allow", "GET, HEAD, POST"),), because="refused by route"),
         shows=("Allow",),
+    ),
+    Stop(
+        "A route for developers of a tenant, asked without a key; why is for the audit alone",
+        Plain("GET", "/echo/orgs/acme/report"),
+        Expected(401, fields=(_PROBLEM,), because="refused by authenticate: no credential"),
+        shows=("WWW-Authenticate",),
+    ),
+    Stop(
+        "With a key of the tenant: the service is told who asks, and never sees the key",
+        Plain("GET", "/echo/orgs/acme/report", fields=(_KEY_OF_ACME,)),
+        Expected(
+            200,
+            says=('"x-tenant-id", "acme"', '"x-roles", "developer"', '"x-tier", "pro"'),
+            hides=("x-api-key",),
+        ),
+    ),
+    Stop(
+        "The same key on another tenant's path",
+        Plain("GET", "/echo/orgs/globex/report", fields=(_KEY_OF_ACME,)),
+        Expected(403, fields=(_PROBLEM,), because="names a tenant that is not the caller's"),
+    ),
+    Stop(
+        "A key that was revoked: to the client the same answer as no key at all",
+        Plain("GET", "/echo/orgs/acme/report", fields=(("X-API-Key", REVOKED_KEY),)),
+        Expected(401, fields=(_PROBLEM,), because="refused by authenticate: revoked key"),
+        shows=("WWW-Authenticate",),
     ),
     Stop(
         "A body of the right size and type passes",

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -32,12 +32,14 @@ class Tour:
         trail: the file that the sidecar writes its audit records to.
         show: prints one line.
         has_colour: whether lines may hold ANSI escapes.
+        keys: the keys, by what stands for them in the stops.
     """
 
     origin: tuple[str, int]
     trail: Path
     show: Callable[[str], None]
     has_colour: bool = False
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     async def walk(self) -> bool:
         """Visit every stop in order; true if each gave the answer that it must."""
@@ -52,7 +54,7 @@ class Tour:
         for line in _request_lines(stop.request):
             self.show(f"    > {line}".rstrip())
         try:
-            answer = await send(self.origin, stop.request)
+            answer = await send(self.origin, self._with_keys(stop.request))
         except (OSError, ClientError) as error:
             self.show(self._paint(_RED, f"    no answer: {str(error) or type(error).__name__}"))
             return False
@@ -65,6 +67,13 @@ class Tour:
             self.show(self._paint(_RED, f"    unexpected: {fault}"))
         self.show("")
         return not faults
+
+    def _with_keys(self, request: Request) -> Request:
+        """Put the keys in; what is printed is the request without them."""
+        if not isinstance(request, Plain):
+            return request
+        fields = tuple((name, self.keys.get(value, value)) for name, value in request.fields)
+        return replace(request, fields=fields)
 
     def _paint(self, colour: str, text: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self.has_colour else text

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -36,6 +37,7 @@ def test_the_tour_ends_well_and_says_why_at_every_stop(free_port: FreePort) -> N
     assert done.stdout.count("    why: ") == len(STOPS)
     assert all(stop.title in done.stdout for stop in STOPS)
     assert "\x1b" not in done.stdout
+    assert "demo_" not in done.stdout
 
 
 @pytest.mark.parametrize("option", ["--port", "--admin-port"])
@@ -94,6 +96,12 @@ def test_after_the_tour_it_serves_and_says_what_to_try(staying: tuple[Path, int]
         assert word in shown.read_text()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page:
         assert b"The protected service" in page.read()
+    key = re.search(r"demo_[0-9A-Z]{26}", shown.read_text())
+    assert key is not None
+    url = f"http://127.0.0.1:{port}/echo/orgs/acme/who"
+    request = urllib.request.Request(url, headers={"X-API-Key": key[0]})
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own
+        assert b'"X-Tenant-Id", "acme"' in answer.read()
 
 
 @pytest.mark.parametrize(("no_color", "is_coloured"), [("", True), ("1", False)])

@@ -12,6 +12,7 @@ VARIABLES = {
     "SIDECAR_DEMO_ADMIN_PORT": "9901",
     "SIDECAR_DEMO_UPSTREAM_PORT": "3000",
     "SIDECAR_DEMO_AUDIT": "audit.jsonl",
+    "SIDECAR_DEMO_PEPPER": "a pepper of thirty-two characters",
 }
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.fronts.demo.stops import STOPS, Expected
+from sidecar.fronts.demo.stops import ACME_KEY, REVOKED_KEY, STOPS, Expected
 from sidecar.fronts.demo.tour import Tour
 from sidecar.fronts.demo.upstream import serving
 from sidecar.fronts.demo.visit import Answer, Plain
@@ -67,7 +67,7 @@ async def test_a_sidecar_that_is_not_there_is_said_in_one_line_a_stop(tmp_path: 
 
 def test_every_kind_of_refusal_that_a_client_can_cause_is_on_the_tour() -> None:
     shown = {stop.expected.status for stop in STOPS}
-    assert {200, 201, 101, 400, 403, 404, 405, 413, 415, 502, 504} <= shown
+    assert {200, 201, 101, 400, 401, 403, 404, 405, 413, 415, 502, 504} <= shown
 
 
 def test_no_target_of_the_tour_is_tidied_up_on_its_way() -> None:
@@ -75,3 +75,18 @@ def test_no_target_of_the_tour_is_tidied_up_on_its_way() -> None:
     assert any("/../" in target for target in targets)
     assert any("%2F" in target for target in targets)
     assert all(target.isascii() for target in targets)
+
+
+async def test_keys_are_sent_but_not_shown(tmp_path: Path) -> None:
+    keys = {ACME_KEY: "demo_ABC", REVOKED_KEY: "demo_XYZ"}
+    lines: list[str] = []
+    async with serving() as port:
+        tour = Tour(("127.0.0.1", port), tmp_path / "none", lines.append, keys=keys)
+        await tour.walk()
+    # This service, asked directly, shows all that it was sent.
+    shown = "\n".join(lines)
+    assert f"    > X-API-Key: {ACME_KEY}" in lines
+    assert f"    > X-API-Key: {REVOKED_KEY}" in lines
+    assert "<   X-API-Key: demo_ABC" in shown
+    assert "<   X-API-Key: demo_XYZ" in shown
+    assert "> X-API-Key: demo" not in shown
