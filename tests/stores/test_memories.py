@@ -242,7 +242,29 @@ def test_news_are_added_and_what_has_expired_goes(freshness: Freshness, clock: M
     assert revocations.number == 2
     assert not revocations.is_revoked("https://idp.example", {"token": "a"}, ISSUED)
     assert revocations.is_revoked("https://idp.example", {"token": "b"}, ISSUED)
-    revocations.forget_all()
+
+
+def test_a_store_that_lost_its_revocations_does_not_withdraw_them(
+    freshness: Freshness, clock: ManualClock
+) -> None:
+    revocations = RememberedRevocations(freshness)
+    revocations.load(2, [a_revocation("b", expires_at=NEVER)], clock.now)
+    revocations.begin_anew()
     assert not revocations.is_current()
     assert revocations.number == 0
-    assert not revocations.is_revoked("https://idp.example", {"token": "b"}, ISSUED)
+    assert revocations.is_revoked("https://idp.example", {"token": "b"}, ISSUED)
+    revocations.load(1, [a_revocation("c", expires_at=NEVER)], clock.now)
+    assert revocations.is_revoked("https://idp.example", {"token": "b"}, ISSUED)
+    assert revocations.is_revoked("https://idp.example", {"token": "c"}, ISSUED)
+
+
+def test_a_key_is_remembered_under_one_digest(freshness: Freshness) -> None:
+    keys = RememberedKeys(freshness)
+    freshness.note(freshness.now())
+    record = a_key("one")
+    keys.put(a_digest("old"), record, keys.forgotten)
+    keys.put(a_digest("new"), record, keys.forgotten)
+    assert keys.at_hand(a_digest("old")) is UNKNOWN
+    keys.forget(record.id)
+    assert keys.at_hand(a_digest("new")) is UNKNOWN
+    assert len(keys) == 0

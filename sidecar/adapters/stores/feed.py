@@ -67,10 +67,10 @@ class Memories:
             self.secrets.forget(tenant, name)
 
     def forget_all(self) -> None:
-        """Forget everything."""
+        """Forget everything that a store may have changed unseen."""
         self.keys.forget_all()
         self.tenants.forget_all()
-        self.revocations.forget_all()
+        self.revocations.begin_anew()
         if self.secrets is not None:
             self.secrets.forget_all()
 
@@ -182,13 +182,15 @@ class Feed:
                 async with asyncio.timeout(self._rhythm.poll_seconds):
                     await self._wake.wait()
             self._wake.clear()
-            await self._try_to_read()
+            try:
+                await self._try_to_read()
+            except Exception:  # noqa: BLE001 -- the top of a task: without it memories would end
+                _LOG.exception("the change feed failed, and goes on")
 
     async def _try_to_read(self) -> None:
         was_heard, self._is_heard = self._is_heard, True
         try:
             await self.read()
-            await self._write_uses()
         except StoreUnavailableError as error:
             self._is_heard = False
             self.errors += 1
@@ -197,6 +199,7 @@ class Feed:
         else:
             if not was_heard:
                 _LOG.warning("changes of the state store are read again")
+            await self._write_uses()
 
     async def _write_uses(self) -> None:
         now = self._memories.freshness.now()
@@ -205,7 +208,8 @@ class Feed:
         self._written_at = now
         if uses := self._uses.take():
             # When a key was used last is a hint: it is not worth a second attempt.
-            await self._store.note_uses(uses)
+            with contextlib.suppress(StoreUnavailableError):
+                await self._store.note_uses(uses)
 
     async def _subscribe(self) -> None:
         while True:

@@ -114,6 +114,10 @@ class RememberedKeys:
             # The one that was looked up first: its next use costs a look-up, nothing else.
             oldest = next(iter(self._found))
             self._digests.pop(self._found.pop(oldest).id, None)
+        # A key has one digest here, or forgetting it would leave another one behind.
+        former = self._digests.get(record.id)
+        if former is not None and former != digest:
+            self._found.pop(former, None)
         self._found[digest] = record
         self._digests[record.id] = digest
 
@@ -223,16 +227,18 @@ class RememberedRevocations:
         """
         known = [one for values in self._by_value.values() for one in values]
         kept: dict[tuple[str, str], list[Revocation]] = {}
-        for one in (*known, *revocations):
+        for one in dict.fromkeys((*known, *revocations)):
             if one.expires_at > now:
                 kept.setdefault((one.kind.value, one.value), []).append(one)
         self._by_value = kept
         self.number = number
         self._is_loaded = True
 
-    def forget_all(self) -> None:
-        """Forget everything: the store was emptied or replaced, and is read anew."""
-        self._by_value = {}
+    def begin_anew(self) -> None:
+        """Read all revocations again, and keep those that are known.
+
+        A revocation is never withdrawn: a store that lost its own must not admit its tokens again.
+        """
         self._is_loaded = False
         self.number = 0
 
