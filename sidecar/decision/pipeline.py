@@ -9,28 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
-from sidecar.decision.authentication import Authentication
-from sidecar.decision.bindings import TENANT, bindings_of
 from sidecar.decision.steps.addresses import Addresses
-from sidecar.decision.steps.assertion import Assertion
-from sidecar.decision.steps.authenticate import Authenticate
-from sidecar.decision.steps.authorize import Authorize
 from sidecar.decision.steps.client_address import compile_client_address
-from sidecar.decision.steps.condition import Condition
 from sidecar.decision.steps.declared_body import DeclaredBody
-from sidecar.decision.steps.domain_lock import DomainLock
 from sidecar.decision.steps.forbidden import Forbidden
 from sidecar.decision.steps.forward import Forward, host_for
-from sidecar.decision.steps.identity_headers import IdentityHeaders, managed_names
 from sidecar.decision.steps.path import EncodedSlash, Path
 from sidecar.decision.steps.request_id import RequestId, ShowRequestId
 from sidecar.decision.steps.route import Route
 from sidecar.decision.steps.security_headers import SecurityHeaders
-from sidecar.decision.steps.tenant import Tenant
-from sidecar.decision.steps.tenant_binding import TenantBinding
-from sidecar.decision.steps.tenant_upstream import TenantUpstream
 from sidecar.decision.steps.upstream import Upstream, target_of
-from sidecar.knowledge.auth.assertion import Signer
+from sidecar.decision.strangers import IDENTITY, Once, Strangers, managed_names
 from sidecar.model.exchange import GIVEN
 from sidecar.model.ports import AtHand
 from sidecar.model.problem import Faces
@@ -104,8 +93,8 @@ def build(policy: Policy, at_hand: AtHand | None = None) -> Generation:
         unrouted=unrouted,
         faces=_faces(policy),
         shadow=policy.mode == "shadow",
-        managed=managed_names(policy) | workshop.authentication.managed_names,
-        credentials=workshop.authentication.fields,
+        managed=managed_names(policy) | workshop.callers.managed_names,
+        credentials=workshop.callers.fields,
         plans=plans,
     )
 
@@ -116,14 +105,12 @@ class _Workshop:
     A memory of its own for each of 20,000 routes would grow to gigabytes.
     """
 
-    __slots__ = ("_at_hand", "_policy", "_shared", "_signer", "authentication")
+    __slots__ = ("_policy", "_shared", "callers")
 
     def __init__(self, policy: Policy, at_hand: AtHand) -> None:
         self._policy = policy
-        self._at_hand = at_hand
-        self.authentication = Authentication(policy, at_hand)
-        self._signer = None if policy.assertion is None else Signer(policy.assertion)
         self._shared: dict[tuple[object, ...], object] = {}
+        self.callers = _callers(policy, at_hand, self._once)
 
     def plan(self, route: RouteSection) -> RoutePlan:
         """Compile a route."""
@@ -135,7 +122,7 @@ class _Workshop:
             response=self._response(policy.headers_of(route)),
             timeouts=_timeouts(policy.timeouts_of(route)),
             shadow=policy.mode_of(route) == "shadow",
-            identity=tuple(s for s in steps if isinstance(s, Authenticate | Tenant)),
+            identity=tuple(step for step in steps if step.name in IDENTITY),
         )
 
     def unrouted(self) -> RoutePlan:
@@ -160,54 +147,21 @@ class _Workshop:
             None if route is None else Forbidden.compile(route),
             self._once((DeclaredBody, body), lambda: DeclaredBody(body)),
             None if addresses is None else self._once((addresses,), lambda: Addresses(addresses)),
-            *self._caller(route),
-            self._upstream(route),
-            self._assertion(route),
+            *self.callers.steps(route),
+            self.callers.upstream(route, self._upstream(route)),
+            *self.callers.statements(route),
             self._once((Forward, host), lambda: Forward(host)),
         )
         return tuple(step for step in steps if step is not None)
 
-    def _caller(self, route: RouteSection | None) -> tuple[Step | None, ...]:
-        """Make the steps that find out who calls, and judge what they may do."""
-        policy = self._policy
-        authenticate = self.authentication.step_for(route)
-        if route is None or not isinstance(authenticate, Authenticate):
-            return (authenticate,)
-        tenants = bindings_of(route, TENANT)
-        known = self._at_hand.tenants
-        return (
-            authenticate,
-            self._once((Tenant, tenants), lambda: Tenant(tenants, known)),
-            Authorize.compile(policy, route),
-            TenantBinding.compile(policy, route),
-            self._once((DomainLock,), lambda: DomainLock.compile(policy)),
-            Condition.compile(route),
-            self._once((IdentityHeaders,), lambda: IdentityHeaders.compile(policy)),
-        )
-
-    def _upstream(self, route: RouteSection | None) -> Step:
+    def _upstream(self, route: RouteSection | None) -> Upstream:
         """Make the step that says where requests go; the route's own upstream comes first."""
         policy = self._policy
-        upstream = policy.upstream if route is None else policy.upstream_of(route)
-        own = target_of(upstream)
+        own = target_of(policy.upstream if route is None else policy.upstream_of(route))
         target = self._once((own.key, own.authority), lambda: own)
         prefix = None if route is None else route.strip_prefix
-        withheld = self.authentication.withheld
-        step = self._once((Upstream, target, prefix), lambda: Upstream(target, prefix, withheld))
-        if route is None or route.public or route.upstream is not None:
-            return step
-        if not self.authentication.is_used:
-            return step
-        secrets = self._at_hand.secrets
-        return self._once(
-            (TenantUpstream, prefix), lambda: TenantUpstream(step, policy.upstream, secrets)
-        )
-
-    def _assertion(self, route: RouteSection | None) -> Step | None:
-        section, signer = self._policy.assertion, self._signer
-        if section is None or signer is None or route is None or route.public:
-            return None
-        return self._once((Assertion,), lambda: Assertion(signer, section.header))
+        withheld = self.callers.withheld
+        return self._once((Upstream, target, prefix), lambda: Upstream(target, prefix, withheld))
 
     def _response(self, headers: Headers) -> tuple[ResponseStep, ...]:
         key = (SecurityHeaders, headers.model_dump_json())
@@ -219,6 +173,16 @@ class _Workshop:
             made = self._shared[key] = make()
         # What stands under a key was made by the caller that uses keys of this kind.
         return cast("Made", made)
+
+
+def _callers(policy: Policy, at_hand: AtHand, once: Once) -> Strangers:
+    """Choose what makes the steps about callers; a policy that asks nobody imports none of it."""
+    section = policy.authentication
+    if not (section.api_keys or section.jwt or section.introspection):
+        return Strangers()
+    from sidecar.decision.callers import Callers
+
+    return Callers(policy, at_hand, once)
 
 
 def _methods(route: RouteSection) -> tuple[bytes, ...] | None:

@@ -89,8 +89,11 @@ async def test_a_policy_may_let_the_service_see_the_credential(tmp_path: Path) -
 @pytest.mark.control("TN-1")
 @pytest.mark.control("TN-3")
 @pytest.mark.parametrize(
-    "forged", [b"X-Tenant-ID", b"x-tenant-id", b"X_Tenant_ID", b"X-TENANT_ID", b"X-Roles", b"X_roles",
-               b"X-Scopes", b"X-Key-Id", b"x-key_id", b"X-USER_id", b"X-Tier"]
+    "forged",
+    [
+        b"X-Tenant-ID", b"x-tenant-id", b"X_Tenant_ID", b"X-TENANT_ID", b"X-Roles", b"X_roles",
+        b"X-Scopes", b"X-Key-Id", b"x-key_id", b"X-USER_id", b"X-Tier",
+    ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", [b"/any", b"/public"])
 async def test_identity_arrives_and_cannot_be_forged_in_any_spelling(

@@ -68,7 +68,7 @@ async def test_where_nobody_can_be_asked_nothing_is_admitted() -> None:
 async def test_a_question_without_an_addressee_cannot_be_answered(
     asking: Asking, question: FindKeySet
 ) -> None:
-    with pytest.raises(StoreUnavailableError, match="nobody answers|no secrets.master_key"):
+    with pytest.raises(StoreUnavailableError, match=r"nobody answers|no secrets\.master_key"):
         await asking.answers.find(question)
 
 

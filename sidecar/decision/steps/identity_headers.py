@@ -6,8 +6,6 @@ from typing import ClassVar, Final, Self
 from sidecar.decision.steps.authenticate import NOBODY
 from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.model.exchange import Exchange
-from sidecar.model.fields import IDENTITY
-from sidecar.model.headers import canonical
 from sidecar.model.identity import Method, TenantRecord
 from sidecar.model.outcome import PASS, Outcome
 from sidecar.model.route import Step
@@ -112,19 +110,6 @@ class IdentityHeaders(Step):
                 _check(value, grammar, word)
             lines.append(f"{name}: {separator.join(values)}".encode())
         return lines
-
-
-def managed_names(policy: Policy) -> frozenset[bytes]:
-    """Name the identity fields, default and configured ones, as `canonical` spells them.
-
-    They are taken out of what clients send, on every route.
-
-    Controls: TN-1.
-    """
-    own = [str(name) for name in policy.identity_headers.model_dump().values() if name]
-    if policy.assertion is not None:
-        own.append(policy.assertion.header)
-    return IDENTITY | {canonical(name.encode()) for name in own}
 
 
 def _check(value: str, grammar: re.Pattern[str], word: str) -> None:

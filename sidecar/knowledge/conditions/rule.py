@@ -2,18 +2,21 @@
 
 from typing import Final
 
-from sidecar.knowledge.conditions.bounds import ConditionError
-from sidecar.knowledge.conditions.compile import compile_condition
 from sidecar.policy.rules.findings import Findings, Judged
 
 
 def unusable_conditions(judged: Judged) -> Findings:
     """Conditions that are beyond the bounds, no CEL, or without their library (AZ-6)."""
-    for index, route in enumerate(judged.policy.routes):
-        if route.condition is None:
-            continue
+    given = [(i, r.condition) for i, r in enumerate(judged.policy.routes) if r.condition]
+    if not given:
+        return
+    # What reads conditions is memory that only a policy with one pays.
+    from sidecar.knowledge.conditions.bounds import ConditionError
+    from sidecar.knowledge.conditions.compile import compile_condition
+
+    for index, condition in given:
         try:
-            compile_condition(route.condition)
+            compile_condition(condition)
         except ConditionError as error:
             yield judged.error(("routes", index, "condition"), str(error), error.hint)
 

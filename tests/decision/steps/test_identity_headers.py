@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import pytest
 
 from sidecar.decision.steps.authenticate import NOBODY
-from sidecar.decision.steps.identity_headers import IdentityHeaders, managed_names
+from sidecar.decision.steps.identity_headers import IdentityHeaders
+from sidecar.decision.strangers import managed_names
 from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import Method, TenantRecord
