@@ -89,6 +89,10 @@ class Admission:
         """Hand the request to an upstream connection."""
         raise NotImplementedError
 
+    def drop_body(self) -> None:
+        """Let go of what was kept of the body, and take the rest in only to drop it."""
+        raise NotImplementedError
+
     def broke(self) -> None:
         """End the exchange after a bug of ours."""
         raise NotImplementedError

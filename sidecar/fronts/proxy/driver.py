@@ -144,6 +144,16 @@ class Flight(Admission):
             data = encode_chunk(data)
         self._send(data)
 
+    def drop_body(self) -> None:
+        """Let go of what was kept of the body, and take the rest in only to drop it.
+
+        Whoever is held back must not hold memory meanwhile, and a client that was read to the end
+        of its request can use its connection for the next.
+        """
+        self._pending.clear()
+        if self._received > HIGH_WATER:
+            self._downstream.release(NOT_CONNECTED)
+
     def body_ended(self) -> None:
         """Note that the request is complete."""
         self.is_request_complete = True

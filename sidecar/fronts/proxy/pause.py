@@ -122,7 +122,9 @@ class Pause:
 
     def _hold_back(self, cause: Refuse | None) -> None:
         context = self._context
-        self.is_refused = cause is not None
+        if cause is not None:
+            self.is_refused = True
+            self._flight.drop_body()
         self._flight.leave_count()
         now = context.monotonic()
         self._wait(now + context.floor.left(now - self._flight.started), cause)
