@@ -34,6 +34,7 @@ VARIABLES: Final = frozenset(
         "SIDECAR_ADMIN",
         "SIDECAR_ADMIN_TOKEN_FILE",
         "SIDECAR_POLICY",
+        "SIDECAR_STATE_DIR",
         "SO_REUSEPORT",
     }
 )
