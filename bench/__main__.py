@@ -12,7 +12,9 @@ import click
 
 from bench import report
 from bench.arena import arena
-from bench.contenders import CONTENDERS, ROOT, Contender, absence, version_of
+from bench.authenticated import Stage, measure_callers
+from bench.contenders import ROOT, Contender, absence, version_of
+from bench.gatekeepers import EVERYONE
 from bench.interpreter import choose
 from bench.machine import cores, describe
 from bench.measure import FULL, QUICK, Bench, Effort
@@ -22,15 +24,16 @@ from bench.route_cost import measure_in
 from bench.targets import Verdict, judge
 
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
-_PARTS: Final = ("throughput", "varied", "latency", "memory", "payloads", "tls", "routes")
+_OPEN: Final = ("throughput", "varied", "latency", "memory", "payloads", "tls")
+_PARTS: Final = (*_OPEN, "routes", "authenticated")
 _FLOOR_MISSED: Final = 1
 _COULD_NOT: Final = 3
 
 
 def _chosen(_: click.Context, __: click.Parameter, value: str | None) -> tuple[Contender, ...]:
     if not value:
-        return CONTENDERS
-    known = {contender.name: contender for contender in CONTENDERS}
+        return EVERYONE
+    known = {contender.name: contender for contender in EVERYONE}
     names = value.split(",")
     if unknown := [name for name in names if name not in known]:
         raise click.BadParameter(f"{', '.join(unknown)}: choose from {', '.join(known)}")
@@ -80,7 +83,7 @@ def main(  # noqa: PLR0913 - one argument an option
     click.echo(report.markdown(results))
     if json_file is not None:
         json_file.write_text(json.dumps(results.as_json(), indent=1) + "\n")
-    is_full = only == CONTENDERS and not parts
+    is_full = only == EVERYONE and not parts
     if is_full and not quick:
         report.write(DOCUMENT, results)
     if check:
@@ -101,7 +104,7 @@ def _measure(wish: Wish) -> Results:
     os.sched_setaffinity(0, {chosen.load})
     python = choose(wish.python)
     results = Results(describe(), str(python), wish.effort.seconds)
-    for contender in wish.contenders:
+    for contender in _taking_part(wish):
         reason = absence(contender)
         if reason is None:
             results.versions[contender.name] = version_of(contender, python.path)
@@ -110,14 +113,23 @@ def _measure(wish: Wish) -> Results:
     if "routes" in wish.parts:
         _say("requests in process with few and with many routes")
         results.routes = measure_in(python.path, chosen.proxy)
-    present = [one for one in wish.contenders if one.name not in results.absent]
+    present = [one for one in _taking_part(wish) if one.name not in results.absent]
+    open_to_all = [one for one in present if one.method is None]
     for over_tls in (False, True):
-        parts = [part for part in wish.parts if part != "routes" and (part == "tls") is over_tls]
-        if parts:
-            with arena(present, chosen, python.path, over_tls=over_tls) as up:
+        parts = [part for part in wish.parts if part in _OPEN and (part == "tls") is over_tls]
+        if parts and open_to_all:
+            with arena(open_to_all, chosen, python.path, over_tls=over_tls) as up:
                 results.absent.update(up.failed)
                 _run(parts, Bench(up, chosen, wish.effort, results, _say))
+    if "authenticated" in wish.parts:
+        measure_callers(present, Stage(chosen, python.path, wish.effort, results, _say))
     return results
+
+
+def _taking_part(wish: Wish) -> list[Contender]:
+    knows = "authenticated" in wish.parts
+    is_open = any(part in _OPEN for part in wish.parts)
+    return [one for one in wish.contenders if (is_open if one.method is None else knows)]
 
 
 def _run(parts: list[str], bench: Bench) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from bench.callers import Callers, Method
 from bench.certificate import make_certificate
 from bench.contenders import Contender, Place, find_program, prepare, write_config
+from bench.enforcement import prove
 from bench.machine import Cores
 from bench.policy import ORDER_PATH
 from bench.processes import BenchError, Program, await_answer, free_port, running
@@ -55,9 +57,22 @@ class Arena:
     failed: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Guests:
+    """Who asks, and the URL of the server that keeps keys for those that want one."""
+
+    callers: Callers
+    redis: str
+
+
 @contextmanager
 def arena(
-    contenders: Sequence[Contender], cores: Cores, python: Path, *, over_tls: bool = False
+    contenders: Sequence[Contender],
+    cores: Cores,
+    python: Path,
+    *,
+    over_tls: bool = False,
+    guests: Guests | None = None,
 ) -> Iterator[Arena]:
     """Start everything; end everything when the block is left.
 
@@ -66,6 +81,7 @@ def arena(
         cores: where.
         python: the interpreter of the contenders in Python.
         over_tls: whether clients speak TLS to them; those that cannot stay away.
+        guests: who asks, for contenders that want to know; each proves first that it does.
 
     Raises:
         BenchError: if there is no program that can be the upstream.
@@ -80,7 +96,8 @@ def arena(
             if over_tls and not contender.tls:
                 continue
             folder = _folder(root, contender.name)
-            place = Place(folder, free_port(), direct.port, python, certificate)
+            known = (guests.callers, guests.redis) if guests else (None, "")
+            place = Place(folder, free_port(), direct.port, python, certificate, *known)
             try:
                 targets.append(_start(stack, contender, place, cores.proxy))
             except BenchError as error:
@@ -97,7 +114,7 @@ def _folder(root: Path, name: str) -> Path:
 def _start(stack: ExitStack, contender: Contender, place: Place, core: int) -> Target:
     command = prepare(contender, place)
     program = Program(command, core, place.folder, contender.environment)
-    return _up(stack, contender.name, place, program)
+    return _up(stack, contender.name, place, program, contender.method)
 
 
 def _start_upstream(stack: ExitStack, root: Path, cores: Cores) -> tuple[Target, bool]:
@@ -116,11 +133,18 @@ def _start_upstream(stack: ExitStack, root: Path, cores: Cores) -> tuple[Target,
     return _up(stack, DIRECT, place, program), nginx is not None
 
 
-def _up(stack: ExitStack, name: str, place: Place, program: Program) -> Target:
+def _up(
+    stack: ExitStack, name: str, place: Place, program: Program, method: Method | None = None
+) -> Target:
     # One that does not come up is ended here, the others later, by the arena's stack.
     with ExitStack() as attempt:
         pid = attempt.enter_context(running(program))
         target = Target(name, place.port, pid, "https" if place.certificate else "http")
-        await_answer(target.url(ORDER_PATH), program, pid)
+        if method is None or place.callers is None:
+            await_answer(target.url(ORDER_PATH), program, pid)
+        else:
+            line = place.callers.good[method][0]
+            await_answer(target.url(ORDER_PATH), program, pid, dict([line.split(": ", 1)]))
+            prove(place.port, place.callers, method)
         stack.enter_context(attempt.pop_all())
     return target

@@ -10,8 +10,9 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
+from bench.callers import Callers, Method
 from bench.certificate import Certificate
-from bench.policy import routes_text
+from bench.policy import guarded_routes_text, routes_text
 from bench.processes import BenchError, free_port
 
 ROOT: Final = Path(__file__).parents[1]
@@ -46,6 +47,8 @@ class Contender:
         environment: variables for the process.
         tls: what `@{tls}` is when it ends TLS, with {chain}, {key}, {both}; empty if it is not
             measured so.
+        method: how callers prove to it who they are; None where it does not ask.
+        settings: further names to fill in, with {callers}, {secret} and {redis}.
     """
 
     name: str
@@ -57,6 +60,8 @@ class Contender:
     configs: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     tls: str = ""
+    method: Method | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 NGINX: Final = Contender(
@@ -129,13 +134,25 @@ CONTENDERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one contender runs, and in front of what."""
+    """Where one contender runs, and in front of what.
+
+    Attributes:
+        folder: its own.
+        port: where it listens on loopback.
+        upstream: port of the upstream.
+        python: interpreter of those in Python.
+        certificate: its certificate, where clients speak TLS to it.
+        callers: who asks, where callers are known.
+        redis: URL of a server for those that keep their state there.
+    """
 
     folder: Path
     port: int
     upstream: int
     python: Path
     certificate: Certificate | None
+    callers: Callers | None = None
+    redis: str = ""
 
 
 def find_program(name: str) -> str | None:
@@ -172,7 +189,8 @@ def prepare(contender: Contender, place: Place) -> list[str]:
     """Write a contender's configuration and return its command."""
     files = asdict(place.certificate) if place.certificate else {}
     for name in contender.configs:
-        write_config(name, place, tls=contender.tls.format_map(files) if files else "")
+        tls = contender.tls.format_map(files) if files else ""
+        write_config(name, place, tls=tls, **_settings(contender, place))
     program = find_program(contender.program) if contender.program else ""
     if program is None:
         raise BenchError(f"{contender.program} is not installed here")
@@ -187,7 +205,16 @@ def prepare(contender: Contender, place: Place) -> list[str]:
     return [argument.format_map(values) for argument in contender.command]
 
 
-def write_config(name: str, place: Place, *, tls: str) -> None:
+def _settings(contender: Contender, place: Place) -> dict[str, str]:
+    callers = place.callers
+    if callers is None:
+        return {}
+    known = {"callers": callers.folder, "secret": callers.secret, "redis": place.redis}
+    filled = {name: text.format_map(known) for name, text in contender.settings.items()}
+    return {"callers": str(callers.folder), **filled}
+
+
+def write_config(name: str, place: Place, *, tls: str, **settings: str) -> None:
     """Fill in one file of `bench/configs`, where its name ends in `.in`."""
     template = ConfigTemplate((CONFIGS / f"{name}.in").read_text())
     text = template.substitute(
@@ -197,6 +224,8 @@ def write_config(name: str, place: Place, *, tls: str) -> None:
         admin=free_port(),
         answer=ANSWER,
         routes=routes_text(),
+        guarded_routes=guarded_routes_text(),
         tls=tls,
+        **settings,
     )
     (place.folder / name).write_text(text)

@@ -33,6 +33,8 @@ class Load:
         seconds: whole seconds, wrk knows no others.
         connections: how many are kept open and busy.
         script: a Lua script that makes other requests than GET.
+        fields: field lines beside those of every load.
+        words: arguments of the script.
     """
 
     url: str
@@ -40,6 +42,8 @@ class Load:
     seconds: int
     connections: int = CONNECTIONS
     script: Path | None = None
+    fields: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,13 @@ def hammer(load: Load) -> Flow:
     if wrk is None:
         raise BenchError("wrk is not installed (Debian: apt-get install wrk)")
     command = [wrk, "-t1", f"-c{load.connections}", f"-d{load.seconds}s", "--timeout", "10s"]
-    for field in FIELDS:
+    for field in (*FIELDS, *load.fields):
         command += ["-H", field]
     if load.script is not None:
         command += ["-s", str(load.script)]
     try:
         output = subprocess.run(  # noqa: S603 - our own command, no shell
-            pinned([*command, load.url], load.core),
+            pinned([*command, load.url, "--", *load.words], load.core),
             capture_output=True,
             text=True,
             check=True,

@@ -60,7 +60,7 @@ class Bench:
         """Latency at a constant rate, the upstream itself included."""
         for _ in range(self.effort.rounds):
             for target in self._everyone():
-                with _naming(target):
+                with naming(target):
                     found = steady_latency(target.port, ORDER_PATH, self.effort.seconds)
                 self._row(target).medians.append(found.median)
                 self._row(target).p99s.append(found.p99)
@@ -127,14 +127,15 @@ class Bench:
         return replace(load, script=script)
 
     def _counted(self, target: Target, load: Load) -> float:
-        with _naming(target):
+        with naming(target):
             flow = hammer(load)
         self._row(target).failures += flow.failures
         return flow.per_second
 
 
 @contextmanager
-def _naming(target: Target) -> Iterator[None]:
+def naming(target: Target) -> Iterator[None]:
+    """Say in an error on which target the measurement broke."""
     try:
         yield
     except BenchError as error:

@@ -6,6 +6,8 @@ from typing import Final
 # Of the size of a service's public API; the route under load is one of them.
 ROUTES: Final = 50
 ORDER_PATH: Final = "/v1/orders/4711"
+# The upstream answers with the identity headers that it saw.
+WHO_PATH: Final = "/v1/orders/who"
 UPLOAD_PATH: Final = "/files/upload"
 DOWNLOAD_PATH: Final = "/files/large"
 
@@ -30,3 +32,9 @@ def routes(count: int) -> list[dict[str, object]]:
 def routes_text(count: int = ROUTES) -> str:
     """Write the table as one line of YAML."""
     return json.dumps(routes(count))
+
+
+def guarded_routes_text(count: int = ROUTES) -> str:
+    """Write the table as one line of YAML; every route needs a role."""
+    guarded = [{**row, "public": False, "role": "developer"} for row in routes(count)]
+    return json.dumps(guarded)

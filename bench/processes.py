@@ -109,8 +109,16 @@ def _last_line(log: Path) -> str:
     return next((line[:_LOG_LINE_CHARS] for line in reversed(lines) if line.strip()), "no output")
 
 
-def await_answer(url: str, program: Program, pid: int) -> None:
+def await_answer(
+    url: str, program: Program, pid: int, fields: Mapping[str, str] | None = None
+) -> None:
     """Wait until a GET is answered with 200, the sign that the whole chain works.
+
+    Args:
+        url: what is asked for.
+        program: what should answer.
+        pid: its process.
+        fields: header fields to send.
 
     Raises:
         BenchError: if the program ends, or no such answer comes in time.
@@ -119,7 +127,7 @@ def await_answer(url: str, program: Program, pid: int) -> None:
     seen = "no connection"
     while time.monotonic() < deadline and not _has_ended(pid):
         try:
-            seen = _status(url)
+            seen = _status(url, fields or {})
         except (OSError, http.client.HTTPException) as error:
             seen = str(error)
         if seen == "200":
@@ -135,10 +143,11 @@ def _has_ended(pid: int) -> bool:
         return True
 
 
-def _status(url: str) -> str:
+def _status(url: str, fields: Mapping[str, str]) -> str:
     # The certificate was made a moment ago for this run; nothing secret goes over it.
     unverified = ssl._create_unverified_context()  # noqa: S323, SLF001 - see above
-    opened = urllib.request.urlopen(url, timeout=2, context=unverified)  # noqa: S310 - our own
+    request = urllib.request.Request(url, headers=dict(fields))  # noqa: S310 - our own
+    opened = urllib.request.urlopen(request, timeout=2, context=unverified)  # noqa: S310 - our own
     with opened as answer:
         answer.read()
         return str(answer.status)

@@ -6,6 +6,7 @@ from typing import Final
 
 from bench.arena import DIRECT
 from bench.contenders import CONTENDERS, Contender
+from bench.gatekeepers import EVERYONE, GATEKEEPERS
 from bench.machine import BUSY_SHARE
 from bench.results import Results, RouteCost, Row, middle
 from bench.targets import Verdict, judge
@@ -19,12 +20,23 @@ _HEAD: Final = (
     "|---|---:|---:|---|---:|---:|---:|---:|---:|"
 )
 
+_CALLERS_HEAD: Final = (
+    "| callers are known | requests/s, one caller | of HAProxy | of Envoy | rounds "
+    "| requests/s, 100 callers | of HAProxy | RSS, MB |\n"
+    "|---|---:|---:|---:|---|---:|---:|---:|"
+)
+
 
 def markdown(results: Results) -> str:
     """Write everything that is generated, without the markers."""
-    parts = [_preamble(results), _figures(results), _goals(judge(results))]
+    parts = [_preamble(results)]
+    if results.rows:
+        parts.append(_figures(results))
+    parts.append(_goals(judge(results)))
     if any(row.tls_rates or row.varied_rates for row in results.rows.values()):
         parts.append(_other_loads(results))
+    if results.callers:
+        parts.append(_callers(results))
     if results.routes is not None:
         parts.append(_routes(results.routes))
     parts.append(_roster(results))
@@ -50,7 +62,8 @@ def write(path: Path, results: Results) -> None:
 
 
 def _preamble(results: Results) -> str:
-    rounds = max((len(row.rates) for row in results.rows.values()), default=0)
+    rows = (*results.rows.values(), *results.callers.values())
+    rounds = max((len(row.rates) for row in rows), default=0)
     interpreter = (
         f"Interpreter of the sidecar and of the plain aiohttp proxy: {results.interpreter}."
     )
@@ -113,6 +126,27 @@ def _other_loads(results: Results) -> str:
     return "\n".join(lines)
 
 
+def _callers(results: Results) -> str:
+    lines = [_CALLERS_HEAD]
+    for contender in GATEKEEPERS:
+        row = results.callers.get(contender.name)
+        if row is not None:
+            suffix = "-rsa" if contender.name.endswith("-rsa") else ""
+            one, other = f"haproxy-jwt{suffix}", f"envoy-jwt{suffix}"
+            cells = [
+                f"{contender.title} ({row.failures} failed)" if row.failures else contender.title,
+                _number(middle(row.rates), 1, "{:,.0f}"),
+                _number(results.callers_ratio(row.name, one), 1, "{:.2f}"),
+                _number(results.callers_ratio(row.name, other), 1, "{:.2f}"),
+                _spread(row),
+                _number(middle(row.caller_rates), 1, "{:,.0f}"),
+                _number(results.many_ratio(row.name, one), 1, "{:.2f}"),
+                _number(row.resident_bytes, 1e-6, "{:.0f}"),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _number(figure: float | None, scale: float, form: str) -> str:
     return _NONE if figure is None else form.format(figure * scale)
 
@@ -146,7 +180,7 @@ def _routes(cost: RouteCost) -> str:
 def _roster(results: Results) -> str:
     lines = ["| proxy | version | what it does for a request |", "|---|---|---|"]
     asked = results.versions.keys() | results.absent.keys()
-    lines.extend(_roster_line(one, results) for one in CONTENDERS if one.name in asked)
+    lines.extend(_roster_line(one, results) for one in EVERYONE if one.name in asked)
     return "\n".join(lines)
 
 

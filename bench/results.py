@@ -13,6 +13,7 @@ class Row:
         rates: requests a second, a round each.
         failures: requests that were not answered with 2xx or 3xx.
         varied_rates: requests a second when no two are alike, a round each.
+        caller_rates: requests a second of many callers in turn, a round each.
         tls_rates: requests a second over TLS, a round each.
         medians: seconds, the median latency at a constant rate, a round each.
         p99s: seconds, the 99th percentile likewise.
@@ -24,6 +25,7 @@ class Row:
     name: str
     rates: list[float] = field(default_factory=list)
     varied_rates: list[float] = field(default_factory=list)
+    caller_rates: list[float] = field(default_factory=list)
     tls_rates: list[float] = field(default_factory=list)
     failures: int = 0
     medians: list[float] = field(default_factory=list)
@@ -52,6 +54,7 @@ class Results:
         seconds: length of a round.
         neighbours: cores that others used, a sample each.
         rows: by name, `direct` among them.
+        callers: by name, of those who know who asks; `rates` are with one credential.
         versions: of the contenders.
         absent: contenders that did not take part, with the reason.
         routes: cost of a request in process with 20,000 routes against 200.
@@ -62,6 +65,7 @@ class Results:
     seconds: int
     neighbours: list[float] = field(default_factory=list)
     rows: dict[str, Row] = field(default_factory=dict)
+    callers: dict[str, Row] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     routes: RouteCost | None = None
@@ -70,12 +74,23 @@ class Results:
         """Turn into what `json` writes, with the medians worked out."""
         plain: dict[str, object] = asdict(self)
         plain["ratios_to_nginx"] = {name: self.ratio(name, "nginx") for name in self.rows}
+        plain["ratios_of_callers_to_haproxy"] = {
+            name: self.callers_ratio(name, "haproxy-jwt") for name in self.callers
+        }
         plain["added_median_seconds"] = {name: self.added_median(name) for name in self.rows}
         return plain
 
     def ratio(self, name: str, other: str) -> float | None:
         """Compare two by their rates."""
         return _ratio(self._row(name).rates, self._row(other).rates)
+
+    def callers_ratio(self, name: str, other: str) -> float | None:
+        """Compare two by their rates with one credential."""
+        return _ratio(self._caller(name).rates, self._caller(other).rates)
+
+    def many_ratio(self, name: str, other: str) -> float | None:
+        """Compare two by their rates with many callers in turn."""
+        return _ratio(self._caller(name).caller_rates, self._caller(other).caller_rates)
 
     def varied_ratio(self, name: str, other: str) -> float | None:
         """Compare two by their rates when no two requests are alike."""
@@ -97,6 +112,9 @@ class Results:
 
     def _row(self, name: str) -> Row:
         return self.rows.get(name, Row(name))
+
+    def _caller(self, name: str) -> Row:
+        return self.callers.get(name, Row(name))
 
 
 def _ratio(mine: list[float], theirs: list[float]) -> float | None:

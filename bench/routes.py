@@ -83,7 +83,7 @@ class _Table:
         plan = exchange.route
         refusal = refusal or decide(plan.steps, exchange, shadow=False)
         if refusal is not None:
-            raise BenchError(f"refused: {refusal}")
+            raise BenchError(f"not admitted: {refusal}")
         exchange.status = 200
         exchange.response_lines = [b"Content-Type: application/json", b"Server: nginx"]
         respond(plan.response, exchange)

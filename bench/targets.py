@@ -57,6 +57,15 @@ OF_AIOHTTP: Final = Goal("requests/s, of the plain aiohttp proxy", floor=4.0, go
 ADDED_MS: Final = Goal("added median latency at 500 requests/s, ms", floor=1.0, is_upper=True)
 MEMORY_MB: Final = Goal("RSS after 256 connections, MB", floor=60.0, is_upper=True)
 ROUTES: Final = Goal("cost with 20,000 routes, of that with 200", floor=1.1, is_upper=True)
+JWT_OF_HAPROXY: Final = Goal("JWT, requests/s, of HAProxy with `jwt_verify`", floor=0.7, goal=0.9)
+JWT_OF_ENVOY: Final = Goal(
+    "JWT, requests/s, of Envoy with `jwt_authn` and its cache", floor=1.5, goal=1.8
+)
+# No slower, but for what two medians of one program differ by on a machine that others use.
+KEYS_OF_JWT: Final = Goal("API keys, requests/s, of the sidecar with JWT", floor=0.95)
+CALLERS_MB: Final = Goal(
+    "RSS with keys, JWT and Redis after 256 connections, MB", floor=80.0, is_upper=True
+)
 FAILURES: Final = Goal("answers that failed under load", floor=0.0, is_upper=True)
 
 
@@ -65,6 +74,9 @@ def judge(results: Results) -> list[Verdict]:
     row = results.rows.get("sidecar")
     added = results.added_median("sidecar")
     resident = row.resident_bytes if row else None
+    whole = results.callers.get("sidecar-redis")
+    with_redis = whole.resident_bytes if whole else None
+    ours = [one for name, one in (results.rows | results.callers).items() if "sidecar" in name]
     return [
         Verdict(OF_NGINX, results.ratio("sidecar", "nginx")),
         Verdict(OF_TRAEFIK, results.ratio("sidecar", "traefik")),
@@ -72,5 +84,9 @@ def judge(results: Results) -> list[Verdict]:
         Verdict(ADDED_MS, None if added is None else added * 1e3),
         Verdict(MEMORY_MB, None if resident is None else resident / 1e6),
         Verdict(ROUTES, results.routes.ratio if results.routes else None),
-        Verdict(FAILURES, float(row.failures) if row else None),
+        Verdict(JWT_OF_HAPROXY, results.callers_ratio("sidecar-jwt", "haproxy-jwt")),
+        Verdict(JWT_OF_ENVOY, results.callers_ratio("sidecar-jwt", "envoy-jwt")),
+        Verdict(KEYS_OF_JWT, results.callers_ratio("sidecar-keys", "sidecar-jwt")),
+        Verdict(CALLERS_MB, None if with_redis is None else with_redis / 1e6),
+        Verdict(FAILURES, float(sum(one.failures for one in ours)) if ours else None),
     ]
