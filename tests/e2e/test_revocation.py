@@ -98,7 +98,9 @@ REVOCATIONS: Final = [
 
 
 @asynccontextmanager
-async def slow_service(folder: Path, **more: object) -> AsyncIterator[tuple[Running, Slow]]:
+async def slow_service(
+    folder: Path, mode: str = "enforce"
+) -> AsyncIterator[tuple[Running, Slow]]:
     slow = Slow()
     async with guarded(slow, folder, mode=mode) as proxy:
         store = proxy.store
