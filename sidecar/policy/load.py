@@ -17,6 +17,16 @@ from sidecar.policy.schema.policy import Policy
 from sidecar.policy.written import Sources
 
 _PROFILES: Final = PurePath(__file__).parent / "profiles"
+PROFILES: Final = (
+    "agent-platform",
+    "agent-workspace",
+    "edge-database",
+    "interaction-api",
+    "license-platform",
+    "try",
+)
+"""What `extends` may name beside files."""
+
 _PROFILE_NAME: Final = re.compile(r"[a-z][a-z0-9-]*\Z")
 
 
@@ -131,7 +141,7 @@ class _Loading:
         try:
             content = self.sources.read(name)
         except (OSError, ValueError):
-            hint = "the name of a profile (try), or of a file relative to this one"
+            hint = f"a file relative to this one, or a profile: {', '.join(PROFILES)}"
             return Document(None, [_problem(node.place, "cannot be read", hint)]), b""
         general = parse(name, content, self.sources.environ)
         if general.root is not None and (nested := general.root.entries.pop("extends", None)):

@@ -73,7 +73,9 @@ def test_every_control_of_a_profile_that_shows_in_an_answer_is_probed(profile: s
     assert {"AN-1", "TN-1", "TN-2", "TN-3", *COLUMN[profile].split()} - probed == set()
 
 
-@pytest.mark.control("AN-1", "AN-6", "AZ-4", "RS-3", "TN-1", "TN-2", "TN-3")
+@pytest.mark.control("AN-1", "AN-3", "AN-5", "AN-6", "AN-8", "AN-9", "AN-13", "RQ-1", "RS-3")
+@pytest.mark.control("AZ-1", "AZ-2", "AZ-3", "AZ-4", "AZ-5", "AZ-6", "AZ-7", "AZ-8")
+@pytest.mark.control("TN-1", "TN-2", "TN-3", "TN-4", "TN-6", "TN-7")
 @pytest.mark.parametrize("profile", NAMES)
 async def test_a_profile_answers_every_probe_as_the_table_says(
     profile: str, tmp_path: Path
@@ -192,6 +194,7 @@ async def test_no_credential_can_be_read_from_the_state_of_a_profile(
     assert [key for key in [*keys, b"7d1f"] if any(key in content for content in files)] == []
 
 
+@pytest.mark.control("AN-10", "AN-14")
 async def test_a_websocket_of_the_workspace_ends_with_its_key(tmp_path: Path) -> None:
     async with (
         a_world("agent-workspace", tmp_path, opens(reads)) as world,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.model.errors import PolicyError
-from sidecar.policy.load import load, load_try
+from sidecar.policy.load import PROFILES, load, load_try
 from tests.policy.reading import GOOD, NAME, loaded, problems_of
 
 
@@ -218,6 +218,11 @@ def test_a_bad_upstream_for_the_try_profile_is_shown_as_the_option(url: str) -> 
         load_try(url, read, {"HOME": "http://x"})
     (problem,) = caught.value.problems
     assert (problem.file, problem.line) == ("--upstream", 0)
+
+
+def test_the_profiles_of_the_package_are_the_files_that_it_brings() -> None:
+    folder = Path("sidecar/policy/profiles")
+    assert sorted(file.stem for file in folder.iterdir()) == sorted(PROFILES)
 
 
 def test_the_try_profile_is_a_policy_by_itself() -> None:

@@ -66,7 +66,7 @@ class Policy(Section):
     version: Annotated[
         Literal[1], PlainValidator(_version), WithJsonSchema({"const": 1}), Field(examples=[1])
     ]
-    extends: Annotated[str | None, Field(examples=["try", "shared.yaml"])] = None
+    extends: Annotated[str | None, Field(examples=["interaction-api", "shared.yaml"])] = None
     listen: Listen = Listen()
     admin: Admin = Admin()
     upstream: Annotated[Upstream, Field(examples=["http://127.0.0.1:3000"])]
