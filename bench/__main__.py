@@ -14,8 +14,9 @@ from bench import report
 from bench.arena import arena
 from bench.authenticated import Stage, measure_callers
 from bench.contenders import ROOT, Contender, absence, version_of
-from bench.gatekeepers import EVERYONE
+from bench.gatekeepers import EVERYONE, SIDECAR_KEYS
 from bench.interpreter import choose
+from bench.key_stores import measure_key_stores
 from bench.machine import cores, describe
 from bench.measure import FULL, QUICK, Bench, Effort
 from bench.processes import BenchError
@@ -25,7 +26,7 @@ from bench.targets import Verdict, judge
 
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
 _OPEN: Final = ("throughput", "varied", "latency", "memory", "payloads", "tls")
-_PARTS: Final = (*_OPEN, "routes", "authenticated")
+_PARTS: Final = (*_OPEN, "routes", "authenticated", "keys")
 _FLOOR_MISSED: Final = 1
 _COULD_NOT: Final = 3
 
@@ -121,13 +122,16 @@ def _measure(wish: Wish) -> Results:
             with arena(open_to_all, chosen, python.path, over_tls=over_tls) as up:
                 results.absent.update(up.failed)
                 _run(parts, Bench(up, chosen, wish.effort, results, _say))
+    stage = Stage(chosen, python.path, wish.effort, results, _say)
     if "authenticated" in wish.parts:
-        measure_callers(present, Stage(chosen, python.path, wish.effort, results, _say))
+        measure_callers(present, stage)
+    if "keys" in wish.parts and any(one.name == SIDECAR_KEYS.name for one in present):
+        measure_key_stores(stage)
     return results
 
 
 def _taking_part(wish: Wish) -> list[Contender]:
-    knows = "authenticated" in wish.parts
+    knows = "authenticated" in wish.parts or "keys" in wish.parts
     is_open = any(part in _OPEN for part in wish.parts)
     return [one for one in wish.contenders if (is_open if one.method is None else knows)]
 

@@ -88,7 +88,7 @@ def arena(
     """
     with ExitStack() as stack:
         root = Path(stack.enter_context(TemporaryDirectory(prefix="sidecar-bench-")))
-        direct, has_files = _start_upstream(stack, root, cores)
+        direct, has_files = start_upstream(stack, root, cores)
         certificate = make_certificate(root) if over_tls else None
         targets: list[Target] = []
         failed: dict[str, str] = {}
@@ -117,7 +117,12 @@ def _start(stack: ExitStack, contender: Contender, place: Place, core: int) -> T
     return _up(stack, contender.name, place, program, contender.method)
 
 
-def _start_upstream(stack: ExitStack, root: Path, cores: Cores) -> tuple[Target, bool]:
+def start_upstream(stack: ExitStack, root: Path, cores: Cores) -> tuple[Target, bool]:
+    """Start the upstream, and tell whether it takes uploads and gives downloads.
+
+    Raises:
+        BenchError: there is no program that can be the upstream.
+    """
     place = Place(_folder(root, "upstream"), free_port(), 0, Path(), None)
     if (nginx := find_program("nginx")) is not None:
         config = place.folder / "upstream.nginx.conf"

@@ -76,6 +76,10 @@ def _envoy(name: str, title: str, method: Method, key: str) -> Contender:
 
 
 _JWT: Final = f"JWT ({{}}), remembered once verified, {_CHECKS}, revocation"
+SIDECAR_KEYS: Final = _sidecar(
+    *("sidecar-keys", "Sidecar, API keys", Method.KEY, _KEYS),
+    "API key by HMAC-SHA256 under a pepper, store in SQLite, state and expiry of the key",
+)
 GATEKEEPERS: Final = (
     _sidecar("sidecar-jwt", "Sidecar, HS256", Method.SHARED, _SHARED, _JWT.format("HS256")),
     _haproxy("haproxy-jwt", "HAProxy, HS256", Method.SHARED, "{secret}"),
@@ -83,10 +87,7 @@ GATEKEEPERS: Final = (
     _sidecar("sidecar-jwt-rsa", "Sidecar, RS256", Method.PUBLIC, _PUBLIC, _JWT.format("RS256")),
     _haproxy("haproxy-jwt-rsa", "HAProxy, RS256", Method.PUBLIC, "{callers}/public.pem"),
     _envoy("envoy-jwt-rsa", "Envoy, RS256", Method.PUBLIC, "{callers}/public.jwks.json"),
-    _sidecar(
-        *("sidecar-keys", "Sidecar, API keys", Method.KEY, _KEYS),
-        "API key by HMAC-SHA256 under a pepper, store in SQLite, state and expiry of the key",
-    ),
+    SIDECAR_KEYS,
     _sidecar(
         *("sidecar-redis", "Sidecar, keys, JWT and Redis", Method.MIXED, f"{_SHARED}, {_KEYS}"),
         "JWT (HS256) and API key, store in Redis",

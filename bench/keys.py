@@ -9,6 +9,8 @@ from sidecar.model.secret import Secret
 
 PEPPER: Final = b"a pepper of thirty-two characters"
 RING: Final = DigestRing([Secret(PEPPER)])
+FEW: Final = 1_000
+MANY: Final = 1_000_000
 _DIGITS: Final = 26
 
 

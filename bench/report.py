@@ -1,5 +1,6 @@
 """Turns results into the Markdown of docs/performance.md."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
 from typing import Final
@@ -7,8 +8,9 @@ from typing import Final
 from bench.arena import DIRECT
 from bench.contenders import CONTENDERS, Contender
 from bench.gatekeepers import EVERYONE, GATEKEEPERS
+from bench.keys import FEW
 from bench.machine import BUSY_SHARE
-from bench.results import Results, RouteCost, Row, middle
+from bench.results import KeyCost, Results, RouteCost, Row, middle
 from bench.targets import Verdict, judge
 
 BEGIN: Final = "<!-- bench:begin (written by `make bench`) -->"
@@ -26,6 +28,11 @@ _CALLERS_HEAD: Final = (
     "|---|---:|---:|---:|---|---:|---:|---:|"
 )
 
+_KEYS_HEAD: Final = (
+    "| store | keys | verification of a key that is not remembered, µs | start, s | RSS, MB |\n"
+    "|---|---:|---:|---:|---:|"
+)
+
 
 def markdown(results: Results) -> str:
     """Write everything that is generated, without the markers."""
@@ -37,6 +44,8 @@ def markdown(results: Results) -> str:
         parts.append(_other_loads(results))
     if results.callers:
         parts.append(_callers(results))
+    if results.keys:
+        parts.append(_keys(results.keys))
     if results.routes is not None:
         parts.append(_routes(results.routes))
     parts.append(_roster(results))
@@ -144,6 +153,22 @@ def _callers(results: Results) -> str:
                 _number(row.resident_bytes, 1e-6, "{:.0f}"),
             ]
             lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _keys(costs: Mapping[str, KeyCost]) -> str:
+    lines = [_KEYS_HEAD]
+    for kind, cost in costs.items():
+        for count, micros, started in (
+            (FEW, cost.few, cost.few_keys),
+            (cost.keys, cost.many, cost.many_keys),
+        ):
+            start = started.seconds if started else None
+            resident = started.resident_bytes if started else None
+            lines.append(
+                f"| {kind} | {count:,} | {micros:.0f} | {_number(start, 1, '{:.2f}')} "
+                f"| {_number(resident, 1e-6, '{:.0f}')} |"
+            )
     return "\n".join(lines)
 
 

@@ -44,6 +44,54 @@ class RouteCost:
     ratio: float
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A sidecar on a store.
+
+    Attributes:
+        seconds: until its first answer.
+        resident_bytes: memory after more keys than it remembers.
+        failures: answers to their owners that were not 2xx.
+    """
+
+    seconds: float
+    resident_bytes: int
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class KeyCost:
+    """Keys that are not remembered, in a store with many against one with few.
+
+    Attributes:
+        few: microseconds of a verification with few keys.
+        many: the same with many.
+        ratio: of the two, the median of rounds.
+        keys: how many are many.
+        few_keys: the start on few.
+        many_keys: the start on many.
+    """
+
+    few: float
+    many: float
+    ratio: float
+    keys: int = 0
+    few_keys: Started | None = None
+    many_keys: Started | None = None
+
+    @property
+    def failures(self) -> int:
+        """Count answers that failed, few keys and many."""
+        return sum(one.failures for one in (self.few_keys, self.many_keys) if one is not None)
+
+    @property
+    def start_ratio(self) -> float | None:
+        """Compare how long the starts took."""
+        if self.few_keys is None or self.many_keys is None:
+            return None
+        return self.many_keys.seconds / self.few_keys.seconds
+
+
 @dataclass(slots=True)
 class Results:
     """All of one run.
@@ -57,6 +105,7 @@ class Results:
         callers: by name, of those who know who asks; `rates` are with one credential.
         versions: of the contenders.
         absent: contenders that did not take part, with the reason.
+        keys: cost of many API keys, by the store's kind.
         routes: cost of a request in process with 20,000 routes against 200.
     """
 
@@ -68,6 +117,7 @@ class Results:
     callers: dict[str, Row] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, KeyCost] = field(default_factory=dict)
     routes: RouteCost | None = None
 
     def as_json(self) -> dict[str, object]:

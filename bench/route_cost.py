@@ -1,15 +1,10 @@
 """Runs `bench.routes` in the interpreter of the sidecar, on the core of the contenders."""
 
 import json
-import subprocess
 from pathlib import Path
-from typing import Final
 
-from bench.contenders import ROOT
-from bench.processes import BenchError, pinned
+from bench.elsewhere import printed_by
 from bench.results import RouteCost
-
-_LIMIT_SECONDS: Final = 300
 
 
 def measure_in(python: Path, core: int) -> RouteCost:
@@ -18,14 +13,4 @@ def measure_in(python: Path, core: int) -> RouteCost:
     Raises:
         BenchError: if it does not run there.
     """
-    command = pinned([str(python), "-m", "bench.routes"], core)
-    try:
-        ran = subprocess.run(  # noqa: S603 - our own command, no shell
-            command, capture_output=True, text=True, check=False, timeout=_LIMIT_SECONDS, cwd=ROOT
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BenchError(f"the cost of routes was not measured: {error}") from error
-    if ran.returncode != 0:
-        last = ran.stderr.strip().rpartition("\n")[2]
-        raise BenchError(f"the cost of routes was not measured: {last}")
-    return RouteCost(**json.loads(ran.stdout))
+    return RouteCost(**json.loads(printed_by("bench.routes", python, core)))

@@ -66,6 +66,12 @@ KEYS_OF_JWT: Final = Goal("API keys, requests/s, of the sidecar with JWT", floor
 CALLERS_MB: Final = Goal(
     "RSS with keys, JWT and Redis after 256 connections, MB", floor=80.0, is_upper=True
 )
+KEYS_IN_SQLITE: Final = Goal(
+    "verification with 1,000,000 keys, of that with 1,000: SQLite", floor=1.1, is_upper=True
+)
+KEYS_IN_REDIS: Final = Goal(
+    "verification with 1,000,000 keys, of that with 1,000: Redis", floor=1.1, is_upper=True
+)
 FAILURES: Final = Goal("answers that failed under load", floor=0.0, is_upper=True)
 
 
@@ -76,7 +82,9 @@ def judge(results: Results) -> list[Verdict]:
     resident = row.resident_bytes if row else None
     whole = results.callers.get("sidecar-redis")
     with_redis = whole.resident_bytes if whole else None
-    ours = [one for name, one in (results.rows | results.callers).items() if "sidecar" in name]
+    rows = results.rows | results.callers
+    ours = [one.failures for name, one in rows.items() if name.startswith("sidecar")]
+    ours += [cost.failures for cost in results.keys.values()]
     return [
         Verdict(OF_NGINX, results.ratio("sidecar", "nginx")),
         Verdict(OF_TRAEFIK, results.ratio("sidecar", "traefik")),
@@ -88,5 +96,12 @@ def judge(results: Results) -> list[Verdict]:
         Verdict(JWT_OF_ENVOY, results.callers_ratio("sidecar-jwt", "envoy-jwt")),
         Verdict(KEYS_OF_JWT, results.callers_ratio("sidecar-keys", "sidecar-jwt")),
         Verdict(CALLERS_MB, None if with_redis is None else with_redis / 1e6),
-        Verdict(FAILURES, float(sum(one.failures for one in ours)) if ours else None),
+        Verdict(KEYS_IN_SQLITE, _key_ratio(results, "SQLite")),
+        Verdict(KEYS_IN_REDIS, _key_ratio(results, "Redis")),
+        Verdict(FAILURES, float(sum(ours)) if ours else None),
     ]
+
+
+def _key_ratio(results: Results, kind: str) -> float | None:
+    cost = results.keys.get(kind)
+    return cost.ratio if cost else None
