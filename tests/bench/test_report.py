@@ -2,10 +2,10 @@
 
 import pytest
 
-from bench.contenders import CONTENDERS
+from bench.gatekeepers import EVERYONE
 from bench.profile import Share, of_functions, of_objects
 from bench.report import BEGIN, END, insert, markdown
-from bench.results import Results, Row
+from bench.results import KeyCost, Results, Row, Started
 
 
 def test_only_what_stands_between_the_markers_is_replaced() -> None:
@@ -21,11 +21,29 @@ def test_a_document_without_its_markers_is_left_alone(document: str) -> None:
 
 def test_every_contender_is_named_even_when_absent() -> None:
     results = Results(machine="a machine", interpreter="an interpreter", seconds=1)
-    results.versions = {one.name: "1.0" for one in CONTENDERS if one.name != "envoy"}
+    results.versions = {one.name: "1.0" for one in EVERYONE if one.name != "envoy"}
     results.absent = {"envoy": "envoy is not installed here"}
     table = markdown(results)
     assert "| Envoy | absent | not measured: envoy is not installed here |" in table
-    assert all(f"| {one.title} | 1.0 |" in table for one in CONTENDERS if one.name != "envoy")
+    assert all(f"| {one.title} | 1.0 |" in table for one in EVERYONE if one.name != "envoy")
+
+
+def test_a_gatekeeper_stands_beside_the_peers_of_its_own_algorithm() -> None:
+    results = Results(machine="a machine", interpreter="an interpreter", seconds=1)
+    rates = {"sidecar-jwt": 80, "haproxy-jwt": 100, "sidecar-jwt-rsa": 80, "haproxy-jwt-rsa": 40}
+    results.callers = {name: Row(name, [rate]) for name, rate in rates.items()}
+    table = markdown(results)
+    assert "| Sidecar, HS256 | 80 | 0.80 | - |" in table
+    assert "| Sidecar, RS256 | 80 | 2.00 | - |" in table
+
+
+def test_stores_are_shown_with_few_and_with_many_keys() -> None:
+    results = Results(machine="a machine", interpreter="an interpreter", seconds=1)
+    few, many = Started(0.5, 70_000_000), Started(0.75, 80_000_000)
+    results.keys = {"Redis": KeyCost(150, 160, 1.05, 1_000_000, few, many)}
+    table = markdown(results)
+    assert "| Redis | 1,000 | 150 | 0.50 | 70 |" in table
+    assert "| Redis | 1,000,000 | 160 | 0.75 | 80 |" in table
 
 
 @pytest.mark.parametrize(("share", "warns"), [(0.05, False), (0.5, True)])

@@ -4,8 +4,20 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench.results import Results, RouteCost, Row
-from bench.targets import ADDED_MS, OF_NGINX, Goal, Verdict, judge
+from bench.results import KeyCost, Results, RouteCost, Row, Started
+from bench.targets import (
+    ADDED_MS,
+    CALLERS_MB,
+    FAILURES,
+    JWT_OF_ENVOY,
+    JWT_OF_HAPROXY,
+    KEYS_IN_REDIS,
+    KEYS_OF_JWT,
+    OF_NGINX,
+    Goal,
+    Verdict,
+    judge,
+)
 
 
 def some_results(rows: Sequence[Row]) -> Results:
@@ -51,6 +63,58 @@ def test_one_answer_that_failed_under_load_misses_a_floor() -> None:
     assert [verdict.goal.title for verdict in verdicts if verdict.is_missed] == [
         "answers that failed under load"
     ]
+
+
+def test_an_answer_that_failed_to_a_caller_who_is_known_misses_the_same_floor() -> None:
+    results = some_results([Row("sidecar")])
+    results.callers = {"sidecar-keys": Row("sidecar-keys", failures=1)}
+    assert [verdict.goal for verdict in judge(results) if verdict.is_missed] == [FAILURES]
+
+
+def test_an_answer_that_failed_among_many_keys_misses_the_same_floor() -> None:
+    results = some_results([Row("sidecar")])
+    results.keys = {"Redis": KeyCost(1, 1, 1, 1, Started(1, 1), Started(1, 1, failures=2))}
+    assert [verdict.goal for verdict in judge(results) if verdict.is_missed] == [FAILURES]
+
+
+def test_the_failures_of_a_peer_are_its_own() -> None:
+    results = some_results([Row("sidecar")])
+    results.callers = {"envoy-jwt": Row("envoy-jwt", failures=1)}
+    assert not any(verdict.is_missed for verdict in judge(results))
+
+
+@pytest.mark.parametrize(
+    ("goal", "rates"),
+    [
+        pytest.param(JWT_OF_HAPROXY, {"sidecar-jwt": 69, "haproxy-jwt": 100}, id="HAProxy"),
+        pytest.param(JWT_OF_ENVOY, {"sidecar-jwt": 149, "envoy-jwt": 100}, id="Envoy"),
+        pytest.param(KEYS_OF_JWT, {"sidecar-keys": 94, "sidecar-jwt": 100}, id="keys"),
+    ],
+)
+def test_known_callers_are_compared_with_one_credential(
+    goal: Goal, rates: dict[str, float]
+) -> None:
+    results = some_results([])
+    # With many callers it would be reached.
+    results.callers = {
+        name: Row(name, [rate], caller_rates=[1000 if "sidecar" in name else 1])
+        for name, rate in rates.items()
+    }
+    missed = [verdict for verdict in judge(results) if verdict.is_missed]
+    first, second = rates.values()
+    assert [(verdict.goal, verdict.figure) for verdict in missed] == [(goal, first / second)]
+
+
+def test_the_memory_of_keys_tokens_and_redis_has_a_bound_of_its_own() -> None:
+    results = some_results([Row("sidecar", resident_bytes=60_000_000)])
+    results.callers = {"sidecar-redis": Row("sidecar-redis", resident_bytes=80_000_001)}
+    assert [verdict.goal for verdict in judge(results) if verdict.is_missed] == [CALLERS_MB]
+
+
+def test_many_keys_are_judged_store_by_store() -> None:
+    results = some_results([])
+    results.keys = {"SQLite": KeyCost(100, 110, 1.1), "Redis": KeyCost(100, 111, 1.11)}
+    assert [verdict.goal for verdict in judge(results) if verdict.is_missed] == [KEYS_IN_REDIS]
 
 
 def test_the_cost_of_routes_is_judged_by_its_ratio() -> None:

@@ -9,6 +9,9 @@ from typing import Final
 
 import pytest
 
+from bench.callers import Method
+from bench.gatekeepers import GATEKEEPERS
+
 ROOT: Final = Path(__file__).parents[2]
 LIMIT_SECONDS: Final = 150
 KINDS: Final = (
@@ -31,7 +34,9 @@ def run_bench(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
 @pytest.mark.timeout(LIMIT_SECONDS + 10)
 def test_a_quick_run_gives_figures_of_nginx_and_the_sidecar(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    ran = run_bench(["--only", "nginx,sidecar", "--json", str(figures)])
+    parts = ("throughput", "varied", "latency", "memory", "payloads", "tls", "routes")
+    chosen = [word for part in parts for word in ("--part", part)]
+    ran = run_bench(["--only", "nginx,sidecar", *chosen, "--json", str(figures)])
     assert ran.returncode == 0, ran.stderr
     assert "| nginx |" in ran.stdout
     assert "| Sidecar |" in ran.stdout
@@ -52,6 +57,37 @@ def test_a_quick_run_gives_figures_of_nginx_and_the_sidecar(tmp_path: Path) -> N
         ):
             assert min(row[kind]) > 0, kind
     assert found["routes"]["ratio"] > 0
+
+
+@pytest.mark.timeout(LIMIT_SECONDS + 10)
+def test_a_quick_run_gives_figures_of_all_who_know_who_asks(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    ran = run_bench(["--part", "authenticated", "--json", str(figures)])
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(figures.read_text())
+    # Each has proved before that it refuses bad callers and names good ones to the upstream.
+    assert found["absent"] == {}
+    by_one = {one.name for one in GATEKEEPERS if one.method is not Method.MIXED}
+    by_many = {one.name for one in GATEKEEPERS if one.method in {Method.SHARED, Method.KEY}}
+    rows = found["callers"]
+    assert {name for name, row in rows.items() if row["rates"]} == by_one
+    assert {name for name, row in rows.items() if row["caller_rates"]} == by_many
+    assert all(row["failures"] == 0 for row in rows.values())
+    assert rows["sidecar-redis"]["resident_bytes"] > 0
+    assert "| API keys, requests/s, of the sidecar with JWT |" in ran.stdout
+
+
+@pytest.mark.timeout(LIMIT_SECONDS + 10)
+def test_a_quick_run_compares_many_keys_with_few_in_both_stores(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    ran = run_bench(["--part", "keys", "--json", str(figures)])
+    assert ran.returncode == 0, ran.stderr
+    costs = json.loads(figures.read_text())["keys"]
+    assert set(costs) == {"SQLite", "Redis"}
+    for cost in costs.values():
+        assert cost["ratio"] > 0
+        assert min(cost["few_keys"]["seconds"], cost["many_keys"]["seconds"]) > 0
+        assert min(cost["few_keys"]["resident_bytes"], cost["many_keys"]["resident_bytes"]) > 0
 
 
 @pytest.mark.timeout(LIMIT_SECONDS + 10)
