@@ -11,8 +11,8 @@ import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,11 +20,13 @@ from typing import Final
 
 import click
 
-from bench.arena import Target, arena
-from bench.contenders import CONTENDERS, SIDECAR, find_program
+from bench.arena import arena
+from bench.authenticated import guests
+from bench.contenders import SIDECAR, find_program
+from bench.gatekeepers import EVERYONE
 from bench.interpreter import choose
 from bench.load import Load, hammer
-from bench.machine import Cores, cores
+from bench.machine import cores
 from bench.policy import ORDER_PATH
 from bench.processes import BenchError, thread_ticks
 
@@ -101,27 +103,31 @@ def _module(file: str) -> str:
 @click.option("--python", type=click.Path(path_type=Path), help="The interpreter of the sidecar.")
 def main(*, seconds: int, name: str, path: str, python: Path | None) -> None:
     """Print where the time of the sidecar goes, as Markdown."""
-    contender = next((one for one in CONTENDERS if one.name == name), SIDECAR)
+    contender = next((one for one in EVERYONE if one.name == name), SIDECAR)
     chosen = cores()
     interpreter = choose(python)
     try:
-        with arena([contender], chosen, interpreter.path) as up:
+        with ExitStack() as stack:
+            known = stack.enter_context(guests([contender], chosen.load))
+            up = stack.enter_context(arena([contender], chosen, interpreter.path, guests=known))
+            method = contender.method
+            fields = () if method is None else (known.callers.good[method][0],)
             for reason in up.failed.values():
                 click.echo(reason, err=True)
             for target in up.targets:
                 click.echo(f"{contender.title} on {interpreter}.\n")
-                _print_all(target, path, chosen, seconds)
+                _print_all(Load(target.url(path), chosen.load, seconds, fields=fields), target.pid)
     except BenchError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _print_all(target: Target, path: str, chosen: Cores, seconds: int) -> None:
-    load = Load(target.url(path), chosen.load, seconds + _MARGIN_SECONDS)
+def _print_all(load: Load, pid: int) -> None:
+    seconds, load = load.seconds, replace(load, seconds=load.seconds + _MARGIN_SECONDS)
     micros = 1e6 / hammer(load).per_second
     with TemporaryDirectory(prefix="sidecar-profile-") as folder:
         for title, sample in (("part", _objects), ("function", _functions)):
             with _under(load):
-                shares = sample(target.pid, seconds, Path(folder))
+                shares = sample(pid, seconds, Path(folder))
             _print(title, shares, micros)
 
 
