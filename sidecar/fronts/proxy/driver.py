@@ -55,12 +55,13 @@ class Flight(Admission):
         is_request_complete: whether the whole request was taken from the client.
         is_over: whether audit and metrics were told.
         keeps_alive: whether the client's connection goes on after the answer.
+        tunnel: the WebSocket that it has become.
     """
 
     __slots__ = (
         "_answered_in", "_encodes", "_ends_by_close", "_handed_over", "_is_upgraded", "_opening",
-        "_out", "_pending", "_received", "_retried", "_sent", "_tunnel", "_upstream", "is_over",
-        "is_request_complete", "is_response_begun", "keeps_alive",
+        "_out", "_pending", "_received", "_retried", "_sent", "_upstream", "is_over",
+        "is_request_complete", "is_response_begun", "keeps_alive", "tunnel",
     )  # fmt: skip
 
     def __init__(
@@ -68,7 +69,7 @@ class Flight(Admission):
     ) -> None:
         super().__init__(context, downstream, head)
         self._upstream: UpstreamConnection | None = None
-        self._tunnel: Tunnel | None = None
+        self.tunnel: Tunnel | None = None
         self._pending: list[bytes] = []
         self._out = b""
         self._received = 0
@@ -296,12 +297,12 @@ class Flight(Admission):
         # The WebSocket leaves the bound on requests and comes under its own.
         self.leave_count()
         section = self._generation.policy.websockets
-        tunnel = self._tunnel = Tunnel(self._context, self, section.idle, section.life)
+        tunnel = self.tunnel = Tunnel(self._context, self, section.idle, section.life)
         self._downstream.become_tunnel(tunnel, connection)
 
     def tunnel_ended(self, received: int, sent: int, reason: str) -> None:
         """Finish: both sides of the WebSocket are closed."""
-        self._tunnel = None
+        self.tunnel = None
         self._received, self._sent = received, sent
         self._finish(_ADMITTED, SWITCHING_PROTOCOLS, None, reason, "")
 
@@ -328,8 +329,8 @@ class Flight(Admission):
 
     def revoked(self, reason: str) -> None:
         """End the exchange: the credential that opened it does not hold any more (AN-10)."""
-        if self._tunnel is not None:
-            self._tunnel.revoked(reason)
+        if self.tunnel is not None:
+            self.tunnel.revoked(reason)
         elif not self.is_over:
             self._drop_upstream()
             self.keeps_alive = False

@@ -4,7 +4,8 @@ Nothing is registered for a request: a change is rare, and looks at every open c
 an exchange may go on is judged by the very steps that admitted it, asked again.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from sidecar.decision.runner import Waiting, decide, refuse_unanswered, resume
@@ -16,8 +17,16 @@ from sidecar.model.identity import Method, Principal
 from sidecar.model.outcome import Refuse
 from sidecar.model.ports import ChangeKind, Changes
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import Step
 
 _TOKENS: Final = frozenset((Method.JWT, Method.INTROSPECTION))
+_AGAIN_SECONDS: Final = 0.5
+_AGAIN_LONGEST_SECONDS: Final = 8.0
+"""When who did not answer about an exchange under way is asked again: soon, then less often."""
+
+_DOUBT_SECONDS: Final = 3.0
+"""How long an exchange goes on whose credential is known to be changed, nobody can tell how."""
+
 _UNANSWERED: Final = Refuse(RefusalCode.STORE_UNAVAILABLE, "the store does not answer")
 
 
@@ -33,24 +42,33 @@ class Revoker:
             _ = self._context.spawn(self._judge_all(changes))
 
     async def _judge_all(self, changes: Changes) -> None:
-        for flight, principal in list(self._identified()):
-            if flight.is_over or not _concerns(changes, principal):
-                continue
-            refusal = await self._judge(flight.exchange)
-            # A store that does not answer now ends nothing: the exchange was admitted, and the
-            # bound on staleness is about those who come.
-            if refusal is None or refusal.code is not RefusalCode.UNAUTHORIZED:
-                continue
-            if flight.exchange.route.shadow:
-                flight.exchange.shadow.append(refusal)
-            else:
-                flight.revoked(refusal.reason)
+        flights = [one for one, principal in self._identified() if _concerns(changes, principal)]
+        began, wait = self._context.monotonic(), _AGAIN_SECONDS
+        while flights := [one for one in flights if not await self._is_settled(one)]:
+            if self._context.monotonic() - began > _DOUBT_SECONDS:
+                flights = _less_doubtful(flights, changes)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _AGAIN_LONGEST_SECONDS)
 
-    async def _judge(self, exchange: Exchange) -> Refuse | None:
-        steps = exchange.route.identity
+    async def _is_settled(self, flight: Flight) -> bool:
+        """Judge an exchange again; False while nobody can tell."""
+        if flight.is_over:
+            return True
+        exchange = flight.exchange
         again = Exchange(exchange.connection, exchange.head, self._context.clock(), exchange.own_id)
         again.client = exchange.client
         again.segments = exchange.segments
+        refusal = await self._judge(exchange.route.identity, again)
+        if refusal is None:
+            # It goes on under what the credential has become, a WebSocket until that ends.
+            exchange.principal = again.principal
+            if flight.tunnel is not None:
+                flight.tunnel.bound()
+        elif refusal.code is RefusalCode.UNAUTHORIZED:
+            _end(flight, refusal)
+        return refusal is None or refusal.code is RefusalCode.UNAUTHORIZED
+
+    async def _judge(self, steps: Sequence[Step], again: Exchange) -> Refuse | None:
         outcome = decide(steps, again, shadow=False)
         while isinstance(outcome, Waiting):
             try:
@@ -69,15 +87,41 @@ class Revoker:
                 yield flight, principal
 
 
+def _end(flight: Flight, refusal: Refuse) -> None:
+    if flight.exchange.route.shadow:
+        flight.exchange.shadow.append(refusal)
+    else:
+        flight.revoked(refusal.reason)
+
+
+def _less_doubtful(flights: Sequence[Flight], changes: Changes) -> list[Flight]:
+    """End those that changes name; return the others.
+
+    A store that lost track of its changes names nobody, and one revoked token says nothing of the
+    others, whose issuer may be silent: these go on until there is an answer.
+    """
+    others = []
+    for flight in flights:
+        if changes.is_complete and _names(changes, flight.exchange.principal):
+            _end(flight, _UNANSWERED)
+        else:
+            others.append(flight)
+    return others
+
+
 def _concerns(changes: Changes, principal: Principal) -> bool:
     """Tell whether changes may be about a caller."""
-    if not changes.is_complete:
+    if not changes.is_complete or _names(changes, principal):
         return True
+    is_token = principal.method in _TOKENS
+    return is_token and any(one.kind is ChangeKind.REVOCATION for one in changes.items)
+
+
+def _names(changes: Changes, principal: Principal) -> bool:
+    """Tell whether the key or a tenant of a caller was changed."""
     return any(
         change.id == principal.credential_id
         if change.kind is ChangeKind.KEY
-        else change.id in principal.memberships
-        if change.kind is ChangeKind.TENANT
-        else change.kind is ChangeKind.REVOCATION and principal.method in _TOKENS
+        else change.kind is ChangeKind.TENANT and change.id in principal.memberships
         for change in changes.items
     )

@@ -46,7 +46,7 @@ class Tunnel:
     """
 
     __slots__ = (
-        "_context", "_downstream", "_idle", "_idle_seconds", "_is_over", "_life",
+        "_context", "_downstream", "_ends_at", "_idle", "_idle_seconds", "_is_over", "_life",
         "_outlives", "_upstream", "flight", "received", "sent",
     )  # fmt: skip
 
@@ -59,15 +59,22 @@ class Tunnel:
         self._idle = Deadline(context.wheel, self._idled)
         self._life = Deadline(context.wheel, self._outlived)
         self._outlives = LIFE_OVER
-        principal = getattr(flight.exchange, "principal", None)
-        if principal is not None and principal.expires_at is not None:
-            left = max(principal.expires_at - context.clock(), 0.0)
-            if left < life_seconds:
-                life_seconds, self._outlives = left, CREDENTIAL_OVER
-        self._life.arm(life_seconds)
+        self._ends_at = context.monotonic() + life_seconds
         self._is_over = False
+        self.bound()
         self.received = 0
         self.sent = 0
+
+    def bound(self) -> None:
+        """End when the credential does, or after the policy's longest life (AN-14)."""
+        context = self._context
+        left, self._outlives = self._ends_at - context.monotonic(), LIFE_OVER
+        principal = getattr(self.flight.exchange, "principal", None)
+        if principal is not None and principal.expires_at is not None:
+            lasts = max(principal.expires_at - context.clock(), 0.0)
+            if lasts < left:
+                left, self._outlives = lasts, CREDENTIAL_OVER
+        self._life.arm(left)
 
     def join(self, downstream: "Downstream", upstream: "UpstreamConnection") -> None:
         """Start to pass bytes."""
