@@ -85,4 +85,5 @@ def _places(policy: Policy) -> Places:
         query=keys.query.encode() if keys is not None and keys.query else b"",
         cookie=section.cookie.encode() if section.cookie else b"",
         reads_bearer=has_tokens or (keys is not None and keys.bearer),
+        takes_bearer_keys=keys is not None and keys.bearer,
     )

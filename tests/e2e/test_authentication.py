@@ -76,6 +76,17 @@ async def test_an_authorization_of_the_application_passes_beside_a_key(
     assert b"authorization: " + value in lines_of(echo.requests[0])
 
 
+async def test_a_key_is_no_bearer_where_the_policy_reads_tokens_alone_there(
+    tmp_path: Path,
+) -> None:
+    fields_alone = {"authentication": {"api_keys": {"bearer": False}}}
+    async with guarded(Echo.new(), tmp_path, **fields_alone) as proxy:
+        async with a_client(proxy.port) as client:
+            asked = [BEARER + KEY.encode(), BEARER + TOKEN, GOOD]
+            statuses = [(await client.ask(get(b"/any", line))).status for line in asked]
+    assert statuses == [401, 200, 200]
+
+
 async def test_a_policy_may_let_the_service_see_the_credential(tmp_path: Path) -> None:
     echo = Echo.new()
     forwards = {"authentication": {"forward_credential": True}}

@@ -42,12 +42,14 @@ class Places:
         query: query parameter of API keys; empty for none.
         cookie: cookie of tokens; empty for none.
         reads_bearer: whether `Authorization: Bearer` may carry one.
+        takes_bearer_keys: whether that one may be a key.
     """
 
     header: bytes
     query: bytes
     cookie: bytes
     reads_bearer: bool
+    takes_bearer_keys: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class Credentials:
         self._places = places
         self._provers = provers
         self._header = places.header
-        self._cookie = places.cookie + b"=" if places.cookie else b""
+        self._cookie = places.cookie
 
     def read(self, head: RequestHead, *, claims_any_bearer: bool) -> Found:
         """Read them.
@@ -141,24 +143,32 @@ class Credentials:
         if place is _KEY or tokens is None:
             return None if place is _COOKIE_PLACE else keys
         if place is _BEARER_PLACE and keys is not None and keys.recognises(found.values[0]):
-            return keys
+            return keys if self._places.takes_bearer_keys else None
         return tokens
 
     def _read_authorization(self, field: Field, found: Found) -> None:
-        scheme, _, value = field.value.partition(b" ")
+        # RFC 9110 §11.4 has a blank there; services split at a tab as well.
+        scheme, _, value = field.value.replace(b"\t", b" ").partition(b" ")
         if self._places.reads_bearer and scheme.lower() == _BEARER:
-            found.bearer = value.strip(_BLANKS)
+            found.bearer = value.strip(b" ")
             found.bearer_line = field.line
 
     def _read_cookies(self, field: Field, found: Found) -> None:
         pairs = [pair.strip(_BLANKS) for pair in field.value.split(b";")]
-        others = [pair for pair in pairs if not pair.startswith(self._cookie)]
-        if len(others) == len(pairs):
+        values = [value for pair in pairs if (value := self._own_cookie(pair)) is not None]
+        if not values:
             return
-        for pair in pairs:
-            if pair.startswith(self._cookie):
-                found.note(pair[len(self._cookie) :].strip(b'"'), _COOKIE_PLACE)
+        for value in values:
+            found.note(value, _COOKIE_PLACE)
+        others = [pair for pair in pairs if self._own_cookie(pair) is None]
         found.lines[field.line] = b"Cookie: " + b"; ".join(others) if others else None
+
+    def _own_cookie(self, pair: bytes) -> bytes | None:
+        """Return the value of the sidecar's own cookie; None for another one."""
+        # Services cut blanks off a name too, which RFC 6265 §4.2.1 does not know.
+        name, mark, value = pair.partition(b"=")
+        is_own = mark and name.rstrip(_BLANKS) == self._cookie
+        return value.strip(_BLANKS).strip(b'"') if is_own else None
 
     def _judge_bearer(self, found: Found, *, claims_any: bool) -> None:
         bearer = found.bearer

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from sidecar.knowledge.auth.credentials import Credentials, Place, Places, Provers
@@ -27,6 +29,7 @@ def reader(places: Places = EVERYWHERE, **provers: FixedProver | None) -> Creden
         pytest.param(b"/", [b"X-API-Key: foreign"], [b"foreign"], id="the field is always ours"),
         pytest.param(b"/", [b"Authorization: Bearer sk_1"], [b"sk_1"], id="a bearer key"),
         pytest.param(b"/", [b"authorization: bEARER  ey.a.b"], [b"ey.a.b"], id="a bearer token"),
+        pytest.param(b"/", [b"Authorization: Bearer\tsk_1"], [b"sk_1"], id="behind a tab"),
         pytest.param(b"/", [b"Authorization: Bearer foreign"], [b"foreign"], id="any bearer alone"),
         pytest.param(b"/", [b"Authorization: Bearer"], [b""], id="a bearer without a value"),
         pytest.param(b"/", [b"Authorization: Basic sk_1"], [], id="another scheme"),
@@ -61,7 +64,9 @@ def reader(places: Places = EVERYWHERE, **provers: FixedProver | None) -> Creden
         pytest.param(b"/?KEY=sk_1", [], [], id="another case of the parameter"),
         pytest.param(b"/", [b"Cookie: a=1; session=ey.a.b"], [b"ey.a.b"], id="the cookie"),
         pytest.param(b"/", [b'Cookie: session="ey.a.b"'], [b"ey.a.b"], id="the cookie, quoted"),
+        pytest.param(b"/", [b"Cookie: session = ey.a.b"], [b"ey.a.b"], id="the cookie, blanks"),
         pytest.param(b"/", [b"Cookie: xsession=ey.a.b"], [], id="another cookie"),
+        pytest.param(b"/", [b"Cookie: session"], [], id="a cookie without a value"),
         pytest.param(
             b"/", [b"Cookie: session=1; session=2"], [b"1", b"2"], id="two cookies of the name"
         ),
@@ -86,8 +91,10 @@ def test_nothing_is_read_where_the_policy_does_not_say_so() -> None:
     [
         (b"Authorization: Bearer sk_1", None),
         (b"Authorization: Bearer ey.a.b", None),
+        (b"authorization: BEARER\tsk_1", None),
         (b"Cookie: session=ey", None),
         (b"Cookie: a=1; session=ey;b=2", b"Cookie: a=1; b=2"),
+        (b"Cookie: session\t=ey; b=2", b"Cookie: b=2"),
     ],
 )
 def test_a_public_route_keeps_what_is_ours_from_the_service(
@@ -139,3 +146,11 @@ def test_a_cookie_is_judged_by_nobody_where_there_are_no_tokens() -> None:
     found = credentials.read(head, claims_any_bearer=True)
     assert found.places == [Place.COOKIE]
     assert credentials.prover_of(found) is None
+
+
+def test_a_key_is_no_bearer_where_the_policy_says_so_and_stays_ours_nevertheless() -> None:
+    credentials = reader(dataclasses.replace(EVERYWHERE, takes_bearer_keys=False))
+    head = a_head(b"GET", b"/", b"Authorization: Bearer sk_1")
+    found = credentials.read(head, claims_any_bearer=True)
+    assert credentials.prover_of(found) is None
+    assert found.lines == {b"Authorization: Bearer sk_1": None}
