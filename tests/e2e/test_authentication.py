@@ -80,10 +80,12 @@ async def test_a_key_is_no_bearer_where_the_policy_reads_tokens_alone_there(
     tmp_path: Path,
 ) -> None:
     fields_alone = {"authentication": {"api_keys": {"bearer": False}}}
-    async with guarded(Echo.new(), tmp_path, **fields_alone) as proxy:
-        async with a_client(proxy.port) as client:
-            asked = [BEARER + KEY.encode(), BEARER + TOKEN, GOOD]
-            statuses = [(await client.ask(get(b"/any", line))).status for line in asked]
+    asked = [BEARER + KEY.encode(), BEARER + TOKEN, GOOD]
+    async with (
+        guarded(Echo.new(), tmp_path, **fields_alone) as proxy,
+        a_client(proxy.port) as client,
+    ):
+        statuses = [(await client.ask(get(b"/any", line))).status for line in asked]
     assert statuses == [401, 200, 200]
 
 

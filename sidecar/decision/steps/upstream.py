@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from sidecar.knowledge.auth.query import without
+from sidecar.knowledge.http1.query import without
 from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import PASS, Outcome
 from sidecar.model.route import Step, UpstreamTarget, UpstreamTls

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from sidecar.knowledge.auth.prover import Prover
-from sidecar.knowledge.auth.query import values_of
+from sidecar.knowledge.http1.query import values_of
 from sidecar.model.fields import Field
 from sidecar.model.message import RequestHead
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import Final, Self
+from urllib.parse import unquote_to_bytes
 
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -53,6 +54,26 @@ def decoded(raw: bytes) -> str:
         raise UndecodableError("the query is not UTF-8") from error
 
 
+def values_of(query: bytes, name: bytes) -> list[bytes]:
+    """Collect what any service could take for a value of one name, as bytes.
+
+    For credentials, of which only the exact name is ours; what is malformed stands for itself,
+    since whoever judges the value refuses it. Of a query that holds `;` the values of both readings
+    are there, different ones if it has two.
+    """
+    separators = (_AND, _AND_OR) if b";" in query else (_AND,)
+    parts = [part for separator in separators for part in separator.split(query)]
+    return [_loosely(part.partition(b"=")[2]) for part in parts if _is_of(part, name)]
+
+
+def without(query: bytes, name: bytes) -> bytes:
+    """Take every pair of one name out; the others stay as they are, byte for byte."""
+    left = [pair for pair in query.split(b"&") if not _is_of(pair, name)]
+    if b";" in query:
+        left = [b";".join(p for p in pair.split(b";") if not _is_of(p, name)) for pair in left]
+    return b"&".join(left)
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """The name of a parameter, known in every spelling that a service could take for it.
@@ -98,3 +119,13 @@ def _name(raw: bytes) -> str:
     if "%" in name:
         raise UndecodableError("doubly encoded name of a parameter")
     return name
+
+
+def _is_of(pair: bytes, name: bytes) -> bool:
+    return _loosely(pair.partition(b"=")[0]) == name
+
+
+def _loosely(text: bytes) -> bytes:
+    if b"+" in text:
+        text = text.replace(b"+", b" ")
+    return unquote_to_bytes(text) if b"%" in text else text

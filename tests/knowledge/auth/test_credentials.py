@@ -61,6 +61,8 @@ def reader(places: Places = EVERYWHERE, **provers: FixedProver | None) -> Creden
         pytest.param(b"/?key=sk_1", [], [b"sk_1"], id="the parameter"),
         pytest.param(b"/?a=1&k%65y=sk%5f1&b", [], [b"sk_1"], id="the parameter, encoded"),
         pytest.param(b"/?key=sk_1&key=sk_2", [], [b"sk_1", b"sk_2"], id="two parameters"),
+        pytest.param(b"/?a=1;key=sk_1", [], [b"sk_1"], id="behind a semicolon"),
+        pytest.param(b"/?key=sk_1;b", [], [b"sk_1;b", b"sk_1"], id="two readings of a parameter"),
         pytest.param(b"/?KEY=sk_1", [], [], id="another case of the parameter"),
         pytest.param(b"/", [b"Cookie: a=1; session=ey.a.b"], [b"ey.a.b"], id="the cookie"),
         pytest.param(b"/", [b'Cookie: session="ey.a.b"'], [b"ey.a.b"], id="the cookie, quoted"),

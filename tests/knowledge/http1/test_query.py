@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.knowledge.http1.query import Parameter, UndecodableError, decoded, pairs
+from sidecar.knowledge.http1.query import (
+    Parameter,
+    UndecodableError,
+    decoded,
+    pairs,
+    values_of,
+    without,
+)
 
 TEXT = st.text(st.characters(codec="utf-8"))
 NAMES = st.text(st.characters(codec="utf-8", min_codepoint=0xA0) | st.sampled_from("az09&=;+ []"))
@@ -98,3 +105,37 @@ def test_any_query_is_read_or_refused(query: bytes) -> None:
         return
     assert names
     assert not any("%" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        (b"", []),
+        (b"org=a", [b"a"]),
+        (b"org=a&x=1&org=b", [b"a", b"b"]),
+        (b"org", [b""]),
+        (b"%6frg=a%20b+c", [b"a b c"]),
+        (b"org=a=b", [b"a=b"]),
+        (b"Org=a", []),
+        (b"org=%zz", [b"%zz"]),
+        (b"x=1;org=a", [b"a"]),
+        (b"org=a;x=1", [b"a;x=1", b"a"]),
+    ],
+)
+def test_every_value_of_a_name_is_found_decoded(query: bytes, values: list[bytes]) -> None:
+    assert values_of(query, b"org") == values
+
+
+@pytest.mark.parametrize(
+    ("query", "left"),
+    [
+        (b"key=1", b""),
+        (b"a=%41&key=1&b", b"a=%41&b"),
+        (b"k%65y=1&a=1&key", b"a=1"),
+        (b"keys=1", b"keys=1"),
+        (b"a=1;key=1;b=2&c=3", b"a=1;b=2&c=3"),
+        (b"key=1;b=2&c=3;d", b"c=3;d"),
+    ],
+)
+def test_what_is_left_stays_byte_for_byte(query: bytes, left: bytes) -> None:
+    assert without(query, b"key") == left
