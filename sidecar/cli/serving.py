@@ -62,8 +62,7 @@ def main(arguments: list[str]) -> int:
         _say(f"sidecar: {error}")
         return FAILED
     except StoreUnavailableError as error:
-        _say(f"sidecar: the state store cannot be used: {error.reason}")
-        return FAILED
+        return _without_store(error)
     except OSError as error:
         _say(f"sidecar: {error.filename}: {error.strerror}")
         return USAGE
@@ -80,6 +79,11 @@ def _forbid_core_dumps() -> None:
 def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
+
+
+def _without_store(error: StoreUnavailableError) -> int:
+    _say(f"sidecar: the state store cannot be used: {error.reason}")
+    return FAILED
 
 
 def _warn(loaded: Loaded) -> None:
@@ -99,6 +103,9 @@ def _read(name: str) -> bytes:
 async def _work(loaded: Loaded, descriptor: int, number: int) -> int:
     try:
         await run_worker(loaded, descriptor, number)
+    except StoreUnavailableError as error:
+        # Said before the loop ends: the supervisor, who sees it end, kills what is left.
+        return _without_store(error)
     except OSError as error:
         _say(f"sidecar: {_reason(loaded, error)}")
         return FAILED

@@ -1,0 +1,259 @@
+"""The state store is gone, silent, read-only, full or another one: nobody is admitted by mistake."""
+
+import asyncio
+import resource
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.e2e.callers import a_key, a_record, sections
+from tests.e2e.conftest import Running
+from tests.e2e.guarded import GOOD, KEY, guarded
+from tests.e2e.launch import launched, serving
+from tests.e2e.records import entries
+from tests.e2e.wire import Echo, a_client, a_policy, a_service, get
+from tests.stores.servers import HOST, Valkey, valkey, wait_until, watched_valkey
+
+STALENESS_SECONDS: Final = 1.0
+QUICK: Final[Mapping[str, object]] = {"authentication": {"max_staleness": "1s"}}
+NEW: Final = b"X-API-Key: " + a_key("new").encode()
+TIMES: Final[Mapping[str, object]] = {"timeout": "300ms", "poll": "100ms"}
+
+
+@pytest.fixture
+def server() -> Iterator[Valkey]:
+    with valkey() as server:
+        yield server
+
+
+def state_of(server: Valkey) -> Mapping[str, object]:
+    return {"store": server.url, **TIMES}
+
+
+@asynccontextmanager
+async def asked(folder: Path, state: Mapping[str, object]) -> AsyncIterator[tuple[Running, Echo]]:
+    """Run a sidecar that has met its good caller, and has one key that it has not met."""
+    echo = Echo.new()
+    async with guarded(echo, folder, state, **QUICK) as proxy:
+        await proxy.store.add_key(a_record("new", a_key("new"), "owner"))
+        async with asyncio.timeout(5):
+            while await status(proxy, GOOD) != 200:
+                await asyncio.sleep(0.05)
+        yield proxy, echo
+
+
+async def status(proxy: Running, line: bytes, target: bytes = b"/any") -> int:
+    async with a_client(proxy.port) as client:
+        return (await client.ask(get(target, line))).status
+
+
+async def becomes(proxy: Running, wanted: int, line: bytes = GOOD) -> None:
+    """Wait until a caller gets a status; it must never be another but 200, 401 or 503."""
+    async with asyncio.timeout(15):
+        while (found := await status(proxy, line)) != wanted:
+            assert found in {200, 401, 503}
+            await asyncio.sleep(0.02)
+
+
+async def is_closed_to_all_but_the_public(proxy: Running, began: float) -> None:
+    """Look on from the moment of a fault: a key that is remembered has its time, others none."""
+    assert await status(proxy, NEW) == 503
+    while (found := await status(proxy, GOOD)) == 200:
+        # A reading that was under way, its deadline and the asking itself come on top.
+        assert time.monotonic() - began < STALENESS_SECONDS + 0.8
+        await asyncio.sleep(0.02)
+    assert found == 503
+    assert await status(proxy, NEW) == 503
+    assert await status(proxy, GOOD, b"/public") == 200
+    assert proxy.sidecar.is_ready()
+    # What was refused says why.
+    codes = {entry.code for entry in await entries(proxy) if entry.status == 503}
+    assert codes == {"STORE_UNAVAILABLE"}
+
+
+@pytest.mark.control("AN-4")
+@pytest.mark.control("AN-16")
+async def test_redis_that_is_gone_admits_nobody_for_longer_than_the_bound(
+    tmp_path: Path, server: Valkey
+) -> None:
+    async with asked(tmp_path, state_of(server)) as (proxy, _):
+        began = time.monotonic()
+        await asyncio.to_thread(server.kill)
+        await is_closed_to_all_but_the_public(proxy, began)
+        await asyncio.to_thread(server.start)
+        # It came back empty: the key is nobody's until it is there again.
+        await becomes(proxy, 401)
+        assert await proxy.store.add_key(a_record("good", KEY, "owner"))
+        await becomes(proxy, 200)
+        assert not proxy.sidecar.is_ready()
+
+
+@pytest.mark.control("AN-4")
+@pytest.mark.control("AN-16")
+async def test_redis_that_hangs_admits_nobody_for_longer_than_the_bound(
+    tmp_path: Path, server: Valkey
+) -> None:
+    async with asked(tmp_path, state_of(server)) as (proxy, _):
+        began = time.monotonic()
+        server.pause()
+        try:
+            await is_closed_to_all_but_the_public(proxy, began)
+        finally:
+            server.resume()
+        await becomes(proxy, 200)
+        await becomes(proxy, 200, NEW)
+
+
+@pytest.mark.control("AN-4")
+async def test_a_read_only_replica_is_not_believed(tmp_path: Path, server: Valkey) -> None:
+    with valkey() as other:
+        async with asked(tmp_path, state_of(server)) as (proxy, _):
+            began = time.monotonic()
+            await asyncio.to_thread(server.command, "REPLICAOF", HOST, str(other.port))
+            await is_closed_to_all_but_the_public(proxy, began)
+            await asyncio.to_thread(server.command, "REPLICAOF", "NO", "ONE")
+            # With what it has now: its own, or nothing if it has copied the other meanwhile.
+            async with asyncio.timeout(15):
+                while (found := await status(proxy, GOOD)) == 503:
+                    await asyncio.sleep(0.02)
+            assert found in {200, 401}
+
+
+async def test_redis_that_is_full_goes_on_to_answer(tmp_path: Path, server: Valkey) -> None:
+    async with asked(tmp_path, state_of(server)) as (proxy, _):
+        await asyncio.to_thread(server.command, "CONFIG", "SET", "maxmemory", "1")
+        end = time.monotonic() + STALENESS_SECONDS * 1.5
+        while time.monotonic() < end:
+            assert await status(proxy, GOOD) == 200
+            await asyncio.sleep(0.1)
+        assert await status(proxy, NEW) == 200
+        assert await status(proxy, b"X-API-Key: " + a_key("never").encode()) == 401
+
+
+@pytest.mark.control("AN-4")
+async def test_a_failover_admits_nobody_by_mistake_and_needs_no_restart(tmp_path: Path) -> None:
+    with watched_valkey() as watched:
+        state = {"store": watched.url, "topology": "sentinel", **TIMES}
+        async with asked(tmp_path, state) as (proxy, _):
+            await asyncio.to_thread(_wait_for_offset, watched.master)
+            began = time.monotonic()
+            await asyncio.to_thread(watched.master.kill)
+            while await status(proxy, GOOD) == 200 and not watched.has_failed_over():
+                assert time.monotonic() - began < STALENESS_SECONDS + 0.8
+                await asyncio.sleep(0.02)
+            await becomes(proxy, 200)
+            await becomes(proxy, 200, NEW)
+            unknown = b"X-API-Key: " + a_key("never").encode()
+            assert await status(proxy, unknown) == 401
+
+
+def _wait_for_offset(master: Valkey) -> None:
+    wait_until(lambda: master.command("WAIT", "1", "100") == 1, "the replica has all")
+
+
+# --- SQLite
+
+
+async def test_a_sqlite_file_that_cannot_grow_goes_on_to_answer(tmp_path: Path) -> None:
+    state = {"store": f"sqlite:{tmp_path / 'state.db'}", **TIMES}
+    async with asked(tmp_path, state) as (proxy, _):
+        log = tmp_path / "state.db-wal"
+        size = max(log.stat().st_size, (tmp_path / "state.db").stat().st_size, 65536)
+        with file_size_limit(size):
+            added = 0
+            with pytest.raises(Exception, match=r"disk|full|large|written|cannot"):
+                for added in range(5000):
+                    await proxy.store.add_key(a_record(f"n{added}", a_key(f"n{added}"), "viewer"))
+            assert await status(proxy, GOOD) == 200
+            assert await status(proxy, NEW) == 200
+        assert await proxy.store.add_key(a_record("last", a_key("last"), "viewer"))
+
+
+class file_size_limit:  # noqa: N801 -- a context manager
+    """Let no file of the process grow beyond a size: what a full disk looks like to SQLite."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self._size, self._before[1]))
+
+    def __exit__(self, *_: object) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, self._before)
+
+
+# --- start
+
+
+def document(folder: Path, state: object, **more: object) -> str:
+    return a_policy("http://127.0.0.1:1", **{**sections(folder, {}), "state": state, **more})
+
+
+FreePort = Callable[[], int]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_store_out_of_reach_ends_the_start_in_one_line(
+    tmp_path: Path, free_port: FreePort, workers: int
+) -> None:
+    state = {"store": f"redis://127.0.0.1:{free_port()}/0", **TIMES}
+    listen = {"proxy": f"127.0.0.1:{free_port()}", "admin": "127.0.0.1:0"}
+    file = tmp_path / "policy.yaml"
+    file.write_text(document(tmp_path, state, workers=workers, listen=listen))
+    async with launched([str(file)], tmp_path / "none") as process:
+        assert await process.ended() == 3
+    lines = [line for line in process.said if line.startswith("sidecar: ")]
+    assert "sidecar: the state store cannot be used: the server cannot be reached" in lines
+    assert len(lines) == workers
+    assert not any("Traceback" in line for line in process.said)
+
+
+async def test_a_state_file_that_cannot_be_made_ends_the_start_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    file = tmp_path / "policy.yaml"
+    file.write_text(document(tmp_path, f"sqlite:{tmp_path / 'file' / 'state.db'}"))
+    async with launched([str(file)], tmp_path / "none") as process:
+        assert await process.ended() == 3
+    [line] = [line for line in process.said if line.startswith("sidecar: ")]
+    assert line.startswith("sidecar: the state store cannot be used: ")
+    assert not any("Traceback" in line for line in process.said)
+
+
+async def test_a_user_without_a_folder_is_told_where_to_name_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "XDG_STATE_HOME", "SIDECAR_STATE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / "policy.yaml"
+    file.write_text(document(tmp_path, "sqlite:"))
+    async with launched([str(file)], tmp_path / "none") as process:
+        assert await process.ended() == 3
+    assert any("SIDECAR_STATE_DIR" in line for line in process.said)
+
+
+async def test_workers_with_a_memory_each_are_refused_by_the_policy(
+    tmp_path: Path, free_port: FreePort
+) -> None:
+    file = tmp_path / "policy.yaml"
+    listen = {"proxy": f"127.0.0.1:{free_port()}"}
+    file.write_text(document(tmp_path, "memory", workers=2, listen=listen))
+    async with launched([str(file)], tmp_path / "none") as process:
+        assert await process.ended() == 1
+    assert any("memory of one process" in line for line in process.said)
+
+
+async def test_core_dumps_are_off_in_the_process_that_serves(tmp_path: Path) -> None:
+    async with (
+        a_service(Echo.new()) as service,
+        serving(a_policy(service.url), tmp_path) as sidecar,
+    ):
+        limits = Path(f"/proc/{sidecar.child.pid}/limits").read_text()
+    [line] = [line for line in limits.splitlines() if line.startswith("Max core file size")]
+    assert line.split()[4:6] == ["0", "0"]
