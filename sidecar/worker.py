@@ -106,6 +106,7 @@ class Proxy:
     async def stop(self) -> None:
         """Drain the listener, then write the last records."""
         await self._listener.drain()
+        self._context.alarm.close()
         await self.outside.close()
         await self.audit.close()
 

@@ -7,6 +7,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
 
 from sidecar.decision.pipeline import Generation
+from sidecar.fronts.proxy.alarm import Alarm
 from sidecar.fronts.proxy.deadlines import Wheel
 from sidecar.fronts.proxy.pause import Floor
 from sidecar.knowledge.http1.request import new_hosts, new_request_lines
@@ -83,6 +84,7 @@ class Context:
     """What all connections of the proxy listener share.
 
     Attributes:
+        alarm: calls back to the microsecond.
         answers: answers what steps ask.
         floor: the time floor of authentication, from the policy in force.
         generation: the policy in force; an exchange ends on the one that it began with.
@@ -105,9 +107,9 @@ class Context:
     """
 
     __slots__ = (
-        "_dates", "_most_requests", "answers", "clock", "floor", "generation", "head_limits",
-        "hosts", "idle_seconds", "ledgers", "limits", "live", "monotonic", "new_id", "pools",
-        "request_lines", "response_lines", "statuses", "tasks", "timeouts", "wheel",
+        "_dates", "_most_requests", "alarm", "answers", "clock", "floor", "generation",
+        "head_limits", "hosts", "idle_seconds", "ledgers", "limits", "live", "monotonic", "new_id",
+        "pools", "request_lines", "response_lines", "statuses", "tasks", "timeouts", "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -126,9 +128,10 @@ class Context:
         self.answers = sources.answers
         failure = generation.policy.authentication.failure
         is_for_all = failure.applies_to == "all" and failure.floor > 0
-        self.floor = Floor(failure.floor, is_for_all)
+        self.floor = Floor(failure.floor, applies_to_all=is_for_all)
         self.monotonic = sources.monotonic
         self.wheel = wheel
+        self.alarm = Alarm()
         self.pools = pools
         self.live = Live()
         self.request_lines = new_request_lines(generation.managed, generation.credentials)

@@ -8,7 +8,6 @@ need; the bound on connections holds for them all the same.
 
 import asyncio
 import math
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -20,13 +19,16 @@ from sidecar.model.route import RoutePlan
 
 if TYPE_CHECKING:
     from sidecar.fronts.proxy.admission import Admission
+    from sidecar.fronts.proxy.alarm import Ring
     from sidecar.fronts.proxy.context import Context
 
-# Timers of libuv count whole milliseconds from the last turn of the loop, and so may ring early.
-_TICK_SECONDS: Final = 0.001
+
+SLOW_SECONDS: Final = 2.0
+"""How long all wait as long as one had to whose look-up took longer than the floor."""
+RAISED_SECONDS: Final = 0.5
+"""Look-ups that took longer than this raise nobody else's wait."""
 
 
-@dataclass(frozen=True, slots=True)
 class Floor:
     """The time floor of authentication (AN-5).
 
@@ -35,8 +37,13 @@ class Floor:
         applies_to_all: whether successes wait too.
     """
 
-    seconds: float
-    applies_to_all: bool
+    __slots__ = ("_multiple", "_until", "applies_to_all", "seconds")
+
+    def __init__(self, seconds: float, *, applies_to_all: bool) -> None:
+        self.seconds = seconds
+        self.applies_to_all = applies_to_all
+        self._multiple = 1
+        self._until = 0.0
 
     def holds(self, refusal: Refuse, plan: RoutePlan) -> bool:
         """Tell whether a refusal waits for the floor."""
@@ -44,15 +51,23 @@ class Floor:
             return False
         return refusal.has_floor or (self.applies_to_all and bool(plan.identity))
 
-    def left(self, elapsed: float) -> float:
-        """Say how long to wait: until the next whole multiple of the floor.
+    def left(self, elapsed: float, now: float) -> float:
+        """Say how long to wait: until a whole multiple of the floor.
 
-        A store that took longer than the floor would otherwise show by how much.
+        A store that took longer than the floor would otherwise show by how much. And if only those
+        waited longer who had to ask it, that would tell who had to: for a while all do.
 
         Args:
             elapsed: seconds since the head was complete.
+            now: monotonic seconds.
         """
-        return max(math.ceil(elapsed / self.seconds), 1) * self.seconds - elapsed
+        needed = max(math.ceil(elapsed / self.seconds), 1)
+        if now >= self._until:
+            self._multiple = 1
+        if 1 < needed <= RAISED_SECONDS / self.seconds and needed >= self._multiple:
+            self._multiple = needed
+            self._until = now + SLOW_SECONDS
+        return max(needed, self._multiple) * self.seconds - elapsed
 
 
 class Pause:
@@ -70,7 +85,7 @@ class Pause:
         self._context = context
         self._flight = flight
         self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Ring | None = None
         self.is_refused = False
         if isinstance(outcome, Waiting):
             self._task = context.spawn(self._ask(outcome))
@@ -127,18 +142,11 @@ class Pause:
             self._flight.drop_body()
         self._flight.leave_count()
         now = context.monotonic()
-        self._wait(now + context.floor.left(now - self._flight.started), cause)
+        seconds = context.floor.left(now - self._flight.started, now)
+        self._timer = context.alarm.set(seconds, partial(self._release, cause))
 
-    def _wait(self, end: float, cause: Refuse | None) -> None:
-        seconds = end - self._context.monotonic() + _TICK_SECONDS
-        release = partial(self._release, end, cause)
-        self._timer = asyncio.get_running_loop().call_later(seconds, release)
-
-    def _release(self, end: float, cause: Refuse | None) -> None:
+    def _release(self, cause: Refuse | None) -> None:
         self._timer = None
-        if self._context.monotonic() < end:
-            self._wait(end, cause)
-            return
         if cause is not None:
             self._flight.refuse(cause)
             return

@@ -34,7 +34,7 @@ def a_plan(*, guarded: bool) -> RoutePlan:
 )
 def test_an_outcome_shows_after_a_whole_multiple_of_the_floor(elapsed: float, left: float) -> None:
     floor = Floor(FLOOR, applies_to_all=False)
-    assert floor.left(elapsed) == pytest.approx(left, abs=1e-9)
+    assert floor.left(elapsed, 100.0) == pytest.approx(left, abs=1e-9)
 
 
 @pytest.mark.control("AN-5")
@@ -53,6 +53,23 @@ def test_what_is_held_back_is_what_the_policy_says(
 ) -> None:
     floor = Floor(FLOOR, applies_to_all=applies_to_all)
     assert floor.holds(refusal, a_plan(guarded=guarded)) is is_held
+
+
+@pytest.mark.control("AN-5")
+def test_for_a_while_all_wait_as_long_as_one_whose_look_up_was_slow() -> None:
+    floor = Floor(FLOOR, applies_to_all=False)
+    assert floor.left(0.09, 100.0) == pytest.approx(0.07)
+    assert floor.left(0.0, 101.9) == pytest.approx(0.16)
+    assert floor.left(0.17, 101.9) == pytest.approx(0.07)
+    assert floor.left(0.09, 102.0) == pytest.approx(0.15)
+    assert floor.left(0.0, 103.8) == pytest.approx(0.24)
+    assert floor.left(0.0, 104.0) == pytest.approx(0.08)
+
+
+def test_a_store_that_hangs_makes_nobody_else_wait() -> None:
+    floor = Floor(FLOOR, applies_to_all=False)
+    assert floor.left(0.9, 100.0) == pytest.approx(0.06)
+    assert floor.left(0.0, 100.0) == pytest.approx(0.08)
 
 
 def test_a_policy_without_a_floor_holds_nothing_back() -> None:
