@@ -2,12 +2,12 @@
 # PYTHON names the interpreter of .venv; ARGS goes on to the tool behind a target.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled peers lock demo fmt lint types test coverage e2e bench soak test-system docs \
+.PHONY: help setup compiled peers lock demo fmt lint types test coverage e2e bench soak timing test-system docs \
 	docs-check check clean
 SHELL := /bin/sh
 BIN := .venv/bin
 CODE := $(wildcard sidecar tests bench ci) $(wildcard docs/*.py examples/*.py)
-TIERS_APART := --ignore=tests/system --ignore=tests/soak
+TIERS_APART := --ignore=tests/system --ignore=tests/soak --ignore=tests/timing
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench: peers ## throughput and latency beside other proxies, into docs/performan
 
 soak: peers ## the long tests: real applications, large bodies, thousands of failures
 	$(BIN)/pytest --timeout=1800 tests/soak $(ARGS)
+
+timing: setup ## whether the time of an answer tells what was wrong: statistics on a quiet machine
+	$(BIN)/pytest --timeout=600 -s tests/timing $(ARGS)
 
 test-system: peers ## the tests that need the Debian packages of ci/apt.txt
 	@ci/apt.sh check
