@@ -32,7 +32,8 @@ async def without_subscription(server: Valkey) -> float:
             await asyncio.sleep(0.05)
 
     cutting = asyncio.create_task(cut())
-    await asyncio.sleep(1)
+    # Between two attempts to subscribe, which come once a second.
+    await asyncio.sleep(1.45)
     revoked_at = await revoke(server)
     await asyncio.sleep(IN_FORCE_SECONDS)
     cutting.cancel()
