@@ -128,7 +128,7 @@ def _tls(state: State) -> dict[str, object]:
     }
 
 
-def sentinels_of(client: Client) -> list[Redis]:
+def sentinels_of(client: object) -> list[Redis]:
     """List the clients by which the Sentinels are asked; the library closes none of them."""
     pool = getattr(client, "connection_pool", None)
     asked = getattr(pool, "sentinel_manager", None)
