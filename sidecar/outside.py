@@ -3,6 +3,8 @@
 Part of the composition (`app`). A policy that asks nobody has none of it, and pays for none of it.
 """
 
+import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from sidecar.adapters.clients.key_sets import KeySets
 
 _LOG: Final = logging.getLogger("sidecar.outside")
+_CLOSE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,10 @@ class Outside:
             await self._asking.close()
         for client in (self.key_sets, self._introspections, self._session, self.store):
             if client is not None:
-                await client.close()
+                # Nobody may hold up the end of the process, least of all a server that is gone.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_CLOSE_SECONDS):
+                        await client.close()
 
 
 def _needs_store(policy: Policy) -> bool:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("sidecar.state")
 
+_CUTS: Final = 10
+_CUT_SECONDS: Final = 0.2
 _USES_SECONDS: Final = 60.0
 """Uses of keys are written so often, so that a key in constant use costs a write a minute."""
 
@@ -136,10 +138,14 @@ class Feed:
 
     async def close(self) -> None:
         """Stop reading."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        late = set(self._tasks)
         self._tasks = ()
+        # A library's clean-up may wait for a server that says nothing: it is cut off again.
+        for _ in range(_CUTS):
+            for task in late:
+                task.cancel()
+            if late:
+                _, late = await asyncio.wait(late, timeout=_CUT_SECONDS)
 
     async def read(self) -> None:
         """Read what changed since the last time.

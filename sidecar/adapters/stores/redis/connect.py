@@ -126,10 +126,3 @@ def _tls(state: State) -> dict[str, object]:
         "ssl_check_hostname": True,
         "ssl_min_version": ssl.TLSVersion.TLSv1_2,
     }
-
-
-def sentinels_of(client: object) -> list[Redis]:
-    """List the clients by which the Sentinels are asked; the library closes none of them."""
-    pool = getattr(client, "connection_pool", None)
-    asked = getattr(pool, "sentinel_manager", None)
-    return [] if asked is None else list(asked.sentinels)
