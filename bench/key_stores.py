@@ -37,7 +37,7 @@ from sidecar.policy.schema.state import State
 _MANY_QUICKLY: Final = 20_000
 # More than a sidecar remembers, so that its memory of keys is full.
 _ASKING: Final = 15_000
-_STARTS: Final = 3
+_STARTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,13 @@ def measure_key_stores(stage: Stage) -> None:
             stage.say(f"{stores.kind}: {FEW:,} keys and {many:,} are in place")
             cost = _lookups(stores, many, stage)
             bench = _Sidecars(root, upstream.port, callers, stage)
-            cost.few_keys = bench.started(stores.few, FEW)
-            cost.many_keys = bench.started(stores.many, many)
+            pairs = [
+                (bench.start(stores.few), bench.start(stores.many))
+                for _ in range(_STARTS if stage.effort == FULL else 1)
+            ]
+            cost.start_ratio = median(second / first for first, second in pairs)
+            cost.few_keys = bench.filled(stores.few, FEW, [first for first, _ in pairs])
+            cost.many_keys = bench.filled(stores.many, many, [second for _, second in pairs])
             cost.keys = many
             stage.results.keys[stores.kind] = cost
             stage.say(f"{stores.kind}: {cost}")
@@ -113,22 +118,21 @@ class _Sidecars:
     callers: Callers
     stage: Stage
 
-    def started(self, store: str, count: int) -> Started:
-        """Time the start, and read the memory after as many keys as are remembered, and more."""
-        folder = self.root / f"sidecar-{len(list(self.root.iterdir()))}"
-        folder.mkdir()
-        seconds = []
-        resident = failures = 0
-        for number in range(_STARTS):
-            with self._running(folder, store) as (place, pid, took):
-                seconds.append(took)
-                if number == _STARTS - 1:
-                    failures = self._ask(place, folder, count)
-                    resident = resident_bytes(pid)
-        return Started(median(seconds), resident, failures)
+    def start(self, store: str) -> float:
+        """Time a start, until the first answer."""
+        with self._running(store) as (_, _, seconds):
+            return seconds
+
+    def filled(self, store: str, count: int, seconds: Sequence[float]) -> Started:
+        """Read the memory after as many keys as are remembered, and more."""
+        with self._running(store) as (place, pid, _):
+            failures = self._ask(place, count)
+            return Started(median(seconds), resident_bytes(pid), failures)
 
     @contextmanager
-    def _running(self, folder: Path, store: str) -> Iterator[tuple[Place, int, float]]:
+    def _running(self, store: str) -> Iterator[tuple[Place, int, float]]:
+        folder = self.root / f"sidecar-{len(list(self.root.iterdir()))}"
+        folder.mkdir()
         contender = replace(SIDECAR_KEYS, settings={**SIDECAR_KEYS.settings, "state": store})
         place = Place(folder, free_port(), self.upstream, self.stage.python, None, self.callers)
         program = Program(prepare(contender, place), self.stage.cores.proxy, folder, {})
@@ -139,8 +143,8 @@ class _Sidecars:
             await_answer(url, program, pid, dict([line.split(": ", 1)]))
             yield place, pid, time.perf_counter() - begun
 
-    def _ask(self, place: Place, folder: Path, count: int) -> int:
-        listed = folder / "keys.lines"
+    def _ask(self, place: Place, count: int) -> int:
+        listed = place.folder / "keys.lines"
         step = max(1, count // _ASKING)
         numbers = range(0, count, step)
         listed.write_text("".join(f"X-API-Key: {a_key(number)}\n" for number in numbers))

@@ -70,6 +70,7 @@ class KeyCost:
         keys: how many are many.
         few_keys: the start on few.
         many_keys: the start on many.
+        start_ratio: of how long the starts took, the median of pairs.
     """
 
     few: float
@@ -78,18 +79,12 @@ class KeyCost:
     keys: int = 0
     few_keys: Started | None = None
     many_keys: Started | None = None
+    start_ratio: float | None = None
 
     @property
     def failures(self) -> int:
         """Count answers that failed, few keys and many."""
         return sum(one.failures for one in (self.few_keys, self.many_keys) if one is not None)
-
-    @property
-    def start_ratio(self) -> float | None:
-        """Compare how long the starts took."""
-        if self.few_keys is None or self.many_keys is None:
-            return None
-        return self.many_keys.seconds / self.few_keys.seconds
 
 
 @dataclass(slots=True)

@@ -66,11 +66,16 @@ KEYS_OF_JWT: Final = Goal("API keys, requests/s, of the sidecar with JWT", floor
 CALLERS_MB: Final = Goal(
     "RSS with keys, JWT and Redis after 256 connections, MB", floor=80.0, is_upper=True
 )
+# Of a thousand keys SQLite holds every page; of a million it reads some from the system's memory.
 KEYS_IN_SQLITE: Final = Goal(
-    "verification with 1,000,000 keys, of that with 1,000: SQLite", floor=1.1, is_upper=True
+    "verification with 1,000,000 keys, of that with 1,000: SQLite", floor=1.2, is_upper=True
 )
 KEYS_IN_REDIS: Final = Goal(
     "verification with 1,000,000 keys, of that with 1,000: Redis", floor=1.1, is_upper=True
+)
+# Starts are timed to 50 ms, a twentieth of one.
+START: Final = Goal(
+    "start with 1,000,000 keys, of that with 1,000: the slower store", floor=1.2, is_upper=True
 )
 FAILURES: Final = Goal("answers that failed under load", floor=0.0, is_upper=True)
 
@@ -98,6 +103,7 @@ def judge(results: Results) -> list[Verdict]:
         Verdict(CALLERS_MB, None if with_redis is None else with_redis / 1e6),
         Verdict(KEYS_IN_SQLITE, _key_ratio(results, "SQLite")),
         Verdict(KEYS_IN_REDIS, _key_ratio(results, "Redis")),
+        Verdict(START, _start_ratio(results)),
         Verdict(FAILURES, float(sum(ours)) if ours else None),
     ]
 
@@ -105,3 +111,8 @@ def judge(results: Results) -> list[Verdict]:
 def _key_ratio(results: Results, kind: str) -> float | None:
     cost = results.keys.get(kind)
     return cost.ratio if cost else None
+
+
+def _start_ratio(results: Results) -> float | None:
+    ratios = [one.start_ratio for one in results.keys.values() if one.start_ratio is not None]
+    return max(ratios, default=None)

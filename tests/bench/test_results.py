@@ -14,6 +14,7 @@ from bench.targets import (
     KEYS_IN_REDIS,
     KEYS_OF_JWT,
     OF_NGINX,
+    START,
     Goal,
     Verdict,
     judge,
@@ -113,8 +114,17 @@ def test_the_memory_of_keys_tokens_and_redis_has_a_bound_of_its_own() -> None:
 
 def test_many_keys_are_judged_store_by_store() -> None:
     results = some_results([])
-    results.keys = {"SQLite": KeyCost(100, 110, 1.1), "Redis": KeyCost(100, 111, 1.11)}
+    results.keys = {"SQLite": KeyCost(100, 120, 1.2), "Redis": KeyCost(100, 111, 1.11)}
     assert [verdict.goal for verdict in judge(results) if verdict.is_missed] == [KEYS_IN_REDIS]
+
+
+def test_the_start_is_judged_by_the_slower_store() -> None:
+    results = some_results([])
+    results.keys = {
+        kind: KeyCost(1, 1, 1, start_ratio=ratio) for kind, ratio in (("a", 1.0), ("b", 1.3))
+    }
+    missed = [verdict for verdict in judge(results) if verdict.is_missed]
+    assert [(verdict.goal, verdict.figure) for verdict in missed] == [(START, 1.3)]
 
 
 def test_the_cost_of_routes_is_judged_by_its_ratio() -> None:
