@@ -26,7 +26,6 @@ from sidecar.policy.schema.policy import Policy
 RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = (
     (network.listeners_collide, frozenset({"listen"})),
     (network.workers_without_a_port, frozenset({"listen", "workers"})),
-    (network.workers_without_a_store, frozenset({"state", "workers"})),
     (network.admin_in_the_open, frozenset({"listen"})),
     (network.trust_in_everyone, frozenset({"listen"})),
     (network.upstream_is_the_sidecar, frozenset({"listen", "upstream", "tenants"})),
@@ -73,6 +72,7 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (tokens.token_secrets_in_the_open, frozenset({"authentication"})),
     (tokens.lives_shorter_than_the_leeway, frozenset({"authentication"})),
     (tokens.cookie_without_tokens, frozenset({"authentication"})),
+    (tokens.tokens_for_anybody, frozenset({"authentication"})),
 )
 
 

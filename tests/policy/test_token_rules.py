@@ -29,6 +29,8 @@ def test_a_sound_issuer_passes(entry: str) -> None:
 
 
 def test_sound_opaque_tokens_pass() -> None:
-    keys = "url: 'https://idp.example/i', client_id: a, client_secret: 'file:secret'"
+    keys = (
+        "url: 'https://idp.example/i', client_id: a, client_secret: 'file:secret', audiences: [b]"
+    )
     text = f"{GOOD}authentication:\n  cookie: t\n  introspection: {{{keys}}}\n"
     assert problems_of(text, FILES) == []

@@ -42,17 +42,6 @@ def workers_without_a_port(judged: Judged) -> Findings:
         )
 
 
-def workers_without_a_store(judged: Judged) -> Findings:
-    """Several workers with a memory each: a key revoked in one would go on in the others."""
-    policy = judged.policy
-    if policy.workers > 1 and policy.state.store == "memory":
-        yield judged.error(
-            ("state",),
-            "is the memory of one process, and none of several workers would see another's",
-            "sqlite:PATH or redis://host:6379/0, or set workers: 1",
-        )
-
-
 def admin_in_the_open(judged: Judged) -> Findings:
     """An admin listener for other machines: its tokens would cross the network in the clear."""
     address = judged.policy.listen.admin

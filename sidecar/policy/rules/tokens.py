@@ -103,6 +103,18 @@ def cookie_without_tokens(judged: Judged) -> Findings:
         )
 
 
+def tokens_for_anybody(judged: Judged) -> Findings:
+    """Opaque tokens whose audience nobody asks: one for another service opens this one too."""
+    section = judged.policy.authentication.introspection
+    if section is not None and not section.audiences:
+        # RFC 7662 §4: an active token was not necessarily meant for whoever asks about it.
+        yield judged.warning(
+            ("authentication", "introspection"),
+            "takes tokens that were issued for other services",
+            "audiences: the name of this service in aud, such as [orders]",
+        )
+
+
 def _secret_problems(
     judged: Judged, path: Path, issuer: Issuer, algorithm: str
 ) -> Iterator[Problem]:

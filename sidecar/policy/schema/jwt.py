@@ -166,7 +166,7 @@ class Introspection(Section):
     ca: ExistingFile | None = None
     prefix: Word | None = None
     issuer: Visible | None = None
-    audiences: tuple[Visible, ...] = ()
+    audiences: Annotated[tuple[Visible, ...], Field(min_length=1, examples=["[orders]"])] = ()
     claims: Claims = Claims()
     cache: Duration = 30.0
     timeout: PositiveDuration = 2.0

@@ -22,7 +22,7 @@ class Grant(Section):
 
     minimum: Role | None = None
     roles: tuple[Role, ...] = ()
-    logins: tuple[Word, ...] = ()
+    logins: Annotated[tuple[Word, ...], Field(min_length=1, examples=["[sso]"])] = ()
 
     @model_validator(mode="before")
     @classmethod

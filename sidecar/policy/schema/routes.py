@@ -93,7 +93,7 @@ class Addresses(Section):
         deny: networks that may not.
     """
 
-    allow: tuple[Network, ...] = ()
+    allow: Annotated[tuple[Network, ...], Field(min_length=1, examples=["[10.0.0.0/8]"])] = ()
     deny: tuple[Network, ...] = ()
 
 

@@ -41,7 +41,7 @@ class Tenant(Section):
     tier: Word | None = None
     domains: tuple[Visible, ...] = ()
     projects: dict[TenantName, Project] = Field(default_factory=dict)
-    logins: tuple[Word, ...] = ()
+    logins: Annotated[tuple[Word, ...], Field(min_length=1, examples=["[sso]"])] = ()
     upstream: Annotated[Url | None, Field(examples=["http://acme:3000"])] = None
     upstream_credential: Word | None = None
     attributes: dict[Word, str] = Field(default_factory=dict)
