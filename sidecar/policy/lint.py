@@ -65,6 +65,10 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (secrets.credentials_without_an_upstream, frozenset({"tenants"})),
     (secrets.sealing_in_the_open, frozenset({"secrets"})),
     (identity.identity_fields_collide, frozenset({"identity_headers", "assertion"})),
+    (
+        identity.key_field_collides,
+        frozenset({"authentication", "identity_headers", "assertion"}),
+    ),
     (identity.signing_keys, frozenset({"assertion"})),
     (tokens.issuers_named_twice, frozenset({"authentication"})),
     (tokens.keys_that_verify_nothing, frozenset({"authentication"})),

@@ -29,6 +29,22 @@ def identity_fields_collide(judged: Judged) -> Findings:
             )
 
 
+def key_field_collides(judged: Judged) -> Findings:
+    """Keys in a field that says something else: they would reach audit, logs or the service."""
+    keys = judged.policy.authentication.api_keys
+    if keys is None or keys.header is None:
+        return
+    name = canonical(keys.header.encode())
+    taken = {canonical(other.encode()) for _, other in _identity_fields(judged)}
+    has_meaning = name in _OF_CLIENTS - {b"x-api-key"} or treatment_of(name) != PASSES
+    if has_meaning or name in taken:
+        yield judged.error(
+            ("authentication", "api_keys", "header"),
+            f"{keys.header} has another meaning",
+            "a name such as X-API-Key",
+        )
+
+
 def signing_keys(judged: Judged) -> Findings:
     """Keys of the assertion that stand in the policy, or twice in the list."""
     assertion = judged.policy.assertion
