@@ -98,9 +98,7 @@ REVOCATIONS: Final = [
 
 
 @asynccontextmanager
-async def slow_service(
-    folder: Path, mode: str = "enforce"
-) -> AsyncIterator[tuple[Running, Slow]]:
+async def slow_service(folder: Path, mode: str = "enforce") -> AsyncIterator[tuple[Running, Slow]]:
     slow = Slow()
     async with guarded(slow, folder, mode=mode) as proxy:
         store = proxy.store
