@@ -53,6 +53,7 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (api_keys.keys_without_pepper, frozenset({"authentication", "secrets"})),
     (api_keys.peppers, frozenset({"secrets"})),
     (api_keys.password_in_the_open, frozenset({"state"})),
+    (api_keys.servers_nobody_asks, frozenset({"state"})),
     (api_keys.memory_of_several, frozenset({"state", "workers"})),
     (api_keys.floor_too_high, frozenset({"authentication"})),
     (content.every_body_refused, frozenset({"body"})),

@@ -93,6 +93,18 @@ def memory_of_several(judged: Judged) -> Findings:
         )
 
 
+def servers_nobody_asks(judged: Judged) -> Findings:
+    """Several Redis servers where one is asked: the others would be no help."""
+    state = judged.policy.state
+    if state.topology == "single" and "," in state.store and state.store.startswith("redis"):
+        path: Path = ("state", "store") if judged.is_written(("state", "store")) else ("state",)
+        yield judged.error(
+            path,
+            "names several servers, of which topology: single asks the first alone",
+            "topology: sentinel or cluster, or one server",
+        )
+
+
 def floor_too_high(judged: Judged) -> Findings:
     """A floor that keeps every mistyped key waiting, and its connection open (AN-5)."""
     if judged.policy.authentication.failure.floor > _LONGEST_FLOOR:
