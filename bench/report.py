@@ -24,8 +24,8 @@ _HEAD: Final = (
 
 _CALLERS_HEAD: Final = (
     "| callers are known | requests/s, one caller | of HAProxy | of Envoy | rounds "
-    "| requests/s, 100 callers | of HAProxy | RSS, MB |\n"
-    "|---|---:|---:|---:|---|---:|---:|---:|"
+    "| requests/s, 100 callers | of HAProxy | of Envoy | RSS, MB |\n"
+    "|---|---:|---:|---:|---|---:|---:|---:|---:|"
 )
 
 _KEYS_HEAD: Final = (
@@ -150,6 +150,7 @@ def _callers(results: Results) -> str:
                 _spread(row),
                 _number(middle(row.caller_rates), 1, "{:,.0f}"),
                 _number(results.many_ratio(row.name, one), 1, "{:.2f}"),
+                _number(results.many_ratio(row.name, other), 1, "{:.2f}"),
                 _number(row.resident_bytes, 1e-6, "{:.0f}"),
             ]
             lines.append(f"| {' | '.join(cells)} |")
