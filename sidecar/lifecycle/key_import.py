@@ -1,14 +1,15 @@
 """Keys that exist already come in by their digests (AN-2); the keys themselves are never seen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
 from pydantic import Field
 
 from sidecar.knowledge.auth.digest import PLAIN, DigestRing, read_digest
-from sidecar.lifecycle.errors import BadValueError, LifecycleError, audited
+from sidecar.lifecycle.errors import BadValueError, LifecycleError
 from sidecar.lifecycle.key_drafts import DraftRules, Identity, KeyDraft, record_of
 from sidecar.lifecycle.keys import Source
+from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeyId, KeyRecord
 from sidecar.model.ports import Event, Events, KeyStore
 from sidecar.policy.schema.section import Section
@@ -91,7 +92,12 @@ class KeyImport:
             try:
                 records.append(await self._judged(actor, key))
             except LifecycleError as error:
-                raise type(error)(f"key {number}: {error.message}", error.hint) from error
+                reason = f"key {number}: {error.message}"
+                self._note_failure(actor, key, reason)
+                raise type(error)(reason, error.hint) from error
+            except StoreUnavailableError as error:
+                self._note_failure(actor, key, error.reason)
+                raise
         added = [record for record in records if await self._add(actor, record)]
         return Imported(added, len(records) - len(added))
 
@@ -118,7 +124,14 @@ class KeyImport:
     async def _add(self, actor: str, record: KeyRecord) -> bool:
         details = {"prefix": record.prefix, "pepper": record.pepper}
         event = Event("key.import", actor, record.tenant, "key", record.id, details=details)
-        if not await self._store.add_key(record):
-            return False
-        with audited(self._events, event):
-            return True
+        try:
+            is_new = await self._store.add_key(record)
+        except StoreUnavailableError as error:
+            self._events.note_event(replace(event, reason=error.reason))
+            raise
+        if is_new:
+            self._events.note_event(event)
+        return is_new
+
+    def _note_failure(self, actor: str, key: ImportedKey, reason: str) -> None:
+        self._events.note_event(Event("key.import", actor, key.tenant, "key", "-", reason=reason))

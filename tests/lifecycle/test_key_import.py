@@ -5,10 +5,12 @@ import hmac
 
 import pytest
 
+from sidecar.adapters.stores.memory import MemoryStore
 from sidecar.knowledge.auth.api_key import ApiKeyProver
 from sidecar.knowledge.auth.digest import DigestRing
 from sidecar.lifecycle.errors import BadValueError, LifecycleError, NotFoundError
-from sidecar.model.identity import KeyDigest, KeyRecord, Principal
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.identity import KeyDigest, KeyRecord, Principal, TenantId, TenantRecord
 from sidecar.model.ports import NothingAtHand
 from sidecar.model.questions import FindKey
 from sidecar.model.secret import Secret
@@ -87,8 +89,29 @@ async def test_one_line_that_does_not_fit_keeps_all_out(
         await place.call("POST", IMPORT, keys=[good, a_line(**members)])
     assert caught.value.message.startswith(message)
     assert KEY.decode() not in caught.value.message + caught.value.hint
-    assert place.events == []
+    # A body that cannot be read is no import that could be noted.
+    undone = [] if message.startswith("keys.") else [("key.import", caught.value.message)]
+    assert place.events.undone == undone
+    assert place.events.done == []
     assert await place.call("GET", "/v1/keys") == {"keys": [], "next": None}
+
+
+@pytest.mark.parametrize("fails", ["tenant", "add_key"])
+async def test_an_import_that_the_store_did_not_take_is_noted(fails: str) -> None:
+    class Failing(MemoryStore):
+        async def tenant(self, tenant: TenantId) -> TenantRecord | None:
+            if fails == "tenant":
+                raise StoreUnavailableError("silence")
+            return TenantRecord(tenant)
+
+        async def add_key(self, record: KeyRecord) -> bool:
+            raise StoreUnavailableError(f"no room for {record.label}")
+
+    place = Installation(store=Failing(lambda: NOW))
+    with pytest.raises(StoreUnavailableError):
+        await place.call("POST", IMPORT, keys=[a_line(tenant="umbrella", label="it")])
+    reason = "silence" if fails == "tenant" else "no room for it"
+    assert place.events.undone == [("key.import", reason)]
 
 
 async def test_what_kind_of_mistake_it_is_stays() -> None:
