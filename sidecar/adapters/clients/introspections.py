@@ -22,6 +22,9 @@ _LIMIT_BYTES: Final = 16 * 1024
 _NEGATIVE_SECONDS: Final = 5.0
 """A token may become good: some servers replicate what they issued with a delay."""
 
+_SLACK_SECONDS: Final = 1.0
+"""A request may have begun a moment before the answer that it shares."""
+
 _FLIGHTS: Final = 256
 """Most tokens that are asked about at a time; beyond, the answer is 503 at once."""
 
@@ -55,7 +58,12 @@ class Introspections:
         """Return what was said of a token, UNKNOWN when its issuer must be asked."""
         digest = sha256(token).digest()
         found = self._good.get(digest) or self._bad.get(digest)
-        return UNKNOWN if found is None or now >= found[1] else found[0]
+        if found is None:
+            return UNKNOWN
+        said, until = found
+        # Of an answer from the future nobody knows how old it is: the clock was set back.
+        is_fresh = said.asked_at - _SLACK_SECONDS <= now < until
+        return said if is_fresh else UNKNOWN
 
     async def find(self, question: Introspect) -> Introspection:
         """Ask about a token; all who ask about one token at a time share one call.

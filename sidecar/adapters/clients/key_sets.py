@@ -30,6 +30,9 @@ _FILE_SECONDS: Final = 5.0
 _BRIEF_SECONDS: Final = 1.0
 """Cool-down of files, and while no keys are known at all: every token waits for them."""
 
+_SLACK_SECONDS: Final = 1.0
+"""Step back of the clock that is no reason to fetch keys anew."""
+
 _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=\"?(\d{1,9})", re.IGNORECASE)
 _SHORTEST_SECONDS: Final = 60.0
 _LONGEST_SECONDS: Final = 3600.0
@@ -103,7 +106,9 @@ class KeySets:
         if source.issuer.secret is not None:
             return source.key_set
         age = self._pace.clock() - source.loaded_at
-        is_usable = age <= source.issuer.refresh + source.issuer.stale_if_error
+        # Nobody knows how old keys from the future are: the clock was set back.
+        oldest = source.issuer.refresh + source.issuer.stale_if_error
+        is_usable = -_SLACK_SECONDS <= age <= oldest
         return source.key_set if is_usable else UNKNOWN
 
     async def find(self, question: FindKeySet) -> KeySet:
@@ -206,7 +211,7 @@ class KeySets:
             since = source.tried_at
         if is_needed or isinstance(source.issuer.jwks, NamedFile):
             wait = min(wait, _BRIEF_SECONDS)
-        return self._pace.clock() - since >= wait
+        return not 0.0 <= self._pace.clock() - since < wait
 
     async def _keep(self, source: _Source) -> None:
         while True:

@@ -69,6 +69,16 @@ async def test_a_good_token_is_remembered_for_the_time_of_the_policy(opened: Ope
     assert introspections.at_hand(b"another", now) is UNKNOWN
 
 
+@pytest.mark.control("AN-16")
+async def test_an_answer_of_the_future_is_asked_for_again(opened: Opened) -> None:
+    """A clock that is set back must not make an answer last longer than the policy says."""
+    opened.provider.document = b'{"active": true, "sub": "u"}'
+    introspections, now = opened.of(), opened.clock.now
+    said = await introspections.find(Introspect(TOKEN))
+    assert introspections.at_hand(TOKEN, now - 1) is said
+    assert introspections.at_hand(TOKEN, now - 2) is UNKNOWN
+
+
 async def test_a_good_token_is_not_remembered_beyond_its_end(opened: Opened) -> None:
     now = opened.clock.now
     opened.provider.document = b'{"active": true, "sub": "u", "exp": %d}' % (now + 10)

@@ -232,6 +232,22 @@ async def test_known_keys_go_on_while_the_issuer_is_down_and_end_in_time(
     assert ids_of(await key_sets.find(FindKeySet(ISSUER, ""))) == ["one"]
 
 
+@pytest.mark.control("AN-16")
+async def test_keys_of_the_future_are_fetched_anew_at_once(
+    provider: Provider, opened: Opened
+) -> None:
+    """A clock that is set back must not make keys last longer than the policy says."""
+    provider.document = FIRST
+    key_sets = opened.of(an_issuer(provider.url))
+    await key_sets.load()
+    opened.clock.advance(-1)
+    assert ids_of(key_sets.at_hand(ISSUER)) == ["one"]
+    opened.clock.advance(-86400)
+    assert key_sets.at_hand(ISSUER) is UNKNOWN
+    provider.document = SECOND
+    assert ids_of(await key_sets.find(FindKeySet(ISSUER, ""))) == ["two"]
+
+
 async def test_the_same_document_stays_the_same_key_set(provider: Provider, opened: Opened) -> None:
     provider.document = FIRST
     key_sets = opened.of(an_issuer(provider.url))
