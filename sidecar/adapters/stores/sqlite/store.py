@@ -28,6 +28,10 @@ QUEUE: Final = 1024
 PULSE_SECONDS: Final = 0.25
 
 
+_WIDTH: Final = 32
+"""Calls that wait for the one thread: with one at a time each would take a turn of the loop."""
+
+
 class SqliteStore:
     """Keeps everything in one file, on one thread of its own.
 
@@ -53,7 +57,7 @@ class SqliteStore:
         self._clock = clock
         self._timeout = timeout
         self._pulse_seconds = pulse_seconds
-        self._gate = Gate(1, QUEUE, timeout)
+        self._gate = Gate(_WIDTH, QUEUE, timeout)
         self._thread = ThreadPoolExecutor(1, "state file")
         self._tables: Tables | None = None
         self._wakes: list[Callable[[], None]] = []
