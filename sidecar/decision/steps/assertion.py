@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from sidecar.decision.steps.authenticate import NOBODY
+from sidecar.decision.steps.authenticate import is_unproved
 from sidecar.knowledge.auth.assertion import Signer, Statement
 from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.model.exchange import Exchange
@@ -49,8 +49,7 @@ class Assertion(Step):
         Source: RFC 7515 §7.1. Controls: TN-3.
         """
         head, principal, tenant = exchange.head, exchange.principal, exchange.tenant
-        # Shadow mode lets nobody pass as well; there is nothing to vouch for.
-        if head is None or principal is NOBODY:
+        if head is None or is_unproved(exchange):
             return PASS
         statement = Statement(
             subject=principal.subject,

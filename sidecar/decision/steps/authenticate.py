@@ -20,6 +20,13 @@ NOBODY: Final = Principal(Method.API_KEY, "", "", memberships={})
 _INVALID: Final = CHALLENGE + b', error="invalid_token"'
 
 
+def is_unproved(exchange: Exchange) -> bool:
+    """Tell whether shadow mode lets somebody pass who would get a 401, the tenant's included."""
+    if exchange.principal is NOBODY:
+        return True
+    return any(refusal.code is RefusalCode.UNAUTHORIZED for refusal in exchange.shadow)
+
+
 class Authenticate(AskingStep):
     """Write the principal, or refuse with the face that all failures share (AN-6)."""
 

@@ -3,7 +3,7 @@
 import re
 from typing import ClassVar, Final, Self
 
-from sidecar.decision.steps.authenticate import NOBODY
+from sidecar.decision.steps.authenticate import is_unproved
 from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import Method, TenantRecord
@@ -64,8 +64,7 @@ class IdentityHeaders(Step):
         Controls: TN-3.
         """
         principal = exchange.principal
-        # Shadow mode lets nobody pass as well; there is nothing to tell.
-        if principal is NOBODY:
+        if is_unproved(exchange):
             return PASS
         known = principal.identity
         if (

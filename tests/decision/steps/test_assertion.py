@@ -11,6 +11,7 @@ from sidecar.decision.pipeline import OrderError, prove_order
 from sidecar.decision.steps.assertion import Assertion
 from sidecar.decision.steps.authenticate import NOBODY
 from sidecar.knowledge.auth.assertion import Signer
+from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import Method, Principal
 from sidecar.model.outcome import PASS
@@ -146,3 +147,11 @@ def test_a_policy_without_assertions_loads_no_cryptography() -> None:
     loaded = set(json.loads(done.stdout))
     assert "sidecar.knowledge.auth.assertion" in loaded
     assert not loaded & {"cryptography", "jwt"}
+
+
+@pytest.mark.control("TN-3")
+def test_a_caller_of_a_suspended_tenant_is_not_vouched_for_in_shadow_mode() -> None:
+    exchange = an_identified(tenant=None)
+    exchange.shadow.append(unauthorized("suspended tenant"))
+    assert STEP.decide(exchange) is PASS
+    assert values_of(exchange.identity_lines, b"x-sidecar-assertion") == []

@@ -11,6 +11,7 @@ from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import Method, TenantRecord
 from sidecar.model.outcome import PASS, Refuse
+from sidecar.model.refusals import RefusalCode
 from sidecar.policy.schema.assertion import Assertion as AssertionSection
 from tests.builders import a_policy, a_principal, a_tenant, flat
 from tests.decision.steps.known import a_member, a_request_of
@@ -145,3 +146,15 @@ def test_nobody_whom_shadow_mode_lets_pass_has_no_identity() -> None:
     assert IdentityHeaders.compile(a_policy()).decide(exchange) is PASS
     assert exchange.identity_lines == []
     assert NOBODY.identity is None
+
+
+@pytest.mark.control("TN-3")
+def test_a_caller_of_a_suspended_tenant_has_no_identity_in_shadow_mode_either() -> None:
+    step, exchange = IdentityHeaders.compile(a_policy()), a_member()
+    exchange.tenant, exchange.roles, exchange.tier = None, (), None
+    exchange.shadow.append(unauthorized("suspended tenant"))
+    assert step.decide(exchange) is PASS
+    assert exchange.identity_lines == []
+    exchange.shadow[:] = [Refuse(RefusalCode.FORBIDDEN, "role below admin")]
+    assert step.decide(exchange) is PASS
+    assert b"X-User-Id" in b"".join(exchange.identity_lines)
