@@ -18,7 +18,11 @@ def store_of(written: str, environ: dict[str, str] | None = None) -> State:
         pytest.param("'sqlite:/var/lib/s.db'", "sqlite:/var/lib/s.db", id="an absolute file"),
         pytest.param("'sqlite:${FOLDER}/s.db'", "sqlite:/srv/s.db", id="a folder filled in"),
         pytest.param("redis://redis:6379/0", "redis://redis:6379/0", id="Redis"),
-        pytest.param("rediss://a:1,b:2", "rediss://a:1,b:2", id="several, over TLS"),
+        pytest.param(
+            "{store: 'rediss://a:1,b:2', topology: sentinel}",
+            "rediss://a:1,b:2",
+            id="several, over TLS",
+        ),
         pytest.param("'sqlite:'", "sqlite:", id="the file of the user"),
         pytest.param("{store: memory}", "memory", id="a mapping"),
     ],
