@@ -37,7 +37,8 @@ def become(kind: str, name: str) -> NoReturn:
         name: the policy's file or the upstream's URL.
     """
     # One arena of the C allocator: the audit's thread needs none of its own, which would be kept.
-    environment = {"MALLOC_ARENA_MAX": "1", **os.environ}
+    # And no extension of a list that is used at start alone: it brings the library of C++, 1 MB.
+    environment = {"MALLOC_ARENA_MAX": "1", "FROZENLIST_NO_EXTENSIONS": "1", **os.environ}
     # -P: a module in the folder where the sidecar was started must not become part of it.
     arguments = [sys.executable, "-P", "-m", _SERVING, kind, name]
     os.execve(sys.executable, arguments, environment)  # noqa: S606 -- our own program, no shell
