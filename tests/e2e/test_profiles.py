@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ HSTS = {"agent-workspace": YEAR + b"; preload"}
 @pytest.mark.parametrize("profile", NAMES)
 def test_the_copy_beside_the_examples_is_the_profile_of_the_package(profile: str) -> None:
     copy = Path(f"config/profiles/{profile}.yaml")
-    assert copy.read_bytes() == Path(f"sidecar/policy/profiles/{profile}.yaml").read_bytes()
+    shipped = files("sidecar.policy") / "profiles" / f"{profile}.yaml"
+    assert copy.read_bytes() == shipped.read_bytes()
 
 
 def test_there_are_no_other_copies() -> None:
