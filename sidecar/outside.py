@@ -78,7 +78,7 @@ class Outside:
         self._session: GuardedSession | None = None
         self._introspections: Introspections | None = None
         self._asking: StoreAnswers | None = None
-        if _needs_store(policy):
+        if policy.authentication.has_methods:
             self._build(policy, around)
 
     def _build(self, policy: Policy, around: Around) -> None:
@@ -200,11 +200,6 @@ class Outside:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_CLOSE_SECONDS):
                         await client.close()
-
-
-def _needs_store(policy: Policy) -> bool:
-    section = policy.authentication
-    return bool(section.api_keys or section.jwt or section.introspection)
 
 
 def _memories(policy: Policy, store: Store, around: Around) -> Memories:

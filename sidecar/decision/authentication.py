@@ -34,7 +34,7 @@ class Authentication:
     def __init__(self, policy: Policy, at_hand: AtHand) -> None:
         self._policy = policy
         self.provers = _provers(policy, at_hand)
-        self.is_used = bool(self.provers.keys or self.provers.tokens)
+        self.is_used = policy.authentication.has_methods
         self._credentials = Credentials(_places(policy), self.provers)
         forwards = policy.authentication.forward_credential
         keys = policy.authentication.api_keys
@@ -68,7 +68,7 @@ def _provers(policy: Policy, at_hand: AtHand) -> Provers:
     if section.api_keys is not None:
         peppers = policy.secrets.pepper or ()
         keys = ApiKeyProver(section.api_keys, peppers, at_hand.keys)
-    if section.jwt or section.introspection is not None:
+    if section.has_tokens:
         # Cryptography is 9 MB that a policy without tokens does not pay.
         from sidecar.knowledge.auth.tokens import TokenProver
 
@@ -79,11 +79,10 @@ def _provers(policy: Policy, at_hand: AtHand) -> Provers:
 def _places(policy: Policy) -> Places:
     section = policy.authentication
     keys = section.api_keys
-    has_tokens = bool(section.jwt) or section.introspection is not None
     return Places(
         header=keys.header.lower().encode() if keys is not None and keys.header else b"",
         query=keys.query.encode() if keys is not None and keys.query else b"",
         cookie=section.cookie.encode() if section.cookie else b"",
-        reads_bearer=has_tokens or (keys is not None and keys.bearer),
+        reads_bearer=section.has_tokens or (keys is not None and keys.bearer),
         takes_bearer_keys=keys is not None and keys.bearer,
     )

@@ -177,8 +177,7 @@ class _Workshop:
 
 def _callers(policy: Policy, at_hand: AtHand, once: Once) -> Strangers:
     """Choose what makes the steps about callers; a policy that asks nobody imports none of it."""
-    section = policy.authentication
-    if not (section.api_keys or section.jwt or section.introspection):
+    if not policy.authentication.has_methods:
         return Strangers()
     from sidecar.decision.callers import Callers
 

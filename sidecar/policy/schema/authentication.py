@@ -46,3 +46,13 @@ class Authentication(Section):
     failure: Failure = Failure()
     forward_credential: Flag = False
     max_staleness: PositiveDuration = 4.0
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether a caller may prove with a token, signed or opaque, who it is."""
+        return bool(self.jwt) or self.introspection is not None
+
+    @property
+    def has_methods(self) -> bool:
+        """Whether a caller can prove at all who it is; without, no store is opened."""
+        return self.api_keys is not None or self.has_tokens
