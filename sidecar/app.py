@@ -22,11 +22,11 @@ from sidecar.adapters.telemetry.metrics import Snapshot
 from sidecar.fronts.admin.applications import admin_app, health_app
 from sidecar.fronts.admin.listener import Listener as AdminListener
 from sidecar.fronts.admin.state import State
-from sidecar.fronts.proxy.workers import Supervised, Workers
+from sidecar.fronts.proxy.workers import Program, Supervised, Workers
 from sidecar.knowledge.auth.assertion import Signer
 from sidecar.model.ports import Events, Store
 from sidecar.outside import Around, Outside
-from sidecar.policy.load import Loaded
+from sidecar.policy.loaded import Loaded
 from sidecar.policy.schema.policy import Policy
 from sidecar.worker import Proxy
 
@@ -206,18 +206,18 @@ class Sidecar(Status):
 class Supervisor(Status):
     """A sidecar of several worker processes; it takes no traffic of clients itself."""
 
-    def __init__(self, loaded: Loaded, command: Sequence[str]) -> None:
+    def __init__(self, loaded: Loaded, program: Program) -> None:
         """Prepare the workers.
 
         Args:
             loaded: the policy.
-            command: words that start a worker, but for the last, which tells it its socket.
+            program: how a worker is started.
         """
         super().__init__(loaded)
         policy = loaded.policy
         new_id = UuidV7(time.time, os.urandom)
         self._audit = AuditLedger(policy.audit, time.time, new_id)
-        self._workers = Workers(policy.workers, command, self._remember)
+        self._workers = Workers(policy.workers, program, self._remember)
         # The workers have stores of their own; this one is for the admin API.
         outside = self._outside = Outside(policy, _unwatched(self._audit))
         self._front = _Front(policy, self, self._audit, outside.store)

@@ -17,7 +17,7 @@ from sidecar.fronts.proxy.pool import Pools
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.ports import Ledger
 from sidecar.outside import Around, Outside
-from sidecar.policy.load import Loaded
+from sidecar.policy.loaded import Loaded
 
 
 class Proxy:

@@ -12,7 +12,8 @@ from sidecar.cli.exit_codes import DONE, NO
 from sidecar.decision.pipeline import build
 from sidecar.knowledge.conditions.rule import RULES
 from sidecar.model.errors import PolicyError, Problem
-from sidecar.policy.load import Loaded, load
+from sidecar.policy.load import load
+from sidecar.policy.loaded import Loaded
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.routes import Route
 

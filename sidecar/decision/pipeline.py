@@ -164,7 +164,7 @@ class _Workshop:
         return self._once((Upstream, target, prefix), lambda: Upstream(target, prefix, withheld))
 
     def _response(self, headers: Headers) -> tuple[ResponseStep, ...]:
-        key = (SecurityHeaders, headers.model_dump_json())
+        key = (SecurityHeaders, repr(headers.model_dump()))
         return self._once(key, lambda: (SecurityHeaders(headers), ShowRequestId()))
 
     def _once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:

@@ -12,6 +12,7 @@ from sidecar.model.errors import PolicyError, Problem
 from sidecar.policy.decode import decode
 from sidecar.policy.document import Document, parse
 from sidecar.policy.lint import Rule, lint
+from sidecar.policy.loaded import Loaded
 from sidecar.policy.nodes import Entry, Mapping, Place, Scalar
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.written import Sources
@@ -28,21 +29,6 @@ PROFILES: Final = (
 """What `extends` may name beside files."""
 
 _PROFILE_NAME: Final = re.compile(r"[a-z][a-z0-9-]*\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A policy that may be run.
-
-    Attributes:
-        policy: the policy.
-        warnings: what its author may not have meant.
-        sha256: hex digest of the file, followed by the file that it extends.
-    """
-
-    policy: Policy
-    warnings: tuple[Problem, ...]
-    sha256: str
 
 
 def load(

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from pydantic import ValidationInfo
-from pydantic_core import PydanticCustomError
+from sidecar.policy.schema.words import PydanticCustomError, ValidationInfo
 
 
 class Written(str):

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NoReturn
 
-from sidecar.cli import main, run, serving
-from sidecar.policy.load import Loaded, load, load_try
+from sidecar.adapters.handover import hand_over
+from sidecar.cli import main, run, service
+from sidecar.policy.load import load, load_try
+from sidecar.policy.loaded import Loaded
 from sidecar.policy.schema.addresses import Address
 from sidecar.policy.schema.listen import Listen
 from sidecar.policy.schema.upstream import Upstream
@@ -51,8 +53,8 @@ def _upstream(upstream: Upstream) -> Upstream:
     return upstream.model_copy(update={"url": url})
 
 
-def _serve_here(kind: str, name: str) -> NoReturn:
-    sys.exit(serving.main([kind, name]))
+def _serve_here(loaded: Loaded, kind: str) -> NoReturn:
+    sys.exit(service.serve(loaded, kind, hand_over(loaded, is_whole=True)))
 
 
 def _moving(loads: Callable[..., Loaded]) -> Callable[..., Loaded]:
@@ -60,8 +62,7 @@ def _moving(loads: Callable[..., Loaded]) -> Callable[..., Loaded]:
 
 
 if __name__ == "__main__":
-    # What serves takes its two ways to a policy from its module's names; another process would
-    # take the real ones, so `sidecar run` becomes the one that serves without leaving this one.
-    vars(serving).update(load=_moving(load), load_try=_moving(load_try))
-    vars(run).update(become=_serve_here)
+    # `sidecar run` takes its two ways to a policy from its module's names, and becomes the one that
+    # serves without leaving this process, so that what is replaced here stays replaced.
+    vars(run).update(load=_moving(load), load_try=_moving(load_try), become=_serve_here)
     main.main()

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import yaml
 
-from sidecar.policy.load import Loaded, load
+from sidecar.policy.load import load
+from sidecar.policy.loaded import Loaded
 from tests.docs.pages import Block
 from tests.policy.test_assertion import HEAD, a_pem
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sidecar.app import Sidecar
 from sidecar.model.ports import Store
-from sidecar.policy.load import Loaded, load
+from sidecar.policy.load import load
+from sidecar.policy.loaded import Loaded
 from sidecar.policy.schema.audit import FileSink
 
 

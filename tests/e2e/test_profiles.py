@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from sidecar.model.identity import KeyId, KeyStatus
-from sidecar.policy.load import Loaded
+from sidecar.policy.loaded import Loaded
 from tests.corpora.reader import Message
 from tests.e2e.conftest import load_policy, running
 from tests.e2e.profiles import NAMES, Probe, World, a_world, policy_over, probes_of, sent

@@ -5,7 +5,7 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -226,6 +226,27 @@ async def test_an_upstream_alone_is_enough_to_run(tmp_path: Path) -> None:
 
 
 # --- memory
+
+
+ADMIN = {"tokens": [{"name": "ops", "token": "0123456789abcdef", "role": "admin"}]}
+
+
+def mapped(pid: int) -> str:
+    return Path(f"/proc/{pid}/maps").read_text()
+
+
+@pytest.mark.parametrize(
+    ("more", "is_there"), [({}, False), ({"admin": ADMIN, "state": "memory"}, True)]
+)
+async def test_what_decodes_policies_is_in_memory_only_for_an_admin_api(
+    tmp_path: Path, more: Mapping[str, object], *, is_there: bool
+) -> None:
+    async with (
+        a_service(Echo()) as service,
+        serving(a_policy(service.url, **more), tmp_path) as sidecar,
+    ):
+        assert ("_pydantic_core" in mapped(sidecar.child.pid)) == is_there
+        assert "uvloop" in mapped(sidecar.child.pid)
 
 
 async def test_a_large_body_passes_in_little_memory(tmp_path: Path) -> None:

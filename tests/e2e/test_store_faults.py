@@ -110,7 +110,7 @@ async def test_redis_that_is_gone_admits_nobody_for_longer_than_the_bound(
         await becomes(proxy, 200)
         # What is asked of the store now is current before the feed has been read again.
         async with asyncio.timeout(15):
-            while proxy.sidecar.is_ready():
+            while proxy.sidecar.is_ready():  # noqa: ASYNC110 -- from outside
                 await asyncio.sleep(0.02)
 
 

@@ -76,6 +76,18 @@ async def test_a_worker_that_is_killed_is_replaced_and_its_counts_stay(
         await sidecar.says("ended with status -9")
 
 
+async def test_a_replaced_worker_serves_the_policy_of_the_others_whatever_the_file_has_become(
+    tmp_path: Path, free_port: FreePort
+) -> None:
+    async with two_workers(tmp_path, free_port()) as sidecar:
+        (tmp_path / "policy.yaml").write_text("version: [")
+        for worker in sidecar.workers():
+            os.kill(worker, signal.SIGKILL)
+        await sidecar.becomes_ready(ready=False)
+        await sidecar.becomes_ready()
+        assert await sidecar.ask() == 200
+
+
 async def test_workers_end_when_their_supervisor_is_killed(
     tmp_path: Path, free_port: FreePort
 ) -> None:

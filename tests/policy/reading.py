@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sidecar.model.errors import PolicyError, Problem
-from sidecar.policy.load import Loaded, load
+from sidecar.policy.load import load
+from sidecar.policy.loaded import Loaded
 
 NAME = "policy.yaml"
 # Three good lines: what a row adds begins in line 4.

@@ -3,8 +3,6 @@
 import re
 from typing import ClassVar, Final
 
-from pydantic_core import PydanticCustomError
-
 from sidecar.decision.steps.upstream import Upstream, target_of
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import TenantId
@@ -17,6 +15,7 @@ from sidecar.model.route import AskingStep, UpstreamTarget
 from sidecar.model.secret import Secret
 from sidecar.policy.schema.addresses import parse_url
 from sidecar.policy.schema.upstream import Upstream as Section
+from sidecar.policy.schema.words import PydanticCustomError
 
 TENANTS: Final = 10_000
 """Tenants whose targets are remembered; then it starts again."""

@@ -12,7 +12,7 @@ scrapers use names that the sidecar cannot know, and what is not open asks for a
 from collections.abc import Callable, Collection, Iterable, Sequence
 from importlib.resources import files
 from ipaddress import ip_address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -22,8 +22,11 @@ from sidecar.fronts.admin.access import Tokens, is_known_host, may
 from sidecar.fronts.admin.answers import Answer, document, problem
 from sidecar.fronts.admin.resources import ACTOR, operation_routes
 from sidecar.fronts.admin.state import State
-from sidecar.lifecycle.operations import Operation
 from sidecar.policy.schema.admin import AdminToken
+
+if TYPE_CHECKING:
+    # It decodes what operators send, which only those who have tokens may.
+    from sidecar.lifecycle.operations import Operation
 
 OPEN: Final = frozenset({"/livez", "/readyz", "/metrics", "/jwks.json"})
 JWK_SET_TYPE: Final = "application/jwk-set+json"
@@ -50,7 +53,7 @@ def admin_app(
     denied: Denied,
     names: Collection[str] = (),
     *,
-    operations: Iterable[Operation] = (),
+    operations: Iterable["Operation"] = (),
 ) -> web.Application:
     """Build what the admin listener serves.
 

@@ -1,16 +1,18 @@
 """What may be done to an installation, over HTTP: each row of the table becomes a route."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from sidecar.fronts.admin.answers import Answer, document, refused
 from sidecar.lifecycle.errors import BadValueError, ConflictError, LifecycleError, NotFoundError
-from sidecar.lifecycle.operations import Operation
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.refusals import RefusalCode
+
+if TYPE_CHECKING:
+    from sidecar.lifecycle.operations import Operation
 
 ACTOR: Final = web.RequestKey("actor", str)
 """Name of the token that a request bears: the actor of the audit."""
@@ -22,7 +24,7 @@ _CODES: Final = {
 }
 
 
-def operation_routes(operations: Iterable[Operation]) -> list[web.RouteDef]:
+def operation_routes(operations: Iterable["Operation"]) -> list[web.RouteDef]:
     """Make the routes; those who call them bear a token, whose role was judged by the method."""
     return [_route(one.method, one.path, _handler(one)) for one in operations]
 
@@ -32,7 +34,7 @@ def _route(method: str, path: str, handler: Handler) -> web.RouteDef:
     return web.get(path, handler) if method == "GET" else web.route(method, path, handler)
 
 
-def _handler(operation: Operation) -> Handler:
+def _handler(operation: "Operation") -> Handler:
     async def answer(request: web.Request) -> Answer:
         query, ids = request.query.items(), dict(request.match_info)
         body = await request.read()

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 _LOG: Final = logging.getLogger("sidecar.workers")
@@ -31,13 +32,26 @@ class WorkerError(Exception):
     """A worker ended before it could serve; its own log says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """How a worker is started.
+
+    Attributes:
+        words: its command line, but for the last word, which tells it its socket.
+        descriptor: where it finds the policy; it inherits it.
+    """
+
+    words: Sequence[str]
+    descriptor: int
+
+
 class Worker:
     """One worker process, seen from the supervisor."""
 
-    def __init__(self, number: int, command: Sequence[str]) -> None:
+    def __init__(self, number: int, program: Program) -> None:
         self.number = number
         self.is_ready = False
-        self._command = command
+        self._program = program
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
@@ -55,9 +69,10 @@ class Worker:
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [*self._command, f"{theirs.fileno()}:{self.number}"]
+            command = [*self._program.words, f"{theirs.fileno()}:{self.number}"]
+            descriptors = (theirs.fileno(), self._program.descriptor)
             self._process = await asyncio.create_subprocess_exec(
-                *command, pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL
+                *command, pass_fds=descriptors, stdin=asyncio.subprocess.DEVNULL
             )
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=_LINE_BYTES)
         answer = await self.ask("start", START_SECONDS)
@@ -113,16 +128,16 @@ class Workers:
         port: port of the proxy listener.
     """
 
-    def __init__(self, count: int, command: Sequence[str], lost: Callable[[Message], None]) -> None:
+    def __init__(self, count: int, program: Program, lost: Callable[[Message], None]) -> None:
         """Prepare the workers.
 
         Args:
             count: how many.
-            command: words that start one, but for the last, which tells it its socket.
+            program: how one is started.
             lost: takes the last known numbers of a worker that died.
         """
-        self._workers = [Worker(number, command) for number in range(count)]
-        self._command = command
+        self._workers = [Worker(number, program) for number in range(count)]
+        self._program = program
         self._lost = lost
         self._keepers: list[asyncio.Task[None]] = []
         self._last: dict[int, Message] = {}
@@ -197,7 +212,7 @@ class Workers:
             await self._replace(number)
 
     async def _replace(self, number: int) -> None:
-        worker = self._workers[number] = Worker(number, self._command)
+        worker = self._workers[number] = Worker(number, self._program)
         try:
             await worker.start()
         except (WorkerError, OSError) as error:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Final
 
-from pydantic import PlainValidator, WithJsonSchema
-
+from sidecar.policy.schema.words import PlainValidator, WithJsonSchema
 from sidecar.policy.written import misfit, text_of
 
 _PORT_MAX: Final = 65535

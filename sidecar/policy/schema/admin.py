@@ -3,11 +3,10 @@
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
-
 from sidecar.model.secret import Secret
 from sidecar.policy.schema.files import SecretText
 from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.words import AfterValidator, Field, PlainValidator, WithJsonSchema
 from sidecar.policy.written import misfit, text_of
 
 _TOKEN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")

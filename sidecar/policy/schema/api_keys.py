@@ -3,11 +3,10 @@
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, PlainValidator, Strict, WithJsonSchema
-
 from sidecar.policy.schema.names import FieldName, Parameter, Word
 from sidecar.policy.schema.quantities import Count, Flag
 from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.words import Field, PlainValidator, Strict, WithJsonSchema
 from sidecar.policy.written import misfit, text_of
 
 _PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,15}(_[A-Za-z0-9]{1,16}){0,3}\Z")

@@ -5,14 +5,13 @@ import binascii
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
-
 from sidecar.model.secret import Secret
 from sidecar.policy.schema.files import SecretText
 from sidecar.policy.schema.jwt import Visible
 from sidecar.policy.schema.names import FieldName
 from sidecar.policy.schema.quantities import PositiveDuration
 from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.words import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from sidecar.policy.written import misfit
 
 MAX_LIFE_SECONDS: Final = 60.0

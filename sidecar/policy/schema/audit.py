@@ -2,19 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    Discriminator,
-    Field,
-    GetJsonSchemaHandler,
-    Tag,
-    model_validator,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-
 from sidecar.policy.schema.files import FileName
 from sidecar.policy.schema.quantities import Duration
 from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.words import (
+    CoreSchema,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    JsonSchemaValue,
+    Tag,
+    model_validator,
+)
 from sidecar.policy.written import misfit
 
 

@@ -3,10 +3,9 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import Field, PlainValidator, WithJsonSchema
-
 from sidecar.policy.schema.quantities import Size
 from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.words import Field, PlainValidator, WithJsonSchema
 from sidecar.policy.written import misfit, text_of
 
 _TCHARS: Final = r"[a-z0-9!#$%&'*+.^_`|~-]+"

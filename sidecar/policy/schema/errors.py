@@ -3,10 +3,9 @@
 import re
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, Field, model_validator
-
 from sidecar.policy.schema.files import NamedFile, ReadFile
 from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.words import AfterValidator, Field, model_validator
 from sidecar.policy.written import misfit
 
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")

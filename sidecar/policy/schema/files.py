@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
-
 from sidecar.model.secret import Secret
+from sidecar.policy.schema.words import PlainValidator, ValidationInfo, WithJsonSchema
 from sidecar.policy.written import Written, misfit, sources_of, text_of
 
 _SOURCES_HINT: Final = "file:PATH or env:NAME"

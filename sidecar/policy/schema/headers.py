@@ -3,11 +3,16 @@
 import re
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, GetJsonSchemaHandler, PlainValidator, WithJsonSchema, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-
 from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.words import (
+    CoreSchema,
+    Field,
+    GetJsonSchemaHandler,
+    JsonSchemaValue,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 from sidecar.policy.written import misfit, text_of
 
 # RFC 9110 §5.6.2 token; §5.5 field-value, but for obs-text, which has no agreed charset.

@@ -3,12 +3,11 @@
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema
-
 from sidecar.policy.schema.files import ExistingFile, NamedFile, SecretText, read_file
 from sidecar.policy.schema.names import Word
 from sidecar.policy.schema.quantities import Count, Duration, PositiveDuration
 from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.words import Field, PlainValidator, ValidationInfo, WithJsonSchema
 from sidecar.policy.written import Written, misfit, text_of
 
 # RFC 7519 §4.1.1: StringOrURI; what an issuer writes is compared byte for byte.

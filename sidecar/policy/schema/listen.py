@@ -2,8 +2,6 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
-
 from sidecar.policy.schema.addresses import Address, ListenAddress, Network
 from sidecar.policy.schema.files import ExistingFile
 from sidecar.policy.schema.quantities import (
@@ -14,6 +12,7 @@ from sidecar.policy.schema.quantities import (
     PositiveSize,
 )
 from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.words import Field
 
 _PROXY: Final = Address("0.0.0.0", 8080)  # noqa: S104 -- a sidecar serves the pod's network
 _ADMIN: Final = Address("127.0.0.1", 9901)

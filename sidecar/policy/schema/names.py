@@ -4,8 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Final
 
-from pydantic import Field, PlainValidator, WithJsonSchema
-
+from sidecar.policy.schema.words import Field, PlainValidator, WithJsonSchema
 from sidecar.policy.written import misfit, text_of
 
 

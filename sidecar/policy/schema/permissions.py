@@ -2,12 +2,15 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-
 from sidecar.policy.schema.names import Role, Word
 from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.words import (
+    CoreSchema,
+    Field,
+    GetJsonSchemaHandler,
+    JsonSchemaValue,
+    model_validator,
+)
 from sidecar.policy.written import misfit
 
 

@@ -2,8 +2,6 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
-
 from sidecar.model.refusals import RefusalCode
 from sidecar.policy.schema.admin import Admin
 from sidecar.policy.schema.assertion import Assertion
@@ -22,6 +20,7 @@ from sidecar.policy.schema.state import Secrets, State
 from sidecar.policy.schema.tenants import IdentityHeaders, Tenant
 from sidecar.policy.schema.upstream import Upstream, UpstreamTimeouts
 from sidecar.policy.schema.websockets import Websockets
+from sidecar.policy.schema.words import Field, PlainValidator, WithJsonSchema
 from sidecar.policy.written import misfit
 
 

@@ -3,8 +3,13 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
-
+from sidecar.policy.schema.words import (
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    Strict,
+    WithJsonSchema,
+)
 from sidecar.policy.written import Written, misfit, text_of
 
 _DURATION: Final = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)\Z")

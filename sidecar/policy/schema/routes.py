@@ -5,8 +5,6 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import Field, PlainValidator, WithJsonSchema
-
 from sidecar.model.template import Kind, Template, parse_host, parse_path
 from sidecar.policy.schema.addresses import Network
 from sidecar.policy.schema.body import Body
@@ -15,6 +13,7 @@ from sidecar.policy.schema.names import Parameter, Permission, Role, Scope, Word
 from sidecar.policy.schema.quantities import Flag, PositiveDuration
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.upstream import Upstream
+from sidecar.policy.schema.words import Field, PlainValidator, WithJsonSchema
 from sidecar.policy.written import misfit, text_of
 
 _METHOD: Final = re.compile(r"[A-Z0-9!#$%&'*+.^_`|~-]{1,32}\Z")

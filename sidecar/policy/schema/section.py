@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from sidecar.policy.schema.words import BaseModel, ConfigDict
 
 
 class Section(BaseModel):

@@ -5,22 +5,21 @@ from base64 import b64decode
 from binascii import Error as NotBase64Error
 from typing import Annotated, Final, Literal
 
-from pydantic import (
+from sidecar.model.secret import Secret
+from sidecar.policy.schema.files import ExistingFile, SecretText, fetch_secret, resolve_name
+from sidecar.policy.schema.quantities import PositiveDuration
+from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.words import (
     BeforeValidator,
+    CoreSchema,
     Field,
     GetJsonSchemaHandler,
+    JsonSchemaValue,
     PlainValidator,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-
-from sidecar.model.secret import Secret
-from sidecar.policy.schema.files import ExistingFile, SecretText, fetch_secret, resolve_name
-from sidecar.policy.schema.quantities import PositiveDuration
-from sidecar.policy.schema.section import Section
 from sidecar.policy.written import Written, misfit, text_of
 
 _REDIS: Final = re.compile(r"rediss?://[A-Za-z0-9_.\[\]:,-]+(/[0-9]{1,4})?\Z")

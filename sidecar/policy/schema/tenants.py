@@ -2,13 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from sidecar.policy.schema.addresses import Url
 from sidecar.policy.schema.jwt import Visible
 from sidecar.policy.schema.names import FieldName, TenantName, Word
 from sidecar.policy.schema.quantities import Flag
 from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.words import Field
 
 
 class Project(Section):

@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import Field, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-
 from sidecar.policy.schema.addresses import Authority, Url
 from sidecar.policy.schema.files import ExistingFile
 from sidecar.policy.schema.quantities import Count, PositiveDuration
 from sidecar.policy.schema.section import Section
+from sidecar.policy.schema.words import (
+    CoreSchema,
+    Field,
+    GetJsonSchemaHandler,
+    JsonSchemaValue,
+    model_validator,
+)
 from sidecar.policy.written import misfit
 
 

@@ -4,7 +4,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from sidecar.fronts.demo.upstream import application
-from sidecar.policy.load import Loaded, load
+from sidecar.policy.load import load
+from sidecar.policy.loaded import Loaded
 
 NAME = str(files("sidecar.fronts.demo") / "demo.yaml")
 VARIABLES = {

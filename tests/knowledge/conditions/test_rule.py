@@ -4,7 +4,8 @@ import pytest
 
 from sidecar.knowledge.conditions.rule import unusable_conditions
 from sidecar.model.errors import PolicyError
-from sidecar.policy.load import Loaded, load
+from sidecar.policy.load import load
+from sidecar.policy.loaded import Loaded
 
 pytestmark = pytest.mark.control("AZ-6")
 POLICY = """\

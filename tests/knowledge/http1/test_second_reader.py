@@ -1,16 +1,23 @@
 """aiohttp's C parser as the second reader of field lines; without it the sidecar does not start."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.adapters.handover import hand_over
 from sidecar.knowledge.http1.lines import MalformedLineError, split_line
 from sidecar.knowledge.http1.second_reader import SecondReader
+from sidecar.policy.load import load_try
 
 _MODULE = "sidecar.knowledge.http1.second_reader"
+
+Ended = subprocess.CompletedProcess[str]
 
 
 def test_lines_that_both_read_alike_are_confirmed_again_and_again() -> None:
@@ -49,13 +56,14 @@ def test_what_our_grammar_takes_the_other_reads_alike(lines: list[bytes]) -> Non
 _WITHOUT = "import sys; sys.modules['aiohttp._http_parser'] = None;"
 
 
-def _ended(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _ended(code: str, *arguments: str, descriptors: Sequence[int] = ()) -> Ended:
     return subprocess.run(  # noqa: S603 -- our own interpreter and words
         [sys.executable, "-c", _WITHOUT + code, *arguments],
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
+        pass_fds=descriptors,
     )
 
 
@@ -66,8 +74,13 @@ def test_without_the_c_parser_nothing_is_read() -> None:
 
 
 def test_whoever_runs_the_sidecar_without_it_reads_one_line() -> None:
+    loaded = load_try("http://127.0.0.1:1", lambda name: Path(name).read_bytes(), {})
     code = "import runpy; runpy.run_module('sidecar.cli.serving', run_name='__main__')"
-    ended = _ended(code, "upstream", "http://127.0.0.1:1")
+    policy = hand_over(loaded, is_whole=False)
+    try:
+        ended = _ended(code, str(policy), "upstream", descriptors=[policy])
+    finally:
+        os.close(policy)
     assert ended.stderr == (
         "sidecar: aiohttp's C parser is missing; reinstall aiohttp from a wheel\n"
     )
