@@ -14,9 +14,11 @@ from bench import report
 from bench.arena import arena
 from bench.authenticated import Stage, measure_callers
 from bench.contenders import ROOT, Contender, absence, version_of
-from bench.gatekeepers import EVERYONE, SIDECAR_KEYS
+from bench.everyone import EVERYONE
+from bench.gatekeepers import SIDECAR_KEYS
 from bench.interpreter import choose
 from bench.key_stores import measure_key_stores
+from bench.limited import measure_limits
 from bench.machine import cores, describe
 from bench.measure import FULL, QUICK, Bench, Effort
 from bench.processes import BenchError
@@ -26,7 +28,7 @@ from bench.targets import Verdict, judge
 
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
 _OPEN: Final = ("throughput", "varied", "latency", "memory", "payloads", "tls")
-_PARTS: Final = (*_OPEN, "routes", "authenticated", "keys")
+_PARTS: Final = (*_OPEN, "routes", "authenticated", "limits", "keys")
 _FLOOR_MISSED: Final = 1
 _COULD_NOT: Final = 3
 
@@ -115,25 +117,38 @@ def _measure(wish: Wish) -> Results:
         _say("requests in process with few and with many routes")
         results.routes = measure_in(python.path, chosen.proxy)
     present = [one for one in _taking_part(wish) if one.name not in results.absent]
-    open_to_all = [one for one in present if one.method is None]
+    open_to_all = [one for one in present if one.method is None and not one.counts]
     for over_tls in (False, True):
         parts = [part for part in wish.parts if part in _OPEN and (part == "tls") is over_tls]
         if parts and open_to_all:
             with arena(open_to_all, chosen, python.path, over_tls=over_tls) as up:
                 results.absent.update(up.failed)
                 _run(parts, Bench(up, chosen, wish.effort, results, _say))
-    stage = Stage(chosen, python.path, wish.effort, results, _say)
+    _run_apart(wish, present, Stage(chosen, python.path, wish.effort, results, _say))
+    return results
+
+
+def _run_apart(wish: Wish, present: list[Contender], stage: Stage) -> None:
+    """Run the parts that have contenders of their own."""
     if "authenticated" in wish.parts:
         measure_callers(present, stage)
+    if "limits" in wish.parts:
+        measure_limits(present, stage)
     if "keys" in wish.parts and any(one.name == SIDECAR_KEYS.name for one in present):
         measure_key_stores(stage)
-    return results
 
 
 def _taking_part(wish: Wish) -> list[Contender]:
     knows = "authenticated" in wish.parts or "keys" in wish.parts
     is_open = any(part in _OPEN for part in wish.parts)
-    return [one for one in wish.contenders if (is_open if one.method is None else knows)]
+    counts = "limits" in wish.parts
+
+    def takes_part(one: Contender) -> bool:
+        if one.counts:
+            return counts
+        return is_open if one.method is None else knows
+
+    return [one for one in wish.contenders if takes_part(one)]
 
 
 def _run(parts: list[str], bench: Bench) -> None:

@@ -49,6 +49,7 @@ class Contender:
             measured so.
         method: how callers prove to it who they are; None where it does not ask.
         settings: further names to fill in, with {callers}, {secret} and {redis}.
+        counts: whether it has rate limits.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Contender:
     tls: str = ""
     method: Method | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    counts: bool = False
 
 
 NGINX: Final = Contender(

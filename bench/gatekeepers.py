@@ -3,7 +3,7 @@
 from typing import Final
 
 from bench.callers import AUDIENCE, ISSUER, Method
-from bench.contenders import CONTENDERS, Contender
+from bench.contenders import Contender
 
 _VERSION: Final = ("-P", "-c", "import sidecar; print(sidecar.__version__)")
 _IDENTITY: Final = "role of the route; four identity headers; the credential stays here"
@@ -93,4 +93,3 @@ GATEKEEPERS: Final = (
         "JWT (HS256) and API key, store in Redis",
     ),
 )
-EVERYONE: Final = (*CONTENDERS, *GATEKEEPERS)

@@ -23,7 +23,7 @@ import click
 from bench.arena import arena
 from bench.authenticated import guests
 from bench.contenders import SIDECAR, find_program
-from bench.gatekeepers import EVERYONE
+from bench.everyone import EVERYONE
 from bench.interpreter import choose
 from bench.load import Load, hammer
 from bench.machine import cores

@@ -7,8 +7,10 @@ from typing import Final
 
 from bench.arena import DIRECT
 from bench.contenders import CONTENDERS, Contender
-from bench.gatekeepers import EVERYONE, GATEKEEPERS
+from bench.everyone import EVERYONE
+from bench.gatekeepers import GATEKEEPERS
 from bench.keys import FEW
+from bench.limited import COUNTING, IN_MEMORY
 from bench.machine import BUSY_SHARE
 from bench.results import KeyCost, Results, RouteCost, Row, middle
 from bench.targets import Verdict, judge
@@ -44,6 +46,8 @@ def markdown(results: Results) -> str:
         parts.append(_other_loads(results))
     if results.callers:
         parts.append(_callers(results))
+    if results.limits:
+        parts.append(_limits(results))
     if results.keys:
         parts.append(_keys(results.keys))
     if results.routes is not None:
@@ -154,6 +158,21 @@ def _callers(results: Results) -> str:
                 _number(row.resident_bytes, 1e-6, "{:.0f}"),
             ]
             lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _limits(results: Results) -> str:
+    lines = [
+        "| requests are counted | requests/s | of counting in memory | rounds |",
+        "|---|---:|---:|---|",
+    ]
+    for contender in COUNTING:
+        row = results.limits.get(contender.name)
+        if row is not None:
+            ratio = _number(results.limits_ratio(row.name, IN_MEMORY), 1, "{:.2f}")
+            rate = _number(middle(row.rates), 1, "{:,.0f}")
+            failed = f" ({row.failures} failed)" if row.failures else ""
+            lines.append(f"| {contender.title}{failed} | {rate} | {ratio} | {_spread(row)} |")
     return "\n".join(lines)
 
 

@@ -98,6 +98,7 @@ class Results:
         neighbours: cores that others used, a sample each.
         rows: by name, `direct` among them.
         callers: by name, of those who know who asks; `rates` are with one credential.
+        limits: by name, of those who count requests.
         versions: of the contenders.
         absent: contenders that did not take part, with the reason.
         keys: cost of many API keys, by the store's kind.
@@ -110,6 +111,7 @@ class Results:
     neighbours: list[float] = field(default_factory=list)
     rows: dict[str, Row] = field(default_factory=dict)
     callers: dict[str, Row] = field(default_factory=dict)
+    limits: dict[str, Row] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     keys: dict[str, KeyCost] = field(default_factory=dict)
@@ -132,6 +134,11 @@ class Results:
     def callers_ratio(self, name: str, other: str) -> float | None:
         """Compare two by their rates with one credential."""
         return _ratio(self._caller(name).rates, self._caller(other).rates)
+
+    def limits_ratio(self, name: str, other: str) -> float | None:
+        """Compare two who count requests."""
+        mine, theirs = (self.limits.get(one, Row(one)) for one in (name, other))
+        return _ratio(mine.rates, theirs.rates)
 
     def many_ratio(self, name: str, other: str) -> float | None:
         """Compare two by their rates with many callers in turn."""

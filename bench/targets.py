@@ -77,6 +77,8 @@ KEYS_IN_REDIS: Final = Goal(
 START: Final = Goal(
     "start with 1,000,000 keys, of that with 1,000: the slower store", floor=1.2, is_upper=True
 )
+SHARED_LIMITS: Final = Goal("limits on Redis, requests/s, of those in memory", floor=0.80)
+LEASED_LIMITS: Final = Goal("limits on Redis by leases, requests/s, of those in memory", floor=0.92)
 FAILURES: Final = Goal("answers that failed under load", floor=0.0, is_upper=True)
 
 
@@ -87,7 +89,7 @@ def judge(results: Results) -> list[Verdict]:
     resident = row.resident_bytes if row else None
     whole = results.callers.get("sidecar-redis")
     with_redis = whole.resident_bytes if whole else None
-    rows = results.rows | results.callers
+    rows = results.rows | results.callers | results.limits
     ours = [one.failures for name, one in rows.items() if name.startswith("sidecar")]
     ours += [cost.failures for cost in results.keys.values()]
     return [
@@ -104,6 +106,8 @@ def judge(results: Results) -> list[Verdict]:
         Verdict(KEYS_IN_SQLITE, _key_ratio(results, "SQLite")),
         Verdict(KEYS_IN_REDIS, _key_ratio(results, "Redis")),
         Verdict(START, _start_ratio(results)),
+        Verdict(SHARED_LIMITS, results.limits_ratio("sidecar-shared", "sidecar-limits")),
+        Verdict(LEASED_LIMITS, results.limits_ratio("sidecar-leased", "sidecar-limits")),
         Verdict(FAILURES, float(sum(ours)) if ours else None),
     ]
 

@@ -15,6 +15,15 @@ from sidecar.policy.schema.headers import Headers
 Schema = Mapping[str, Any]
 
 
+# What the pattern of a quantity holds, and no other.
+_QUANTITIES: Final = {
+    "(ms|s|m|h|d)": "duration",
+    "(B|KB": "size",
+    "/[0-9]*(ms|": "rate",
+    "/(day|month)": "quota",
+}
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lay rows out as a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
@@ -110,9 +119,7 @@ class PolicyManual:
         if kind == "integer":
             return f"number, {about['minimum']} to {about['maximum']}"
         pattern = about.get("pattern", "")
-        if "(ms|s|m|h|d)" in pattern:
-            return "duration"
-        return "size" if "(B|KB" in pattern else "text"
+        return next((word for mark, word in _QUANTITIES.items() if mark in pattern), "text")
 
 
 def _many(about: Schema) -> str:
@@ -147,7 +154,7 @@ def _default(about: Schema, *, is_required: bool) -> str:
     if is_required:
         return "**required**"
     if "default" in about:
-        return code(json.dumps(about["default"]) if _is_flag(about) else about["default"])
+        return code(_flow(about["default"]))
     if "null" in _types(about):
         return "not set"
     if "array" in _types(about):
@@ -155,8 +162,11 @@ def _default(about: Schema, *, is_required: bool) -> str:
     return code("{}") if about.get("type") == "object" else ""
 
 
-def _is_flag(about: Schema) -> bool:
-    return isinstance(about["default"], bool)
+def _flow(value: object) -> str:
+    """Write a value as a policy may have it in one line."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value).replace('"', "")
 
 
 def _example(about: Schema) -> str:
@@ -166,7 +176,7 @@ def _example(about: Schema) -> str:
         return ""
     example = found[0]
     if isinstance(example, list):
-        flow = json.dumps(example).replace('"', "")
+        flow = _flow(example)
         return code(flow) if "{" not in flow else ""
     return code(example)
 
@@ -207,6 +217,8 @@ check` lists all of them at once, each with its line, its column and a hint.
 
 - **duration**: a whole number and a unit: `80ms`, `5s`, `15m`, `24h`, `90d`.
 - **size**: a whole number and a unit: `512B`, `64KB`, `1MB` (10^6 bytes), `1MiB` (2^20 bytes).
+- **rate**: units and a time, a millisecond to 31 days: `10/s`, `60/min`, `60/60s`, `1000/h`,
+  `500/day`. **quota**: units and a period of the calendar, in UTC: `10000/day`, `1000000/month`.
 - **secrets** (`admin.tokens[].token`): `file:PATH` or `env:NAME`. A literal secret works, and is
   a warning.
 - `${NAME}` anywhere in a value is filled in from the environment; inside `{ }` and `[ ]` it

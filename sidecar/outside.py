@@ -9,28 +9,33 @@ import logging
 import os
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sidecar.adapters.stores.answers import NothingToAsk, StoreAnswers
+from sidecar.adapters.stores.breaker import Breaker
 from sidecar.adapters.stores.feed import Feed, Memories, Rhythm
 from sidecar.adapters.stores.memories import Freshness, RememberedTenants
 from sidecar.adapters.stores.opening import open_store
 from sidecar.adapters.stores.uses import KeyUses
 from sidecar.decision.steps.tenant import record_of
 from sidecar.model.errors import StoreUnavailableError
-from sidecar.model.ports import Answers, AtHand, Events, NothingAtHand, Store
+from sidecar.model.ports import Answers, AtHand, Events, KnownLimits, NothingAtHand, Store
 from sidecar.policy.schema.policy import Policy
 
 if TYPE_CHECKING:
     from sidecar.adapters.clients.guarded_session import GuardedSession
     from sidecar.adapters.clients.introspections import Introspections
     from sidecar.adapters.clients.key_sets import KeySets
+    from sidecar.adapters.limits.memory import MemoryLimits
+    from sidecar.adapters.limits.redis import RedisLimits
 
 _LOG: Final = logging.getLogger("sidecar.outside")
 _CLOSE_SECONDS: Final = 2.0
+_FORGOTTEN: Final = 500
+"""Counts that are looked at each second: a tenth of a millisecond, and all in two minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ class Outside:
         memories: what was looked up; None likewise.
         uses: notes which keys were used; None where there are no keys.
         key_sets: keys of issuers of tokens; None where there are none.
+        counts: counts of rate limits in this process; None where there are none.
     """
 
     def __init__(self, policy: Policy, around: Around) -> None:
@@ -78,8 +84,13 @@ class Outside:
         self._session: GuardedSession | None = None
         self._introspections: Introspections | None = None
         self._asking: StoreAnswers | None = None
+        self._limits: RedisLimits | None = None
+        self._forgetting: asyncio.TimerHandle | None = None
+        self.counts: MemoryLimits | None = None
         if policy.authentication.has_methods:
             self._build(policy, around)
+        if policy.has_limits:
+            self._build_limits(policy, around)
 
     def _build(self, policy: Policy, around: Around) -> None:
         store = self.store = open_store(
@@ -107,6 +118,26 @@ class Outside:
             key_sets=self.key_sets or nothing,
             introspections=self._introspections or nothing,
         )
+
+    def _build_limits(self, policy: Policy, around: Around) -> None:
+        # What counts is memory for those alone who have something to count.
+        from sidecar.adapters.limits.memory import MemoryLimits
+
+        section = policy.limits
+        memory = self.counts = MemoryLimits(section.entries, around.clock, around.monotonic)
+        known: KnownLimits = memory
+        if policy.state.is_redis:
+            from sidecar.adapters.limits.answers import LimitAnswers
+            from sidecar.adapters.limits.leases import Leases
+            from sidecar.adapters.limits.redis import RedisLimits
+
+            leases = Leases(section.lease, section.entries, around.monotonic)
+            breaker = Breaker(around.monotonic, random.random)
+            known = self._limits = RedisLimits(
+                policy.state, memory, leases, breaker, around.failed, is_strict=section.strict
+            )
+            self.answers = LimitAnswers(self._limits, self.answers)
+        self.at_hand = replace(self.at_hand, limits=known)
 
     def _build_clients(self, policy: Policy, around: Around) -> None:
         section = policy.authentication
@@ -144,6 +175,9 @@ class Outside:
             StoreUnavailableError: the store cannot be used. An issuer that cannot be reached is no
                 reason not to start: its tokens get 503 until it answers, and `missing` says so.
         """
+        if self._limits is not None:
+            await self._limits.open()
+        self._forget()
         if self.store is None or self.feed is None:
             return
         await self.open_store()
@@ -159,6 +193,12 @@ class Outside:
                 _LOG.error("%s", error.reason)
             self.key_sets.start()
 
+    def _forget(self) -> None:
+        """Let go of counts whose time is over, a few every second."""
+        if self.counts is not None:
+            self.counts.forget(_FORGOTTEN)
+            self._forgetting = asyncio.get_running_loop().call_later(1.0, self._forget)
+
     def watch(self, watch: Callable[..., None]) -> None:
         """Have the metrics read what is known here.
 
@@ -171,6 +211,12 @@ class Outside:
             self._watch_key_sets(sets, watch)
         if self._introspections is not None:
             watch("sidecar_introspection_errors_total", self._introspections.errors)
+        if (counts := self.counts) is not None:
+            watch("sidecar_rate_limit_callers", lambda: counts.size)
+            watch("sidecar_rate_limit_shared_total", lambda: counts.sharing)
+        if (limits := self._limits) is not None:
+            watch("sidecar_rate_limit_degraded_total", lambda: limits.degraded)
+            watch("sidecar_rate_limit_leased_total", lambda: limits.leases.used)
 
     @staticmethod
     def _watch_key_sets(sets: "KeySets", watch: Callable[..., None]) -> None:
@@ -190,11 +236,14 @@ class Outside:
 
     async def close(self) -> None:
         """Let go of everything."""
+        if self._forgetting is not None:
+            self._forgetting.cancel()
         if self.feed is not None:
             await self.feed.close()
         if self._asking is not None:
             await self._asking.close()
-        for client in (self.key_sets, self._introspections, self._session, self.store):
+        clients = (self.key_sets, self._introspections, self._session, self.store, self._limits)
+        for client in clients:
             if client is not None:
                 # Nobody may hold up the end of the process, least of all a server that is gone.
                 with contextlib.suppress(TimeoutError):

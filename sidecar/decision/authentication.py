@@ -1,6 +1,7 @@
 """How a policy's callers prove who they are, compiled: provers, and the step of each route."""
 
 from sidecar.decision.steps.authenticate import Authenticate, Withhold
+from sidecar.decision.steps.failures import Failures
 from sidecar.knowledge.auth.api_key import ApiKeyProver
 from sidecar.knowledge.auth.credentials import Credentials, Places, Provers
 from sidecar.model.headers import canonical
@@ -43,11 +44,14 @@ class Authentication:
         self.managed_names = frozenset([canonical(header)] if header and not forwards else [])
         self.withheld = b"" if forwards or keys is None or not keys.query else keys.query.encode()
 
-    def step_for(self, route: Route | None) -> Authenticate | Withhold | None:
+    def step_for(
+        self, route: Route | None, failures: Failures | None = None
+    ) -> Authenticate | Withhold | None:
         """Make the step of a route, or of what no route matches; None where nothing is to be done.
 
         Args:
             route: the route; None stands for none.
+            failures: counts failures; None for nobody.
         """
         if not self.is_used:
             return None
@@ -59,6 +63,7 @@ class Authentication:
             None if route.authenticate is None else frozenset(map(Method, route.authenticate)),
             forwards=section.forward_credential,
             is_verbose=section.failure.verbose,
+            failures=failures,
         )
 
 

@@ -1,9 +1,11 @@
 """What is decided about callers, as lists of steps: who they are, what they may do, who is told."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from sidecar.decision.authentication import Authentication
 from sidecar.decision.bindings import TENANT, bindings_of
+from sidecar.decision.limits import Limiting
 from sidecar.decision.steps.assertion import Assertion
 from sidecar.decision.steps.authenticate import Authenticate
 from sidecar.decision.steps.authorize import Authorize
@@ -21,21 +23,26 @@ from sidecar.model.route import Step
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.routes import Route
 
+_IDENTITY: Final = frozenset({"authenticate", "tenant"})
+
 
 class Callers(Strangers):
     """Makes the steps about callers for the routes of a policy with authentication."""
 
-    def __init__(self, policy: Policy, at_hand: AtHand, once: Once) -> None:
+    def __init__(self, policy: Policy, at_hand: AtHand, once: Once, limiting: Limiting) -> None:
         """Keep what all routes share.
 
         Args:
             policy: the policy.
             at_hand: what steps may know without waiting.
             once: makes what routes share.
+            limiting: makes the steps of limits.
         """
         self._policy = policy
         self._at_hand = at_hand
         self._once = once
+        self._limiting = limiting
+        self._failures = limiting.failures()
         self._authentication = Authentication(policy, at_hand)
         self._signer = None if policy.assertion is None else Signer(policy.assertion)
         self.fields = self._authentication.fields
@@ -45,7 +52,7 @@ class Callers(Strangers):
     def steps(self, route: Route | None) -> Iterable[Step | None]:
         """Make the steps that find out who calls, and judge what they may do."""
         policy, once = self._policy, self._once
-        authenticate = self._authentication.step_for(route)
+        authenticate = self._authentication.step_for(route, self._failures)
         if route is None or not isinstance(authenticate, Authenticate):
             return (authenticate,)
         tenants = bindings_of(route, TENANT)
@@ -53,11 +60,20 @@ class Callers(Strangers):
         return (
             authenticate,
             once((Tenant, tenants), lambda: Tenant(tenants, known)),
+            self._limiting.key(route.cost),
             Authorize.compile(policy, route),
             TenantBinding.compile(policy, route),
             once((DomainLock,), lambda: DomainLock.compile(policy)),
             Condition.compile(route),
             once((IdentityHeaders,), lambda: IdentityHeaders.compile(policy)),
+        )
+
+    def identity(self, steps: Iterable[Step]) -> tuple[Step, ...]:
+        """Choose the steps by which the caller of an exchange under way is judged again."""
+        return tuple(
+            step.again if isinstance(step, Authenticate) else step
+            for step in steps
+            if step.name in _IDENTITY
         )
 
     def upstream(self, route: Route | None, shared: Upstream) -> Step:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+from sidecar.decision.limits import Limiting
 from sidecar.decision.steps.addresses import Addresses
 from sidecar.decision.steps.client_address import compile_client_address
 from sidecar.decision.steps.declared_body import DeclaredBody
@@ -19,7 +20,7 @@ from sidecar.decision.steps.request_id import RequestId, ShowRequestId
 from sidecar.decision.steps.route import Route
 from sidecar.decision.steps.security_headers import SecurityHeaders
 from sidecar.decision.steps.upstream import Upstream, target_of
-from sidecar.decision.strangers import IDENTITY, Once, Strangers, managed_names
+from sidecar.decision.strangers import Once, Strangers, managed_names
 from sidecar.model.exchange import GIVEN
 from sidecar.model.ports import AtHand
 from sidecar.model.problem import Faces
@@ -77,6 +78,7 @@ def build(policy: Policy, at_hand: AtHand | None = None) -> Generation:
         compile_client_address(policy),
         RequestId(),
         Path(),
+        *workshop.limiting.edge(),
         Route(
             (
                 (route.template, _methods(route), plan)
@@ -105,12 +107,13 @@ class _Workshop:
     A memory of its own for each of 20,000 routes would grow to gigabytes.
     """
 
-    __slots__ = ("_policy", "_shared", "callers")
+    __slots__ = ("_policy", "_shared", "callers", "limiting")
 
     def __init__(self, policy: Policy, at_hand: AtHand) -> None:
         self._policy = policy
         self._shared: dict[tuple[object, ...], object] = {}
-        self.callers = _callers(policy, at_hand, self._once)
+        self.limiting = Limiting(policy, at_hand.limits)
+        self.callers = _callers(policy, at_hand, self._once, self.limiting)
 
     def plan(self, route: RouteSection) -> RoutePlan:
         """Compile a route."""
@@ -122,7 +125,7 @@ class _Workshop:
             response=self._response(policy.headers_of(route)),
             timeouts=_timeouts(policy.timeouts_of(route)),
             shadow=policy.mode_of(route) == "shadow",
-            identity=tuple(step for step in steps if step.name in IDENTITY),
+            identity=self.callers.identity(steps),
         )
 
     def unrouted(self) -> RoutePlan:
@@ -148,6 +151,7 @@ class _Workshop:
             self._once((DeclaredBody, body), lambda: DeclaredBody(body)),
             None if addresses is None else self._once((addresses,), lambda: Addresses(addresses)),
             *self.callers.steps(route),
+            None if route is None else self.limiting.route(route),
             self.callers.upstream(route, self._upstream(route)),
             *self.callers.statements(route),
             self._once((Forward, host), lambda: Forward(host)),
@@ -165,7 +169,8 @@ class _Workshop:
 
     def _response(self, headers: Headers) -> tuple[ResponseStep, ...]:
         key = (SecurityHeaders, repr(headers.model_dump()))
-        return self._once(key, lambda: (SecurityHeaders(headers), ShowRequestId()))
+        shown = self.limiting.response()
+        return self._once(key, lambda: (SecurityHeaders(headers), *shown, ShowRequestId()))
 
     def _once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
         made = self._shared.get(key)
@@ -175,13 +180,13 @@ class _Workshop:
         return cast("Made", made)
 
 
-def _callers(policy: Policy, at_hand: AtHand, once: Once) -> Strangers:
+def _callers(policy: Policy, at_hand: AtHand, once: Once, limiting: Limiting) -> Strangers:
     """Choose what makes the steps about callers; a policy that asks nobody imports none of it."""
     if not policy.authentication.has_methods:
         return Strangers()
     from sidecar.decision.callers import Callers
 
-    return Callers(policy, at_hand, once)
+    return Callers(policy, at_hand, once, limiting)
 
 
 def _methods(route: RouteSection) -> tuple[bytes, ...] | None:

@@ -10,17 +10,34 @@ from sidecar.model.questions import Question
 from sidecar.model.route import AskingStep, ResponseStep, Step
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)
 class Waiting:
     """Where an exchange waits for an answer.
 
     Attributes:
+        steps: the steps that were run.
         at: index of the step that asked.
         question: what it asked.
+        shadow: whether refusals of steps that can be shadowed are only recorded.
     """
 
+    steps: Sequence[Step]
     at: int
     question: Question
+    shadow: bool
+
+    # Written out: the constructor that `dataclass` makes stays interpreted.
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        at: int,
+        question: Question,
+        shadow: bool,  # noqa: FBT001 -- as the runner has it
+    ) -> None:
+        self.steps = steps
+        self.at = at
+        self.question = question
+        self.shadow = shadow
 
 
 def decide(steps: Sequence[Step], exchange: Exchange, *, shadow: bool) -> Refuse | Waiting | None:
@@ -38,33 +55,28 @@ def decide(steps: Sequence[Step], exchange: Exchange, *, shadow: bool) -> Refuse
     return _run(steps, 0, exchange, shadow=shadow)
 
 
-def resume(
-    steps: Sequence[Step], waiting: Waiting, answer: object, exchange: Exchange, *, shadow: bool
-) -> Refuse | Waiting | None:
+def resume(waiting: Waiting, answer: object, exchange: Exchange) -> Refuse | Waiting | None:
     """Go on where an exchange waited.
 
     Args:
-        steps: the same steps.
         waiting: what `decide` or `resume` returned.
         answer: the answer to its question.
         exchange: the same exchange.
-        shadow: as for `decide`.
     """
+    steps, shadow = waiting.steps, waiting.shadow
     step = steps[waiting.at]
     # Only a step that asked is resumed, and whoever asks can go on.
     outcome = cast("AskingStep", step).resume(exchange, waiting.question, answer)
     if isinstance(outcome, Ask):
-        return Waiting(waiting.at, outcome.question)
+        return Waiting(steps, waiting.at, outcome.question, shadow)
     if refusal := _judged(step, outcome, exchange, shadow=shadow):
         return refusal
     return _run(steps, waiting.at + 1, exchange, shadow=shadow)
 
 
-def refuse_unanswered(
-    steps: Sequence[Step], waiting: Waiting, refusal: Refuse, exchange: Exchange
-) -> Refuse:
+def refuse_unanswered(waiting: Waiting, refusal: Refuse, exchange: Exchange) -> Refuse:
     """Refuse because a question cannot be answered; shadow mode changes nothing about that."""
-    exchange.refused_by = steps[waiting.at].name
+    exchange.refused_by = waiting.steps[waiting.at].name
     return refusal
 
 
@@ -77,7 +89,7 @@ def _run(
         if outcome is PASS:
             continue
         if isinstance(outcome, Ask):
-            return Waiting(at, outcome.question)
+            return Waiting(steps, at, outcome.question, shadow)
         if refusal := _judged(step, outcome, exchange, shadow=shadow):
             return refusal
     return None

@@ -4,7 +4,6 @@ Apart from it, so that a policy without authentication need not import what prov
 """
 
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from sidecar.decision.steps.upstream import Upstream
 from sidecar.model.fields import IDENTITY as IDENTITY_FIELDS
@@ -15,9 +14,6 @@ from sidecar.policy.schema.routes import Route
 
 Once = Callable[[tuple[object, ...], Callable[[], Step]], Step]
 """Makes what stands under a key once, so that routes with equal rules share it."""
-
-IDENTITY: Final = frozenset({"authenticate", "tenant"})
-"""Steps that find out who the caller is."""
 
 
 class Strangers:
@@ -40,6 +36,11 @@ class Strangers:
             route: the route; None for what no route matches.
         """
         del route
+        return ()
+
+    def identity(self, steps: Iterable[Step]) -> tuple[Step, ...]:
+        """Choose the steps by which the caller of an exchange under way is judged again."""
+        del steps
         return ()
 
     def upstream(self, route: Route | None, shared: Upstream) -> Step:

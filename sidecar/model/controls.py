@@ -62,6 +62,15 @@ CONTROLS: Final[dict[str, Control]] = {
     "AZ-8": Control(
         "A permission may demand a login method", "decision.steps.authorize", "permissions"
     ),
+    "RL-1": Control(
+        "Limit of each address before authentication", "decision.steps.limits", "limits.address"
+    ),
+    "RL-2": Control("Sliding window of each key", "knowledge.limits.window", "limits.key"),
+    "RL-3": Control("Tiers with bursts", "knowledge.limits.bucket", "tiers"),
+    "RL-4": Control("Plan tiers by user", "decision.steps.limits", "tiers"),
+    "RL-5": Control("Limits that all replicas share", "adapters.limits.redis", "state"),
+    "RL-6": Control("Limits of endpoints", "decision.limits", "routes[].limits"),
+    "RL-7": Control("Counts end with their time", "adapters.limits.memory", ""),
     "RQ-1": Control("Body caps", "decision.steps.declared_body", "body.max"),
     "RQ-4": Control("Path normalisation", "decision.steps.path", "routes[].allow_encoded_slash"),
     "RQ-7": Control("Request framing", "knowledge.http1", ""),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sidecar.model.identity import Principal, TenantRecord
+from sidecar.model.limits import Taken
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse
 from sidecar.model.route import RoutePlan, UpstreamTarget
@@ -32,12 +33,14 @@ class Connection:
 GIVEN: Final = frozenset(
     (
         "connection", "credential_lines", "head", "identity_lines", "now", "own_id",
-        "response_lines", "shadow", "upstream_authorization",
+        "response_lines", "shadow", "taken", "upstream_authorization",
     )
 )  # fmt: skip
 """Facts that the driver writes before the first step."""
 
 
+# What comes of a body before a route is known waits in bounded memory; the route judges it then.
+_NO_ROUTE_YET: Final = 1 << 62
 _NO_LINES: Final[Mapping[bytes, bytes | None]] = {}
 
 
@@ -58,7 +61,7 @@ class Exchange:
         segments: path segments, decoded; by `path`.
         has_encoded_slash: whether a segment holds an encoded slash; by `path`.
         route: the plan of the matched route; by `route`.
-        body_limit: largest body in bytes; by `declared_body`.
+        body_limit: largest body in bytes; without bound until `declared_body` wrote it.
         principal: who the caller is; by `authenticate`.
         credential_lines: request field lines that carried a credential of ours, and what goes on
             in their place, None for nothing; given, replaced by `authenticate` or `withhold`.
@@ -73,6 +76,7 @@ class Exchange:
             client's; given as None, replaced by `tenant_upstream`.
         upstream_lines: request field lines for the upstream; by `forward`.
         refused_by: name of the step that refused; by the runner.
+        taken: what rate limits said of it, in order; given, extended by steps of limits.
         status: status of the upstream's answer, else of our own; by the driver.
         response_lines: response field lines for the client; given, append-only for RESPONSE steps.
     """
@@ -99,6 +103,7 @@ class Exchange:
         "segments",
         "shadow",
         "status",
+        "taken",
         "target",
         "tenant",
         "tier",
@@ -133,7 +138,9 @@ class Exchange:
         self.head = head
         self.now = now
         self.own_id = own_id
+        self.body_limit = _NO_ROUTE_YET
         self.shadow: list[Refuse] = []
+        self.taken: tuple[Taken, ...] = ()
         self.credential_lines: Mapping[bytes, bytes | None] = _NO_LINES
         self.identity_lines: list[bytes] = []
         self.response_lines: list[bytes] = []

@@ -37,11 +37,15 @@ class Refuse:
     hides_route: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False, slots=True)
 class Ask:
     """The outcome that waits for one fact; the answer goes to the step's `resume`."""
 
     question: Question
+
+    # Written out: the constructor that `dataclass` makes stays interpreted.
+    def __init__(self, question: Question) -> None:
+        self.question = question
 
 
 Outcome = Literal[Pass.PASS] | Refuse

@@ -20,6 +20,7 @@ from sidecar.model.identity import (
     TenantId,
     TenantRecord,
 )
+from sidecar.model.limits import Charge, Count
 from sidecar.model.questions import Question
 from sidecar.model.secret import Secret
 from sidecar.model.verdict import Verdict
@@ -266,6 +267,17 @@ class KnownIntrospections(Protocol):
         """Return what was said of a token, UNKNOWN when its issuer must be asked."""
 
 
+class KnownLimits(Protocol):
+    """Rate limits that can be charged without waiting."""
+
+    def at_hand(self, charges: tuple[Charge, ...]) -> tuple[Count, ...] | Unsure:
+        """Charge all, or none if one limit that is enforced has no room.
+
+        Returns:
+            What each limit says; UNKNOWN when a store must be asked, and nothing is charged.
+        """
+
+
 class NothingAtHand:
     """Knows nothing: for compiling a policy that is not going to serve."""
 
@@ -293,6 +305,7 @@ class AtHand:
         secrets: secrets of tenants' upstreams.
         key_sets: public keys of issuers.
         introspections: what issuers said of opaque tokens.
+        limits: rate limits.
     """
 
     keys: KnownKeys = field(default_factory=NothingAtHand)
@@ -301,6 +314,7 @@ class AtHand:
     secrets: KnownSecrets = field(default_factory=NothingAtHand)
     key_sets: KnownKeySets = field(default_factory=NothingAtHand)
     introspections: KnownIntrospections = field(default_factory=NothingAtHand)
+    limits: KnownLimits = field(default_factory=NothingAtHand)
 
 
 class Answers(Protocol):
@@ -311,6 +325,17 @@ class Answers(Protocol):
 
         Raises:
             StoreUnavailableError: it cannot be answered now.
+        """
+
+    def find_soon(self, question: Question, then: Callable[[object], None]) -> bool:
+        """Answer a question without a task, which costs 10 µs.
+
+        Args:
+            question: the question.
+            then: called later, never at once, with the answer, or with a StoreUnavailableError.
+
+        Returns:
+            False when only `find` can answer it; `then` is not called.
         """
 
 

@@ -7,6 +7,7 @@ to the step's `resume`. A question that cannot be answered (`StoreUnavailableErr
 from dataclasses import dataclass
 
 from sidecar.model.identity import KeyDigest, TenantId
+from sidecar.model.limits import Charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +86,26 @@ class FindCredential:
     name: str
 
 
-Question = FindKey | FindTenant | FindKeySet | Introspect | AdmitDomain | FindCredential
+@dataclass(init=False, slots=True, eq=False)
+class TakeLimits:
+    """Is there room for a request in all of these limits? Answer: `tuple[Count, ...]`.
+
+    All are charged, or none.
+
+    Attributes:
+        charges: what the request takes.
+        because: what the step that asks needs to go on.
+    """
+
+    charges: tuple[Charge, ...]
+    because: object
+
+    # Written out: the constructor that `dataclass` makes stays interpreted.
+    def __init__(self, charges: tuple[Charge, ...], because: object = None) -> None:
+        self.charges = charges
+        self.because = because
+
+
+Question = (
+    FindKey | FindTenant | FindKeySet | Introspect | AdmitDomain | FindCredential | TakeLimits
+)

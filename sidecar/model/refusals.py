@@ -19,6 +19,7 @@ class RefusalCode(StrEnum):
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     URI_TOO_LONG = "URI_TOO_LONG"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    RATE_LIMITED = "RATE_LIMITED"
     HEADERS_TOO_LARGE = "HEADERS_TOO_LARGE"
     INTERNAL = "INTERNAL"
     NOT_IMPLEMENTED = "NOT_IMPLEMENTED"
@@ -85,6 +86,11 @@ REFUSALS: Final[dict[RefusalCode, Refusal]] = {
     ),
     RefusalCode.UNSUPPORTED_MEDIA_TYPE: Refusal(
         415, "Unsupported media type", "the content type is not among the route's, or it is gRPC"
+    ),
+    RefusalCode.RATE_LIMITED: Refusal(
+        429,
+        "Too many requests",
+        "a rate limit has no room for the request; `Retry-After` says when",
     ),
     RefusalCode.HEADERS_TOO_LARGE: Refusal(
         431, "Request header fields too large", "the head has too many bytes or too many fields"

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from sidecar.model.errors import Problem
 from sidecar.policy.hints import Mistake, explain
-from sidecar.policy.nodes import Mapping, Node, Path, Sequence, entry_at, key_path
+from sidecar.policy.nodes import Mapping, Node, Path, Sequence, as_written, entry_at, key_path
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.written import Sources, Written
 
@@ -77,16 +77,17 @@ def _mistake(root: Mapping, details: ErrorDetails) -> Mistake:
         # The tag of the union, which is no key of the policy.
         steps = steps[:3] + steps[4:]
     is_key = steps[-2:] == (details["input"], "[key]")
-    path = steps[:-1] if is_key else steps
+    path = as_written(root, steps[:-1] if is_key else steps)
     return Mistake(details, path, entry_at(root, path), is_key=is_key)
 
 
 def _follows(mistake: Mistake, mistakes: list[Mistake]) -> bool:
     """Tell whether it is the mere consequence of another: lists count their good items only."""
-    depth = len(mistake.path)
-    return mistake.details["type"] == "too_short" and any(
-        len(other.path) > depth and other.path[:depth] == mistake.path for other in mistakes
-    )
+    # By pydantic's steps: the path of a single thing is the same with and without a list.
+    steps = mistake.details["loc"]
+    below = [other.details["loc"] for other in mistakes if other is not mistake]
+    is_above = any(len(loc) > len(steps) and loc[: len(steps)] == steps for loc in below)
+    return mistake.details["type"] == "too_short" and is_above
 
 
 def _problem(mistake: Mistake) -> Problem:

@@ -15,6 +15,7 @@ from sidecar.policy.rules import (
     authorization,
     content,
     identity,
+    limits,
     network,
     routes,
     secrets,
@@ -78,6 +79,16 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (tokens.lives_shorter_than_the_leeway, frozenset({"authentication"})),
     (tokens.cookie_without_tokens, frozenset({"authentication"})),
     (tokens.tokens_for_anybody, frozenset({"authentication"})),
+    (limits.counted_by_nobody, frozenset({"limits", "tiers"})),
+    (limits.clients_choose, frozenset({"limits", "tiers"})),
+    (limits.costs_above_the_limit, frozenset({"limits", "tiers"})),
+    (limits.callers_without_a_tier, frozenset({"limits", "tiers"})),
+    (limits.limits_of_nobody, frozenset({"limits", "authentication"})),
+    (limits.counts_of_one_process, frozenset({"limits", "tiers", "state", "workers"})),
+    (limits.failures_of_no_store, frozenset({"limits", "tiers", "state"})),
+    (limits.limits_that_open, frozenset({"limits"})),
+    (limits.rates_of_everybody, frozenset({"tiers"})),
+    (limits.bounds_below_the_rate, frozenset({"tiers"})),
 )
 
 

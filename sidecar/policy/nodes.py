@@ -94,6 +94,15 @@ def entry_at(root: Mapping, path: Path) -> Entry:
     return entry
 
 
+def as_written(root: Mapping, path: Path) -> Path:
+    """Leave the indexes of things out that stand alone where there may be a list of them."""
+    written: Path = ()
+    for step in path:
+        is_alone = step == 0 and not isinstance(entry_at(root, written).node, Sequence)
+        written = written if is_alone else (*written, step)
+    return written
+
+
 def key_path(path: Path) -> str:
     """Write the path of a key as in `routes[2].body.max`."""
     text = ""

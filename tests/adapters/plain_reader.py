@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sidecar.adapters.handover import Handover
@@ -42,8 +43,13 @@ def _told(value: object, depth: int = 0) -> object:
         reveal = getattr(value, "reveal", None)
         return repr(value if reveal is None else reveal())
     values = vars(value)
-    names = sorted(n for n in values if n not in {"model_fields_set", "template"})
-    kept = {n: _told(values[n], depth + 1) for n in names if n != "admitted_methods"}
+    # What was worked out on the way is no part of it.
+    kept = {
+        name: _told(values[name], depth + 1)
+        for name in sorted(values)
+        if name != "model_fields_set"
+        and not isinstance(getattr(type(value), name, None), cached_property)
+    }
     return {"values": kept, "written": sorted(written)}
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.gatekeepers import EVERYONE
+from bench.everyone import EVERYONE
 from bench.profile import Share, of_functions, of_objects
 from bench.report import BEGIN, END, insert, markdown
 from bench.results import KeyCost, Results, Row, Started

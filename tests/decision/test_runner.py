@@ -110,8 +110,8 @@ class Asking:
         return self.outcome if self.left == 0 else Ask(QUESTION)
 
 
-def a_wait(steps: Sequence[Step], exchange: Exchange) -> Waiting:
-    waiting = decide(steps, exchange, shadow=False)
+def a_wait(steps: Sequence[Step], exchange: Exchange, *, shadow: bool = False) -> Waiting:
+    waiting = decide(steps, exchange, shadow=shadow)
     assert isinstance(waiting, Waiting)
     return waiting
 
@@ -123,7 +123,7 @@ def test_a_step_that_asks_stops_the_others_until_it_has_its_answer() -> None:
     waiting = a_wait(steps, exchange)
     assert (waiting.at, waiting.question) == (1, QUESTION)
     assert exchange.response_lines == [b"soft", b"asks"]
-    assert resume(steps, waiting, "answer", exchange, shadow=False) is None
+    assert resume(waiting, "answer", exchange) is None
     assert step.answers == ["answer"]
     assert exchange.response_lines == [b"soft", b"asks", b"resumed", b"firm"]
 
@@ -131,9 +131,9 @@ def test_a_step_that_asks_stops_the_others_until_it_has_its_answer() -> None:
 def test_a_step_may_ask_again() -> None:
     exchange = an_exchange()
     step = Asking(NO, times=2)
-    again = resume((step,), a_wait((step,), exchange), "one", exchange, shadow=False)
+    again = resume(a_wait((step,), exchange), "one", exchange)
     assert isinstance(again, Waiting)
-    assert resume((step,), again, "two", exchange, shadow=False) is NO
+    assert resume(again, "two", exchange) is NO
     assert step.answers == ["one", "two"]
     assert exchange.refused_by == "asking"
 
@@ -141,9 +141,9 @@ def test_a_step_may_ask_again() -> None:
 def test_steps_behind_the_answer_may_refuse_or_ask_too() -> None:
     exchange = an_exchange()
     refused = (Asking(PASS), Firm(NO))
-    assert resume(refused, a_wait(refused, exchange), "", exchange, shadow=False) is NO
+    assert resume(a_wait(refused, exchange), "", exchange) is NO
     asked = (Asking(PASS), Asking(PASS))
-    following = resume(asked, a_wait(asked, exchange), "", exchange, shadow=False)
+    following = resume(a_wait(asked, exchange), "", exchange)
     assert isinstance(following, Waiting)
     assert following.at == 1
 
@@ -151,12 +151,12 @@ def test_steps_behind_the_answer_may_refuse_or_ask_too() -> None:
 def test_shadow_mode_records_a_refusal_that_came_with_an_answer() -> None:
     exchange = an_exchange()
     steps = (Asking(NO), Firm(PASS))
-    assert resume(steps, a_wait(steps, exchange), "", exchange, shadow=True) is None
+    assert resume(a_wait(steps, exchange, shadow=True), "", exchange) is None
     assert exchange.shadow == [NO]
 
 
 def test_a_question_that_cannot_be_answered_refuses_whatever_the_mode() -> None:
     exchange = an_exchange()
     steps = (Asking(PASS),)
-    assert refuse_unanswered(steps, a_wait(steps, exchange), NO, exchange) is NO
+    assert refuse_unanswered(a_wait(steps, exchange), NO, exchange) is NO
     assert exchange.refused_by == "asking"

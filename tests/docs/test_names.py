@@ -132,7 +132,7 @@ def test_a_page_names_nothing_that_does_not_exist(page: Page) -> None:
         "sidecar tenants pause acme",
         "sidecar tenants suspend acme --tier pro",
         "sidecar_tenants_total",
-        "RATE_LIMITED",
+        "CSRF_MISSING",
     ],
 )
 def test_a_name_that_does_not_exist_is_found(name: str) -> None:

@@ -1,5 +1,6 @@
 """The five profiles as a user runs them: what is laid over each, its callers, its probes."""
 
+import asyncio
 import json
 import os
 import re
@@ -27,7 +28,8 @@ NAMES: Final = (
 )  # fmt: skip
 _ROW: Final = re.compile(
     r"(?P<control>\S+) +(?P<caller>\S+) +(?P<method>\S+) +(?P<target>\S+)"
-    r"(?: with (?P<added>.+?))? +> (?P<status>\d+) ?(?P<said>.*)"
+    r"(?: with (?P<added>.+?))?(?: after (?P<after>\d+)(?: from (?P<addresses>\d+))?)?"
+    r" +> (?P<status>\d+) ?(?P<said>.*)"
 )
 _ISSUER: Final = {
     "issuer": RSA_ISSUER,
@@ -50,7 +52,11 @@ _ACME: Final = {
     "id": "acme",
     "tier": "pro",
     "projects": {"shop": {"domains": ["shop.example"]}, "depot": {}},
+    # A rate of its own, for callers of a tier that allows one.
+    "attributes": {"rate_limit": "30/min", "rate_burst": "40"},
 }
+# Requests before a probe come on so many connections; a floor of authentication holds each back.
+_LANES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ class Probe:
         added: further field lines, or a body.
         status: status of the answer.
         said: reason in the audit, or what the service saw.
+        after: how many such requests come before it.
+        addresses: from how many addresses these come; 0 for that of the probe.
     """
 
     control: str
@@ -74,6 +82,8 @@ class Probe:
     added: tuple[str, ...]
     status: int
     said: str
+    after: int = 0
+    addresses: int = 0
 
 
 def lines_of(profile: str) -> Iterator[str]:
@@ -91,7 +101,9 @@ def probes_of(profile: str) -> list[Probe]:
             assert row is not None, line
             added = tuple(filter(None, (row["added"] or "").split("; ")))
             head = (row["control"], row["caller"], row["method"], row["target"])
-            found.append(Probe(*head, added, int(row["status"]), row["said"]))
+            after, addresses = int(row["after"] or 0), int(row["addresses"] or 0)
+            said = (int(row["status"]), row["said"])
+            found.append(Probe(*head, added, *said, after, addresses))
     return found
 
 
@@ -153,13 +165,15 @@ def policy_over(profile: str, upstream: str, folder: Path, **sections: object) -
 
 
 @asynccontextmanager
-async def a_world(profile: str, folder: Path, serve: Serve | None = None) -> AsyncIterator[World]:
+async def a_world(
+    profile: str, folder: Path, serve: Serve | None = None, **sections: object
+) -> AsyncIterator[World]:
     """Run a profile before a service that all share and one that is the tenant globex's own."""
     seen: list[tuple[str, Message]] = []
     async with AsyncExitStack() as stack:
         shared = await stack.enter_async_context(a_service(serve or Told("shared", seen)))
         own = await stack.enter_async_context(a_service(Told("globex", seen)))
-        text = policy_over(profile, shared.url, folder)
+        text = policy_over(profile, shared.url, folder, **sections)
         world = World(await stack.enter_async_context(running(text, folder)), folder, seen)
         await _people(world, profile, text, own.url)
         yield world
@@ -229,14 +243,9 @@ def _strangers(credentials: dict[str, bytes]) -> None:
 
 async def sent(world: World, probe: Probe) -> tuple[Message, float]:
     """Send a probe on a connection of its own; gives the answer, and the seconds that it took."""
-    lines = [line.encode() for line in probe.added if ": " in line]
     bodies = [added for added in probe.added if ": " not in added]
     head, pieces = _head_and_body(bodies)
-    own = world.credentials[probe.caller]
-    start = f"{probe.method} {probe.target} HTTP/1.1".encode()
-    request = b"\r\n".join(
-        [start, b"Host: a.example", *filter(None, [own, head, *lines]), b"", b""]
-    )
+    request = _head_of(world, probe, head)
     async with a_client(world.proxy.port) as client:
         began = time.perf_counter()
         await client.send(request)
@@ -245,6 +254,27 @@ async def sent(world: World, probe: Probe) -> tuple[Message, float]:
             await client.send(*pieces)
         answer = await client.response(probe.method.encode())
         return answer, time.perf_counter() - began
+
+
+async def precede(world: World, probe: Probe) -> list[Message]:
+    """Send the requests that come before a probe; gives the answers."""
+    lanes = min(probe.addresses or _LANES, probe.after)
+
+    async def lane(number: int) -> list[Message]:
+        address = f"X-Forwarded-For: 10.9.0.{number}".encode() if probe.addresses else b""
+        request = _head_of(world, probe, address)
+        async with a_client(world.proxy.port) as client:
+            return [await client.ask(request) for _ in range(number, probe.after, lanes)]
+
+    answers = await asyncio.gather(*[lane(number) for number in range(lanes)])
+    return [answer for some in answers for answer in some]
+
+
+def _head_of(world: World, probe: Probe, more: bytes = b"") -> bytes:
+    lines = [line.encode() for line in probe.added if ": " in line]
+    own = world.credentials[probe.caller]
+    start = f"{probe.method} {probe.target} HTTP/1.1".encode()
+    return b"\r\n".join([start, b"Host: a.example", *filter(None, [own, more, *lines]), b"", b""])
 
 
 def _head_and_body(bodies: Sequence[str]) -> tuple[bytes, list[bytes]]:

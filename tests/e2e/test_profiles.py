@@ -8,12 +8,23 @@ from pathlib import Path
 
 import pytest
 import trustme
+from yaml import safe_load
 
 from sidecar.model.identity import KeyId, KeyStatus
 from sidecar.policy.loaded import Loaded
+from tests.conftest import ManualClock
 from tests.corpora.reader import Message
 from tests.e2e.conftest import load_policy, running
-from tests.e2e.profiles import NAMES, Probe, World, a_world, policy_over, probes_of, sent
+from tests.e2e.profiles import (
+    NAMES,
+    Probe,
+    World,
+    a_world,
+    policy_over,
+    precede,
+    probes_of,
+    sent,
+)
 from tests.e2e.records import Entry, entry_of
 from tests.e2e.test_websockets import HANDSHAKE, opens, reads
 from tests.e2e.wire import Echo, a_client, a_service, get
@@ -34,11 +45,14 @@ FIELDS = {
 }
 COLUMN = {
     "edge-database": "AZ-3 AZ-4 AZ-7 TN-4 TN-7",
-    "interaction-api": "AN-3 AN-5 AN-6 AN-7 AZ-4 AZ-5 RQ-1",
-    "agent-platform": "AZ-1 AZ-2 TN-4",
+    "interaction-api": "AN-3 AN-5 AN-6 AN-7 AZ-4 AZ-5 RL-1 RL-2 RQ-1",
+    "agent-platform": "AZ-1 AZ-2 RL-3 RL-6 TN-4",
     "license-platform": "AN-8 AN-9 AZ-1 AZ-2 AZ-4 AZ-5 AZ-8",
-    "agent-workspace": "AN-10 AN-13 AN-14 AZ-6 TN-6 SE-1",
+    "agent-workspace": "AN-10 AN-13 AN-14 AZ-6 RL-4 TN-6 SE-1",
 }
+LIMITED = [name for name in NAMES if any(probe.after for probe in probes_of(name))]
+HOUR_SECONDS = 3600.0
+WORKSPACE = files("sidecar.policy") / "profiles" / "agent-workspace.yaml"
 XSS = {"interaction-api": b"1; mode=block"}
 YEAR = b"max-age=31536000; includeSubDomains"
 HSTS = {"agent-workspace": YEAR + b"; preload"}
@@ -82,7 +96,8 @@ def test_every_control_of_a_profile_that_shows_in_an_answer_is_probed(profile: s
 async def test_a_profile_answers_every_probe_as_the_table_says(
     profile: str, tmp_path: Path
 ) -> None:
-    probes, answers, seconds = probes_of(profile), [], []
+    probes = [probe for probe in probes_of(profile) if not probe.after]
+    answers, seconds = [], []
     async with a_world(profile, tmp_path) as world:
         for probe in probes:
             answer, took = await sent(world, probe)
@@ -152,6 +167,72 @@ def hasty(probes: list[Probe], seconds: list[float]) -> dict[Probe, float]:
     """Collect outcomes of authentication that came before the floor (AN-5)."""
     judged = zip(probes, seconds, strict=True)
     return {p: took for p, took in judged if p.status in {200, 401, 403} and took < FLOOR_SECONDS}
+
+
+@pytest.mark.control("AN-5", "RL-1", "RL-2", "RL-3", "RL-4", "RL-6")
+@pytest.mark.parametrize("profile", LIMITED)
+async def test_a_profile_refuses_the_very_request_that_is_one_too_many(
+    profile: str, tmp_path: Path
+) -> None:
+    clock = ManualClock()
+    listen = {"proxy": "127.0.0.1:0", "admin": "127.0.0.1:0", "trusted_proxies": ["127.0.0.0/8"]}
+    async with a_world(profile, tmp_path, listen=listen) as world:
+        counts_by(world, clock)
+        for probe in probes_of(profile):
+            if probe.after:
+                clock.advance(HOUR_SECONDS)
+                assert {answer.status for answer in await precede(world, probe)} == {200}, probe
+                answer, took = await sent(world, probe)
+                assert await outcome_of(answer, world) == (probe.status, probe.said)
+                assert probe.control != "RL-2" or took >= FLOOR_SECONDS
+                assert await returning(world, probe, answer, clock) == [probe.status, 200]
+
+
+def counts_by(world: World, clock: ManualClock) -> None:
+    """Have limits count by a clock that is moved."""
+    counts = world.proxy.sidecar.proxy.outside.counts
+    assert counts is not None
+    counts.monotonic = clock
+
+
+async def outcome_of(answer: Message, world: World) -> tuple[int, str]:
+    """Say what became of a request, why, and when to come back."""
+    trail = await world.proxy.records()
+    [request_id] = answer.values(b"x-request-id")
+    [reason] = [r["reason"] for r in trail if r["request_id"] == request_id.decode()]
+    waits = [f"Retry-After: {wait.decode()}" for wait in answer.values(b"retry-after")]
+    return answer.status, "; ".join([*([str(reason)] if reason else []), *waits])
+
+
+async def returning(world: World, probe: Probe, answer: Message, clock: ManualClock) -> list[int]:
+    """Come back a second before an answer says so, and again on time."""
+    [wait] = answer.values(b"retry-after") or [b"1"]
+    clock.advance(int(wait) - 1)
+    early, _ = await sent(world, probe)
+    clock.advance(1)
+    on_time, _ = await sent(world, probe)
+    return [early.status, on_time.status]
+
+
+@pytest.mark.control("RL-4")
+async def test_the_highest_plan_of_the_workspace_admits_50_000_a_minute_to_a_user(
+    tmp_path: Path,
+) -> None:
+    # So many take half a minute over HTTP: most come as requests that count for a hundred each.
+    dear = {"path": "/v1/workspaces/{tenant}/bulk", "role": "viewer", "cost": 100}
+    routes = [*safe_load(WORKSPACE.read_bytes())["routes"], dear]
+    probe = Probe("RL-4", "planned", "GET", "/v1/workspaces/acme/files", (), 429, "", 100)
+    clock = ManualClock()
+    async with a_world("agent-workspace", tmp_path, routes=routes) as world:
+        counts_by(world, clock)
+        bulk = await precede(world, replace(probe, target="/v1/workspaces/acme/bulk", after=499))
+        single = await precede(world, probe)
+        answer, _ = await sent(world, probe)
+        came_back = await returning(world, probe, answer, clock)
+    assert {one.status for one in (*bulk, *single)} == {200}
+    assert len(bulk) * 100 + len(single) == 50_000
+    assert (answer.status, answer.values(b"retry-after")) == (429, [b"60"])
+    assert came_back == [429, 200]
 
 
 @pytest.mark.control("RS-1")

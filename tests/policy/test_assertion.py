@@ -74,7 +74,7 @@ def test_several_keys_are_a_list_with_the_newest_first() -> None:
 )
 def test_what_is_no_ed25519_key_is_a_problem_that_does_not_show_it(content: bytes) -> None:
     (problem,) = problems_of(GOOD + SMALL, {"a.pem": content})
-    assert (problem.line, problem.column, problem.path) == (4, 18, "assertion.key[0]")
+    assert (problem.line, problem.column, problem.path) == (4, 18, "assertion.key")
     assert "openssl genpkey -algorithm ed25519" in problem.hint
     assert content.decode().strip() not in str(problem)
     assert not problem.warning
@@ -86,8 +86,8 @@ def test_what_is_no_ed25519_key_is_a_problem_that_does_not_show_it(content: byte
         ("{audience: orders}", "assertion.key", "missing"),
         ("{key: 'file:a.pem'}", "assertion.audience", "missing"),
         ("{key: [], audience: orders}", "assertion.key", "is empty"),
-        ("{key: 'file:c.pem', audience: orders}", "assertion.key[0]", "folder of the policy"),
-        ("{key: 'env:NONE', audience: orders}", "assertion.key[0]", "file:PATH or env:NAME"),
+        ("{key: 'file:c.pem', audience: orders}", "assertion.key", "folder of the policy"),
+        ("{key: 'env:NONE', audience: orders}", "assertion.key", "file:PATH or env:NAME"),
         ("{key: 'file:a.pem', audience: 'a b'}", "assertion.audience", "without blanks"),
         ("{key: 'file:a.pem', audience: a, life: 61s}", "assertion.life", "60s at most"),
         ("{key: 'file:a.pem', audience: a, life: 0s}", "assertion.life", "above 0"),
@@ -106,7 +106,7 @@ def test_a_mistake_is_shown_with_its_mend(line: str, path: str, hint: str) -> No
 def test_a_key_in_the_policy_is_a_warning() -> None:
     text = GOOD + "assertion: {audience: orders, key: '${KEY}'}\n"
     (problem,) = problems_of(text, environ={"KEY": PEM.decode()})
-    assert (problem.path, problem.warning) == ("assertion.key[0]", True)
+    assert (problem.path, problem.warning) == ("assertion.key", True)
     assert "PRIVATE" not in str(problem)
 
 

@@ -1,11 +1,17 @@
-"""Durations and sizes, read and written."""
+"""Durations, sizes, rates, quotas and counts, read and written."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.model.limits import Calendar
 from sidecar.policy.schema.quantities import (
+    Allowance,
+    Rate,
+    parse_allowance,
+    parse_count,
     parse_duration,
+    parse_rate,
     parse_size,
     write_duration,
     write_size,
@@ -118,3 +124,68 @@ def test_what_is_written_reads_as_the_same_size(size_bytes: int) -> None:
 )
 def test_the_largest_whole_unit_is_written(seconds: float, text: str) -> None:
     assert write_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "seconds"),
+    [
+        ("10/s", 10, 1.0),
+        ("10/sec", 10, 1.0),
+        ("5/100ms", 5, 0.1),
+        ("60/min", 60, 60.0),
+        ("60/m", 60, 60.0),
+        ("60/60s", 60, 60.0),
+        ("1000/h", 1000, 3600.0),
+        ("1000/2hour", 1000, 7200.0),
+        ("1/day", 1, 86400.0),
+        ("999999999/31d", 999_999_999, 2_678_400.0),
+    ],
+)
+def test_a_rate_is_units_and_a_time(text: str, amount: int, seconds: float) -> None:
+    assert parse_rate(text) == Rate(amount, seconds)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", "60", "60/", "/min", "60/minute", "60 /min", "60/min\n", "-1/s", "1.5/s", "0/s", "1/0s",
+        "1/32d", "1000000000/s", "٣/s", 60, 1.5, None, [], True,
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_nothing_else_is_a_rate(value: object) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_rate(value)
+
+
+@given(st.integers(1, 999_999_999), st.integers(1, 31 * 86_400))
+def test_what_is_written_reads_as_the_same_rate(amount: int, seconds: int) -> None:
+    rate = Rate(amount, float(seconds))
+    assert parse_rate(str(rate)) == rate
+
+
+@pytest.mark.parametrize("text", ["10000/day", "1000000/month"])
+def test_a_quota_is_units_and_a_period_of_the_calendar(text: str) -> None:
+    amount, _, period = text.partition("/")
+    quota = parse_allowance(text)
+    assert quota == Allowance(int(amount), Calendar(period))
+    assert str(quota) == text
+
+
+@pytest.mark.parametrize(
+    "value", ["", "10", "10/d", "10/week", "0/day", "10/2day", "10/day\n", 10, None, True], ids=repr
+)
+def test_nothing_else_is_a_quota(value: object) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_allowance(value)
+
+
+@pytest.mark.parametrize(("text", "count"), [("1", 1), ("0100", 100), ("1000000000", 10**9)])
+def test_a_count_is_a_whole_number(text: str, count: int) -> None:
+    assert parse_count(text) == count
+
+
+@pytest.mark.parametrize("value", ["", "0", "-1", "1.0", "1000000001", "1e3", "٣", "9\n"], ids=repr)
+def test_nothing_else_is_a_count(value: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_count(value)

@@ -1,6 +1,7 @@
 """Answers to what steps ask: one look-up for all who ask the same, and none without bound."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from sidecar.adapters.stores.feed import Memories
@@ -36,6 +37,11 @@ class NothingToAsk:
     async def find(self, question: Question) -> object:
         """Say that there is nobody to ask."""
         raise StoreUnavailableError(f"nobody answers {type(question).__name__}")
+
+    def find_soon(self, question: Question, then: Callable[[object], None]) -> bool:
+        """Say that there is nobody who could."""
+        del question, then
+        return False
 
 
 class StoreAnswers:
@@ -73,6 +79,11 @@ class StoreAnswers:
             if forgotten == self._forgotten(question):
                 return answer
         raise StoreUnavailableError("what was asked about changes again and again")
+
+    def find_soon(self, question: Question, then: Callable[[object], None]) -> bool:
+        """Say that whoever asks the store has to wait."""
+        del question, then
+        return False
 
     def _forgotten(self, question: Question) -> int:
         if isinstance(question, FindKey):

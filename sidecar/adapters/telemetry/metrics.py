@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from sidecar.model.exchange import Exchange
+from sidecar.model.limits import Outcome, Taken
 from sidecar.model.ports import Ledger
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.verdict import Ending, Verdict
@@ -87,6 +88,25 @@ METRICS: Final[Mapping[str, Metric]] = {
         Metric(
             "sidecar_shadow_refusals_total", _C, ("route", "code"),
             "Refusals that mode shadow only recorded",
+        ),
+        Metric(
+            "sidecar_rate_limit_decisions_total", _C, ("limit", "outcome"),
+            "Charges to rate limits, by limit or tier, and what became of them",
+        ),
+        Metric(
+            "sidecar_rate_limit_callers", _G, (), "Callers that are counted in this process"
+        ),
+        Metric(
+            "sidecar_rate_limit_shared_total", _C, (),
+            "Charges to counters that callers share, since there is no room for their own",
+        ),
+        Metric(
+            "sidecar_rate_limit_degraded_total", _C, (),
+            "Requests that limits let pass, or counted in this process alone, without the store",
+        ),
+        Metric(
+            "sidecar_rate_limit_leased_total", _C, (),
+            "Requests that limits admitted from shares taken in advance",
         ),
         Metric("sidecar_received_bytes_total", _C, ("route",), "Body bytes from clients"),
         Metric("sidecar_sent_bytes_total", _C, ("route",), "Body bytes to clients"),
@@ -183,6 +203,7 @@ class MetricsLedger(Ledger):
         self._routes: dict[str, _Route] = {}
         self._refusals: dict[tuple[str, RefusalCode], int] = {}
         self._shadow: dict[tuple[str, RefusalCode], int] = {}
+        self._taken: dict[tuple[str, Outcome], int] = {}
         self._readings: list[tuple[str, tuple[str, ...], Reading]] = []
         self._worker = worker
         self._policy = ""
@@ -218,9 +239,20 @@ class MetricsLedger(Ledger):
         if verdict.code is not None:
             refusal = (verdict.step, verdict.code)
             self._refusals[refusal] = self._refusals.get(refusal, 0) + 1
+        if exchange.taken:
+            self._note_taken(exchange.taken, is_limited=verdict.code is RefusalCode.RATE_LIMITED)
         for refused in exchange.shadow:
             passed = (name, refused.code)
             self._shadow[passed] = self._shadow.get(passed, 0) + 1
+
+    def _note_taken(self, charges: Sequence[Taken], *, is_limited: bool) -> None:
+        for taken in charges:
+            outcome = taken.outcome
+            if outcome is Outcome.REFUSED and not is_limited:
+                # Mode shadow let it pass.
+                outcome = Outcome.SHADOWED
+            charge = (taken.limit.name, outcome)
+            self._taken[charge] = self._taken.get(charge, 0) + 1
 
     def watch(self, name: str, reading: Reading, *labels: str) -> None:
         """Read a gauge, or a counter that another part keeps, whenever a snapshot is taken.
@@ -262,6 +294,8 @@ class MetricsLedger(Ledger):
             yield from _route_rows(name, route)
         for refusal, count in self._refusals.items():
             yield "sidecar_refusals_total", refusal, (count,)
+        for charge, count in self._taken.items():
+            yield "sidecar_rate_limit_decisions_total", charge, (count,)
         for passed, count in self._shadow.items():
             yield "sidecar_shadow_refusals_total", passed, (count,)
         for name, labels, reading in self._readings:

@@ -5,12 +5,13 @@ A public route verifies nothing, but what is the sidecar's own does not reach th
 
 from typing import ClassVar, Final
 
+from sidecar.decision.steps.failures import Failures
 from sidecar.knowledge.auth.credentials import Credentials
 from sidecar.knowledge.auth.prover import CHALLENGE, Proof, unauthorized
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import Method, Principal
 from sidecar.model.outcome import PASS, Ask, Outcome, Refuse
-from sidecar.model.questions import Question
+from sidecar.model.questions import Question, TakeLimits
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import AskingStep, Step
 
@@ -42,6 +43,7 @@ class Authenticate(AskingStep):
         *,
         forwards: bool,
         is_verbose: bool,
+        failures: Failures | None = None,
     ) -> None:
         """Keep what is the same for every request.
 
@@ -50,11 +52,22 @@ class Authenticate(AskingStep):
             accepted: methods that the route accepts; None for all.
             forwards: whether the service sees the credential that was used.
             is_verbose: whether a client with a bad credential is told so (RFC 6750 §3.1).
+            failures: counts failures; None for nobody.
         """
         self._credentials = credentials
         self._accepted = accepted
         self._forwards = forwards
         self._is_verbose = is_verbose
+        self._failures = failures
+
+    @property
+    def again(self) -> "Authenticate":
+        """The same for an exchange that was admitted before: it counts nobody's failures."""
+        if self._failures is None:
+            return self
+        return Authenticate(
+            self._credentials, self._accepted, forwards=self._forwards, is_verbose=self._is_verbose
+        )
 
     def decide(self, exchange: Exchange) -> Outcome | Ask:
         """Judge the one credential.
@@ -62,6 +75,8 @@ class Authenticate(AskingStep):
         Controls: AN-4, AN-6, AN-16.
         """
         exchange.principal = NOBODY
+        if self._failures is not None and (refusal := self._failures.locked_out(exchange)):
+            return refusal
         head = exchange.head
         if head is None:
             return unauthorized("no credential")
@@ -69,8 +84,9 @@ class Authenticate(AskingStep):
         if not self._forwards:
             exchange.credential_lines = found.lines
         if len(found.values) != 1:
-            reason = "two different credentials" if found.values else "no credential"
-            return unauthorized(reason)
+            if not found.values:
+                return unauthorized("no credential")
+            return self._failed(unauthorized("two different credentials"), exchange)
         prover = self._credentials.prover_of(found)
         if prover is None:
             return unauthorized("no method judges this credential")
@@ -78,6 +94,8 @@ class Authenticate(AskingStep):
 
     def resume(self, exchange: Exchange, question: Question, answer: object) -> Outcome | Ask:
         """Go on with what a store or an issuer said."""
+        if isinstance(question, TakeLimits) and self._failures is not None:
+            return self._failures.resume(exchange, question, answer)
         head = exchange.head
         if head is None:
             return unauthorized("no credential")
@@ -94,13 +112,14 @@ class Authenticate(AskingStep):
                 return unauthorized(f"{proof.method.value} is not accepted here")
             exchange.principal = proof
             return PASS
-        if (
-            self._is_verbose
-            and isinstance(proof, Refuse)
-            and proof.code is RefusalCode.UNAUTHORIZED
-        ):
-            return Refuse(proof.code, proof.reason, (_INVALID,), has_floor=True)
-        return proof
+        if not isinstance(proof, Refuse) or proof.code is not RefusalCode.UNAUTHORIZED:
+            return proof
+        if self._is_verbose:
+            proof = Refuse(proof.code, proof.reason, (_INVALID,), has_floor=True)
+        return self._failed(proof, exchange)
+
+    def _failed(self, failure: Refuse, exchange: Exchange) -> Outcome | Ask:
+        return failure if self._failures is None else self._failures.note(exchange, failure)
 
 
 class Withhold(Step):

@@ -178,6 +178,26 @@ STOPS: Final[tuple[Stop, ...]] = (
         shows=("WWW-Authenticate",),
     ),
     Stop(
+        "A route with a limit: one export a minute for each tenant, and none is left now",
+        Plain("GET", "/echo/orgs/acme/export", fields=(_KEY_OF_ACME,)),
+        Expected(
+            200,
+            says=("/echo/orgs/acme/export",),
+            fields=(("RateLimit-Policy", '"route";q=1;w=60'), ("RateLimit", '"route";r=0;t=60')),
+        ),
+        shows=("RateLimit-Policy", "RateLimit"),
+    ),
+    Stop(
+        "The second within the minute is refused, and told when to come back",
+        Plain("GET", "/echo/orgs/acme/export", fields=(_KEY_OF_ACME,)),
+        Expected(
+            429,
+            fields=(_PROBLEM, ("RateLimit-Policy", '"route";q=1;w=60')),
+            because="refused by limits: limit route: 1 in 60s are used up",
+        ),
+        shows=("Retry-After", "RateLimit"),
+    ),
+    Stop(
         "A body of the right size and type passes",
         Plain("POST", "/api/items", fields=(_JSON,), body=b'{"name": "drill"}'),
         Expected(201, says=("drill",)),

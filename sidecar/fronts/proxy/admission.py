@@ -3,14 +3,16 @@
 The steps run at once; where one asks, or a failure is held back, the exchange waits (`pause`).
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sidecar.decision.runner import decide
+from sidecar.decision.runner import Waiting, decide
 from sidecar.fronts.proxy.pause import Pause
 from sidecar.model.exchange import Exchange
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse
-from sidecar.model.route import RoutePlan
+from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import RoutePlan, Step
 from sidecar.model.verdict import Ending
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ class Admission:
     """
 
     __slots__ = (
-        "_context", "_downstream", "_generation", "_is_counted", "_pause", "exchange", "started",
+        "_context", "_downstream", "_generation", "_is_counted", "_pause", "_received",
+        "exchange", "started",
     )  # fmt: skip
 
     def __init__(
@@ -38,6 +41,7 @@ class Admission:
         self._generation = context.generation
         self._pause: Pause | None = None
         self._is_counted = True
+        self._received = 0
         self.started = context.monotonic()
         self.exchange = Exchange(downstream.connection, head, context.clock(), context.new_id())
         context.live.requests += 1
@@ -72,6 +76,17 @@ class Admission:
             self._pause = Pause(context, self, outcome)
         return False
 
+    @property
+    def edge(self) -> Sequence[Step]:
+        """The EDGE steps that it runs."""
+        return self._generation.edge
+
+    def decide_route(self) -> Refuse | Waiting | None:
+        """Run the steps of the route, after EDGE steps that had to wait."""
+        plan = self.exchange.route
+        outcome = decide(plan.steps, self.exchange, shadow=plan.shadow)
+        return self.overrun() if outcome is None else outcome
+
     def refuse(self, cause: Refuse) -> None:
         """End the exchange: a step refused."""
         self._pause = None
@@ -88,6 +103,19 @@ class Admission:
     def start(self) -> None:
         """Hand the request to an upstream connection."""
         raise NotImplementedError
+
+    def overrun(self) -> Refuse | None:
+        """Refuse a body of which more came than the route accepts; shadow mode notes it once."""
+        exchange = self.exchange
+        if self._received <= exchange.body_limit:
+            return None
+        cause = Refuse(RefusalCode.PAYLOAD_TOO_LARGE, "body above the limit while streaming")
+        if not self.plan.shadow:
+            exchange.refused_by = "declared_body"
+            return cause
+        if all(noted.code is not cause.code for noted in exchange.shadow):
+            exchange.shadow.append(cause)
+        return None
 
     def drop_body(self) -> None:
         """Let go of what was kept of the body, and take the rest in only to drop it."""

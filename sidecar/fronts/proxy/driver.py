@@ -60,7 +60,7 @@ class Flight(Admission):
 
     __slots__ = (
         "_answered_in", "_encodes", "_ends_by_close", "_handed_over", "_is_upgraded", "_opening",
-        "_out", "_pending", "_received", "_retried", "_sent", "_upstream", "is_over",
+        "_out", "_pending", "_retried", "_sent", "_upstream", "is_over",
         "is_request_complete", "is_response_begun", "keeps_alive", "tunnel",
     )  # fmt: skip
 
@@ -72,7 +72,6 @@ class Flight(Admission):
         self.tunnel: Tunnel | None = None
         self._pending: list[bytes] = []
         self._out = b""
-        self._received = 0
         self._sent = 0
         self._handed_over = 0.0
         self._answered_in: float | None = None
@@ -134,12 +133,8 @@ class Flight(Admission):
             return
         before = self._received
         self._received += len(data)
-        if before <= self.exchange.body_limit < self._received:
-            cause = Refuse(RefusalCode.PAYLOAD_TOO_LARGE, "body above the limit while streaming")
-            if not self.plan.shadow:
-                raise ProtocolError(cause.code, cause.reason)
-            if all(noted.code is not cause.code for noted in self.exchange.shadow):
-                self.exchange.shadow.append(cause)
+        if before <= self.exchange.body_limit < self._received and (cause := self.overrun()):
+            raise ProtocolError(cause.code, cause.reason)
         head = self.exchange.head
         if head is not None and head.length == CHUNKED:
             data = encode_chunk(data)

@@ -74,8 +74,8 @@ class Revoker:
             try:
                 answer = await self._context.answers.find(outcome.question)
             except StoreUnavailableError:
-                return refuse_unanswered(steps, outcome, _UNANSWERED, again)
-            outcome = resume(steps, outcome, answer, again, shadow=False)
+                return refuse_unanswered(outcome, _UNANSWERED, again)
+            outcome = resume(outcome, answer, again)
         return outcome
 
     def _identified(self) -> Iterator[tuple[Flight, Principal]]:

@@ -77,7 +77,7 @@ class Pause:
         is_refused: whether it is decided that the exchange is refused.
     """
 
-    __slots__ = ("_context", "_flight", "_task", "_timer", "is_refused")
+    __slots__ = ("_context", "_flight", "_is_over", "_task", "_timer", "_waiting", "is_refused")
 
     def __init__(
         self, context: "Context", flight: "Admission", outcome: Refuse | Waiting | None
@@ -87,17 +87,43 @@ class Pause:
         self._task: asyncio.Task[None] | None = None
         self._timer: Ring | None = None
         self.is_refused = False
+        self._is_over = False
+        self._waiting: Waiting | None = None
         if isinstance(outcome, Waiting):
-            self._task = context.spawn(self._ask(outcome))
+            self._wait(outcome)
         else:
             self._hold_back(outcome)
 
     def cancel(self) -> None:
         """Wait no longer: the exchange ended otherwise."""
+        self._is_over = True
         if self._task is not None:
             self._task.cancel()
         if self._timer is not None:
             self._timer.cancel()
+
+    def _wait(self, waiting: Waiting) -> None:
+        """Have a question answered without a task if that can be done."""
+        self._waiting = waiting
+        if not self._context.answers.find_soon(waiting.question, self._answered_soon):
+            self._task = self._context.spawn(self._ask(waiting))
+
+    def _answered_soon(self, answer: object) -> None:
+        waiting = self._waiting
+        if self._is_over or waiting is None:
+            return
+        try:
+            if isinstance(answer, StoreUnavailableError):
+                outcome: Refuse | Waiting | None = self._unanswered(waiting, answer)
+            else:
+                outcome = self._resumed(waiting, answer)
+        except Exception:  # noqa: BLE001 -- the driver's last resort: log, an opaque 500
+            self._flight.broke()
+            return
+        if isinstance(outcome, Waiting):
+            self._wait(outcome)
+        else:
+            self._conclude(outcome)
 
     async def _ask(self, waiting: Waiting) -> None:
         """Find the answers that steps ask for, one after the other, and go on."""
@@ -114,19 +140,26 @@ class Pause:
         self._conclude(outcome)
 
     async def _answered(self, waiting: Waiting) -> Refuse | Waiting | None:
-        exchange = self._flight.exchange
-        plan = exchange.route
         try:
             answer = await self._context.answers.find(waiting.question)
         except StoreUnavailableError as error:
-            refusal = Refuse(RefusalCode.STORE_UNAVAILABLE, error.reason, has_floor=True)
-            return refuse_unanswered(plan.steps, waiting, refusal, exchange)
-        return resume(plan.steps, waiting, answer, exchange, shadow=plan.shadow)
+            return self._unanswered(waiting, error)
+        return self._resumed(waiting, answer)
+
+    def _unanswered(self, waiting: Waiting, error: StoreUnavailableError) -> Refuse:
+        refusal = Refuse(RefusalCode.STORE_UNAVAILABLE, error.reason, has_floor=True)
+        return refuse_unanswered(waiting, refusal, self._flight.exchange)
+
+    def _resumed(self, waiting: Waiting, answer: object) -> Refuse | Waiting | None:
+        outcome = resume(waiting, answer, self._flight.exchange)
+        if outcome is None and waiting.steps is self._flight.edge:
+            return self._flight.decide_route()
+        return outcome
 
     def _conclude(self, outcome: Refuse | None) -> None:
         floor = self._context.floor
         if outcome is None:
-            if floor.applies_to_all:
+            if floor.applies_to_all and self._flight.plan.identity:
                 self._hold_back(None)
             else:
                 self._flight.go_on()

@@ -6,7 +6,7 @@ from typing import Self
 
 from sidecar.model.errors import Problem
 from sidecar.model.template import Kind
-from sidecar.policy.nodes import Mapping, Path, Scalar, entry_at, key_path
+from sidecar.policy.nodes import Mapping, Path, Scalar, as_written, entry_at, key_path
 from sidecar.policy.schema.policy import Policy
 
 Shape = tuple[str | None, tuple[tuple[Kind, str], ...]]
@@ -49,6 +49,7 @@ class Judged:
         return node.source if isinstance(node, Scalar) else ""
 
     def _problem(self, path: Path, message: str, hint: str, *, is_warning: bool) -> Problem:
+        path = as_written(self.root, path)
         place = entry_at(self.root, path).node.place
         return Problem(
             place.file, place.line, place.column, key_path(path), message, hint, is_warning

@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 from sidecar.policy.schema.addresses import Address
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.quantities import write_duration, write_size
+from sidecar.policy.schema.section import Section
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ID: Final = "urn:tenant-sidecar:policy:1"
@@ -42,19 +43,28 @@ class _Generator(GenerateJsonSchema):
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         described = super().model_schema(schema)
-        summary, _, rest = inspect.cleandoc(schema["cls"].__doc__ or "").partition("\nAttributes:")
-        attributes = {name: _flat(text) for name, text in _ATTRIBUTE.findall(rest)}
+        summary, attributes = _described(schema["cls"])
         fields: Mapping[str, FieldInfo] = schema["cls"].__pydantic_fields__
         for name, field in fields.items():
             about = described["properties"][field.alias or name]
             about["description"] = attributes[name]
             if field.examples:
                 about["examples"] = [_example(example) for example in field.examples]
-        return {**described, "description": _flat(summary)}
+        return {**described, "description": summary}
 
     def field_title_should_be_set(self, schema: object) -> bool:
         del schema
         return False
+
+
+def _described(section: type) -> tuple[str, dict[str, str]]:
+    """Read the summary of a section, and what it and those that it extends say of their keys."""
+    summary = ""
+    attributes: dict[str, str] = {}
+    for one in reversed(section.__mro__[: section.__mro__.index(Section)]):
+        summary, _, rest = inspect.cleandoc(one.__doc__ or "").partition("\nAttributes:")
+        attributes |= {name: _flat(text) for name, text in _ATTRIBUTE.findall(rest)}
+    return _flat(summary), attributes
 
 
 def _example(example: object) -> object:
@@ -78,5 +88,7 @@ def _written(default: object, *, is_text: bool) -> object:
             return write_size(default) if is_text else default
         case Address():
             return str(default)
+        case tuple() if default and all(isinstance(item, str) for item in default):
+            return list(map(str, default))
         case _:
             return None

@@ -1,5 +1,6 @@
 """The whole document."""
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 from sidecar.model.refusals import RefusalCode
@@ -10,6 +11,7 @@ from sidecar.policy.schema.authentication import Authentication
 from sidecar.policy.schema.body import Body
 from sidecar.policy.schema.errors import ErrorTemplate
 from sidecar.policy.schema.headers import Headers
+from sidecar.policy.schema.limits import RateLimits, Tiers
 from sidecar.policy.schema.listen import Listen
 from sidecar.policy.schema.names import TenantName
 from sidecar.policy.schema.permissions import Permissions, Roles
@@ -51,6 +53,9 @@ class Policy(Section):
         tenant_mismatch: status for a tenant in the request that is not the caller's: 403, or 404 to
             answer as for an unknown route.
         identity_headers: header fields that tell the upstream who the caller is.
+        tiers: by tier, how much its callers may ask: a limit or a list of them; `anonymous` is the
+            tier of everybody on public routes.
+        limits: limits for everybody, and how limits are counted.
         assertion: a signed statement of who the caller is, for the upstream; off if left out.
         body: request bodies, for all routes.
         websockets: bounds on WebSocket connections.
@@ -78,6 +83,8 @@ class Policy(Section):
     permissions: Permissions = Field(default_factory=dict)
     tenant_mismatch: Literal[403, 404] = 403
     identity_headers: IdentityHeaders = IdentityHeaders()
+    tiers: Tiers = Field(default_factory=dict)
+    limits: RateLimits = RateLimits()
     assertion: Assertion | None = None
     body: Body = Body()
     websockets: Websockets = Websockets()
@@ -88,6 +95,18 @@ class Policy(Section):
     routes: Annotated[
         tuple[Route, ...], Field(min_length=1, examples=["[{path: /**, public: true}]"])
     ]
+
+    @cached_property
+    def has_limits(self) -> bool:
+        """Whether anything is counted."""
+        section = self.limits
+        return bool(
+            self.tiers
+            or section.address
+            or section.key
+            or section.failed_authentication
+            or any(route.limits for route in self.routes)
+        )
 
     def upstream_of(self, route: Route) -> Upstream:
         """The upstream that serves a route."""

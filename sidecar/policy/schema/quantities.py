@@ -1,8 +1,10 @@
 """Numbers, flags, durations and sizes of the policy."""
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Final
 
+from sidecar.model.limits import Calendar
 from sidecar.policy.schema.words import (
     BeforeValidator,
     Field,
@@ -24,15 +26,22 @@ _SIZE_UNITS: Final = {
     "MiB": 2**20,
     "GiB": 2**30,
 }
+_RATE: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,10})?(ms|sec|s|min|m|hour|h|day|d)\Z")
+_RATE_UNITS: Final = {**_DURATION_UNITS, "sec": 1.0, "min": 60.0, "hour": 3600.0, "day": 86400.0}
+_MAX_WINDOW_SECONDS: Final = 31 * 86400.0
+_ALLOWANCE: Final = re.compile(r"([0-9]{1,9})/(day|month)\Z")
 _INTEGER: Final = re.compile(r"[0-9]{1,18}\Z")
 _FLAGS: Final = {"true": True, "false": False}
 
 # Beyond these a number is a slip of the pen, and timers and counters of the system overflow.
 _MAX_SECONDS: Final = 3650 * 86400.0
 _MAX_BYTES: Final = 2**50
+_MAX_COUNT: Final = 10**9
 
 VARIABLE_PATTERN: Final = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"
 DURATION_HINT: Final = "a whole number and a unit: 80ms, 5s, 15m, 24h or 90d"
+RATE_HINT: Final = "units and a time: 10/s, 60/min, 60/60s or 1000/h"
+QUOTA_HINT: Final = "units and a period: 10000/day or 1000000/month, in UTC"
 SIZE_HINT: Final = "a whole number and a unit: 512B, 64KB, 1MB or 1MiB"
 
 
@@ -70,8 +79,87 @@ def parse_size(value: object) -> int:
     return size_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many units in a time.
+
+    Attributes:
+        amount: units.
+        seconds: the time.
+    """
+
+    amount: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """Read as the policy may write it."""
+        return f"{self.amount}/{write_duration(self.seconds)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """So many units in each period of the calendar.
+
+    Attributes:
+        amount: units.
+        period: the period.
+    """
+
+    amount: int
+    period: Calendar
+
+    def __str__(self) -> str:
+        """Read as the policy writes it."""
+        return f"{self.amount}/{self.period}"
+
+
+def parse_rate(value: object) -> Rate:
+    """Read a rate such as `10/min`, `60/60s` or `1000/h`.
+
+    Returns:
+        The rate: 1 to a billion units, in a millisecond to 31 days.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise misfit("has no time", RATE_HINT)
+    found = _RATE.match(text_of(value, "60/min"))
+    if found is None:
+        raise misfit("is no rate", RATE_HINT)
+    seconds = int(found[2] or 1) * _RATE_UNITS[found[3]]
+    if not int(found[1]) or not seconds:
+        raise misfit("admits nothing, or for no time", RATE_HINT)
+    if seconds > _MAX_WINDOW_SECONDS:
+        raise misfit("counts over more than 31 days", "quota: 100000/month, or a shorter time")
+    return Rate(int(found[1]), seconds)
+
+
+def parse_count(value: object) -> int:
+    """Read a whole number from 1 to a billion, written as text."""
+    text = text_of(value, "100")
+    if not _INTEGER.match(text) or not 1 <= int(text) <= _MAX_COUNT:
+        raise misfit("is no number from 1 to a billion", "a whole number such as 100")
+    return int(text)
+
+
+def parse_allowance(value: object) -> Allowance:
+    """Read an allowance such as `10000/day` or `1000000/month`.
+
+    Returns:
+        The allowance: 1 to a billion units.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise misfit("has no period", QUOTA_HINT)
+    found = _ALLOWANCE.match(text_of(value, "10000/day"))
+    if found is None:
+        raise misfit("is no quota of the calendar", QUOTA_HINT)
+    if not int(found[1]):
+        raise misfit("admits nothing", QUOTA_HINT)
+    return Allowance(int(found[1]), Calendar(found[2]))
+
+
 def write_duration(seconds: float) -> str:
     """Write a duration in the largest unit that leaves a whole number."""
+    if not seconds:
+        return "0s"
     milliseconds = round(seconds * 1000)
     units = {unit: round(length * 1000) for unit, length in _DURATION_UNITS.items()}
     unit = max((u for u in units if milliseconds % units[u] == 0), key=units.__getitem__)
@@ -163,4 +251,26 @@ ByteRate = Annotated[
     Strict(),
     BeforeValidator(_filled_number),
     WithJsonSchema(_or_variable({"type": "integer", "minimum": 0, "maximum": 1_000_000_000})),
+]
+RateText = Annotated[
+    Rate,
+    PlainValidator(parse_rate),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"^([0-9]+/[0-9]*(ms|sec|s|min|m|hour|h|day|d)|.*{VARIABLE_PATTERN}.*)$",
+            "examples": ["10/s", "60/min", "60/60s", "1000/h"],
+        }
+    ),
+]
+AllowanceText = Annotated[
+    Allowance,
+    PlainValidator(parse_allowance),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"^([0-9]+/(day|month)|.*{VARIABLE_PATTERN}.*)$",
+            "examples": ["10000/day", "1000000/month"],
+        }
+    ),
 ]

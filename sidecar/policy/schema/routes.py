@@ -7,10 +7,12 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from sidecar.model.template import Kind, Template, parse_host, parse_path
 from sidecar.policy.schema.addresses import Network
+from sidecar.policy.schema.alone import EITHER_FORM, LISTED
 from sidecar.policy.schema.body import Body
 from sidecar.policy.schema.headers import Headers
+from sidecar.policy.schema.limits import Limit
 from sidecar.policy.schema.names import Parameter, Permission, Role, Scope, Word
-from sidecar.policy.schema.quantities import Flag, PositiveDuration
+from sidecar.policy.schema.quantities import Count, Flag, PositiveDuration
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.upstream import Upstream
 from sidecar.policy.schema.words import Field, PlainValidator, WithJsonSchema
@@ -151,6 +153,9 @@ class Route(Section):
         authenticate: methods that are accepted; all that the policy has if left out.
         key_kinds: kinds of API keys that are accepted, and then no tokens; all if left out.
         logins: login methods that are accepted, such as `sso`; all if left out.
+        limits: limits of the route, beside those of the caller's tier.
+        replace_limits: true leaves out those of the tier.
+        cost: units that a request takes from the limits of its key, its tier and the route.
         bind: where else the request names a tenant or a project.
         forbid: what the request must not have.
         addresses: client addresses that may use the route.
@@ -179,6 +184,14 @@ class Route(Section):
     ] = None
     key_kinds: Annotated[tuple[Word, ...] | None, Field(min_length=1)] = None
     logins: Annotated[tuple[Word, ...] | None, Field(min_length=1)] = None
+    limits: Annotated[
+        tuple[Limit, ...],
+        Field(examples=["[{limit: 30/min, by: tenant}]"]),
+        LISTED,
+        EITHER_FORM,
+    ] = ()
+    replace_limits: Flag = False
+    cost: Count = 1
     bind: Bind = Bind()
     forbid: Forbid = Forbid()
     addresses: Addresses | None = None

@@ -71,6 +71,11 @@ class State(Section):
     timeout: PositiveDuration = 1.0
     poll: PositiveDuration = 1.0
 
+    @property
+    def is_redis(self) -> bool:
+        """Whether a server is asked that several sidecars share."""
+        return self.store.startswith("redis")
+
     @model_validator(mode="before")
     @classmethod
     def _store_alone(cls, value: object) -> object:

@@ -67,7 +67,7 @@ async def test_a_sidecar_that_is_not_there_is_said_in_one_line_a_stop(tmp_path: 
 
 def test_every_kind_of_refusal_that_a_client_can_cause_is_on_the_tour() -> None:
     shown = {stop.expected.status for stop in STOPS}
-    assert {200, 201, 101, 400, 401, 403, 404, 405, 413, 415, 502, 504} <= shown
+    assert {200, 201, 101, 400, 401, 403, 404, 405, 413, 415, 429, 502, 504} <= shown
 
 
 def test_no_target_of_the_tour_is_tidied_up_on_its_way() -> None:

@@ -23,6 +23,8 @@ class Names:
         tenant_ids: sorted set of tenants' ids.
         revocations: sorted set of revocations by number.
         ends: sorted set of revocations' numbers by their end.
+        limits: what names of counters of rate limits begin with.
+        limits_epoch: since when, and on which server, counts are complete.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -36,6 +38,8 @@ class Names:
         self.tenant_ids = f"{start}tenant-ids"
         self.revocations = f"{start}revocations"
         self.ends = f"{start}revocation-ends"
+        self.limits = f"{start}limit:"
+        self.limits_epoch = f"{start}limits-epoch"
 
     def ids_of(self, tenant: TenantId | None) -> str:
         """Name the sorted set of the ids of a tenant's keys, or of those of no tenant."""

@@ -1,7 +1,7 @@
 """The Lua scripts of the Redis store: each call is one of them, so that it is atomic.
 
-Every script begins with a check of the server (`reading.lua` or `writing.lua`) and of the schema's
-version (`head.lua`); its own file is the rest.
+Every script of the store begins with a check of the server (`reading.lua` or `writing.lua`) and of
+the schema's version (`head.lua`); its own file is the rest.
 """
 
 import hashlib
@@ -17,6 +17,8 @@ WRITES: Final = (
     "add_key", "admit_domain", "delete_secret", "note_uses", "put_secret", "put_tenant",
     "replace_key", "revoke",
 )  # fmt: skip
+LIMITS: Final = ("take_limits",)
+"""Scripts that touch nothing of the store: counts of limits may be lost, records may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ def read_scripts() -> dict[str, Script]:
     head = _text("head")
     found = {name: _text("reading") + head + _text(name) for name in READS}
     found |= {name: _text("writing") + head + _text(name) for name in WRITES}
+    found |= {name: _text(name) for name in LIMITS}
     return {name: _script(text) for name, text in found.items()}
 
 

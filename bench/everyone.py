@@ -1,0 +1,9 @@
+"""All contenders, in the order of the tables."""
+
+from typing import Final
+
+from bench.contenders import CONTENDERS
+from bench.gatekeepers import GATEKEEPERS
+from bench.limited import COUNTING
+
+EVERYONE: Final = (*CONTENDERS, *GATEKEEPERS, *COUNTING)

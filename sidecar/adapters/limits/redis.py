@@ -1,0 +1,267 @@
+"""Counters of rate limits on Redis: one script for all requests of a moment.
+
+The charges of all requests that the event loop reads in one round go into one script; the next
+script follows without waiting for its answer. With leases most requests are decided without one.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, cast
+
+import msgspec
+
+from sidecar.adapters.limits.leases import Leases, burst_of
+from sidecar.adapters.limits.memory import MemoryLimits
+from sidecar.adapters.stores.breaker import Breaker
+from sidecar.adapters.stores.memory import LOG_ENTRIES
+from sidecar.adapters.stores.redis.names import Names
+from sidecar.adapters.stores.redis.scripts import read_scripts
+from sidecar.adapters.stores.redis.server import Server
+from sidecar.adapters.stores.redis.store import SCHEMA_VERSION
+from sidecar.adapters.stores.redis.wire import Wire, packed
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.limits import Charge, Count, Limit, OnStoreFailure
+from sidecar.model.memo import Memo
+from sidecar.model.ports import Unsure
+from sidecar.model.questions import TakeLimits
+from sidecar.policy.schema.state import State
+
+WAITING: Final = 4096
+"""Requests whose charges may wait; one more is told at once that the store does not answer."""
+TOGETHER: Final = 128
+"""Requests whose charges go into one script: it must not keep the server from others."""
+SCRIPT: Final = "take_limits"
+OPEN: Final = "open"
+_SHADOW: Final = 1
+_GREEDY: Final = 2
+_NUMBERS: Final = 4
+_LEASED: Final = 3
+_REMEMBERED: Final = 20_000
+_CLOSED: Final = "the store is not open"
+_ENDS: Final = "the sidecar ends"
+_FULL: Final = "too many charges wait for the store"
+
+Then = Callable[[object], None]
+
+
+class _Turn:
+    """What one request wants, and who waits for it."""
+
+    __slots__ = ("charges", "then")
+
+    def __init__(self, charges: tuple[Charge, ...], then: Then) -> None:
+        self.charges = charges
+        self.then = then
+
+
+class RedisLimits:
+    """Counts on a Redis server, for all replicas.
+
+    Args:
+        state: the section of the policy.
+        local: counts in this process where a limit says so while the server is away.
+        leases: what this process took in advance.
+        breaker: says when to leave the server alone.
+        failed: is told the operation of each call that failed.
+        is_strict: whether a server that may have lost counts admits nothing for a while.
+
+    Attributes:
+        leases: what this process took in advance.
+        degraded: requests that were decided without the server, since it was away.
+    """
+
+    def __init__(  # noqa: PLR0913 -- each is another part of the composition
+        self,
+        state: State,
+        local: MemoryLimits,
+        leases: Leases,
+        breaker: Breaker,
+        failed: Callable[[str], None],
+        *,
+        is_strict: bool = False,
+    ) -> None:
+        names = Names(state.prefix)
+        self._state = state
+        self._wire = Wire(state)
+        self._script = read_scripts()[SCRIPT]
+        self._own = (names.own, names.log)
+        self._start = names.limits
+        self._epoch_name = names.limits_epoch
+        self._epoch = packed(names.limits_epoch.encode()) if is_strict else b""
+        self._local = local
+        self.leases = leases
+        self._breaker = breaker
+        self._failed = failed
+        self._mode = packed(b"strict" if is_strict else b"")
+        self._words = Memo(self._worded, _REMEMBERED)
+        self._waiting: list[_Turn] = []
+        self._inside = 0
+        self._is_open = False
+        self.degraded = 0
+
+    async def open(self) -> None:
+        """Connect, and make sure of the server.
+
+        Raises:
+            StoreUnavailableError: it cannot be reached, or may evict counters.
+        """
+        server = Server(self._state)
+        server.connect()
+        try:
+            await server.run(OPEN, self._own, (SCHEMA_VERSION, "", LOG_ENTRIES))
+            if self._epoch:
+                # Whether the user may ask which server this is.
+                await server.run(SCRIPT, [self._epoch_name], ("strict", "", ""))
+        finally:
+            await server.close()
+        self._is_open = True
+
+    async def close(self) -> None:
+        """Give up what is under way, and close the connection."""
+        self._is_open = False
+        waiting, self._waiting = self._waiting, []
+        self._fail(waiting, _ENDS)
+        await self._wire.close()
+
+    def at_hand(self, charges: tuple[Charge, ...]) -> tuple[Count, ...] | Unsure:
+        """Charge all from leases; UNKNOWN when the server must be asked."""
+        return self.leases.at_hand(charges)
+
+    async def find(self, question: TakeLimits) -> tuple[Count, ...]:
+        """Charge all, or none if one limit that is enforced has no room.
+
+        Raises:
+            StoreUnavailableError: the server cannot be asked, and one of the limits refuses then.
+        """
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+        def settle(answer: object) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        self.ask(question, settle)
+        answer = await future
+        if isinstance(answer, StoreUnavailableError):
+            raise answer
+        # What `ask` tells is the one or the other.
+        return cast("tuple[Count, ...]", answer)
+
+    def ask(self, question: TakeLimits, then: Then) -> None:
+        """Do the same, and tell the answer or the error later."""
+        turn = _Turn(question.charges, then)
+        loop = asyncio.get_running_loop()
+        if not self._is_open or self._inside >= WAITING:
+            reason = _FULL if self._is_open else _CLOSED
+            loop.call_soon(self._without, turn, reason)
+            return
+        self._inside += 1
+        self._waiting.append(turn)
+        if len(self._waiting) == 1:
+            # Behind everything that this round of the loop still reads.
+            loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for start in range(0, len(waiting), TOGETHER):
+            turns = waiting[start : start + TOGETHER]
+            if self._breaker.admits():
+                sent = self.leases.now()
+                then = partial(self._answered, turns, sent)
+                self._wire.run(self._script, self._arguments(turns, sent), then)
+            else:
+                self._failed(SCRIPT)
+                self._fail(turns, "the store did not answer lately and is not asked now")
+
+    def _answered(self, turns: Sequence[_Turn], sent: int, answer: object) -> None:
+        if isinstance(answer, StoreUnavailableError):
+            self._breaker.fail()
+            self._failed(SCRIPT)
+            self._fail(turns, answer.reason)
+        else:
+            self._breaker.succeed()
+            # The script's own numbers, four for each charge.
+            self._settle(turns, cast("Sequence[int]", answer), sent)
+
+    def _arguments(self, turns: Sequence[_Turn], now: int) -> list[bytes]:
+        charges = [charge for turn in turns for charge in turn.charges]
+        known = [self._words(charge) for charge in charges]
+        keys = [key for key, _ in known]
+        if self._epoch:
+            keys.append(self._epoch)
+        wanted = ""
+        if self.leases.longest:
+            wanted = " ".join([str(self.leases.want(charge, now)) for charge in charges])
+        sizes = " ".join([str(len(turn.charges)) for turn in turns])
+        words = [word for _, word in known]
+        head = (self._mode, packed(sizes.encode()), packed(wanted.encode()))
+        return [packed(b"%d" % len(keys)), *keys, *head, *words]
+
+    def _worded(self, charge: Charge) -> tuple[bytes, bytes]:
+        """Write the name of a charge's counter, and what the script must know of the charge."""
+        limit = charge.limit
+        kind = limit.calendar or ("bucket" if limit.burst else "window")
+        flags = limit.is_shadow * _SHADOW + limit.is_charged_refused * _GREEDY
+        length = self.leases.length_of(limit)
+        burst = burst_of(limit, length)
+        word = (str(kind), limit.amount, limit.period, burst, charge.cost, flags, length)
+        name = f"{self._start}{limit.id}:{charge.caller.hex()}"
+        return packed(name.encode()), packed(msgspec.msgpack.encode(word))
+
+    def _fail(self, turns: Sequence[_Turn], reason: str) -> None:
+        self._inside -= len(turns)
+        for turn in turns:
+            self._without(turn, reason)
+
+    def _settle(self, turns: Sequence[_Turn], numbers: Sequence[int], sent: int) -> None:
+        at = 0
+        self._inside -= len(turns)
+        for turn in turns:
+            charges = turn.charges
+            counts = tuple([self._count(numbers, at + _NUMBERS * i) for i in range(len(charges))])
+            if self.leases.longest:
+                self._grant(charges, counts, numbers[at + _LEASED :: _NUMBERS], sent)
+            at += _NUMBERS * len(charges)
+            turn.then(counts)
+
+    @staticmethod
+    def _count(numbers: Sequence[int], at: int) -> Count:
+        return Count(numbers[at] == 1, numbers[at + 1], numbers[at + 2])
+
+    def _grant(
+        self,
+        charges: tuple[Charge, ...],
+        counts: tuple[Count, ...],
+        leased: Sequence[int],
+        sent: int,
+    ) -> None:
+        for charge, count, units in zip(charges, counts, leased, strict=False):
+            self.leases.grant(charge, count, units, sent)
+
+    def _without(self, turn: _Turn, reason: str) -> None:
+        """Tell what holds while the server cannot be asked."""
+        charges = turn.charges
+        for charge in charges:
+            self.leases.forget_asking(charge)
+        choices = [_choice(charge.limit) for charge in charges]
+        if OnStoreFailure.REFUSE in choices:
+            turn.then(StoreUnavailableError(reason))
+            return
+        self.degraded += 1
+        local = OnStoreFailure.LOCAL
+        pairs = list(zip(charges, choices, strict=True))
+        counts = iter(self._local.at_hand(tuple(c for c, choice in pairs if choice is local)))
+        turn.then(
+            tuple(
+                next(counts)
+                if choice is local
+                else Count(is_admitted=True, left=charge.limit.most, wait=0)
+                for charge, choice in pairs
+            )
+        )
+
+
+def _choice(limit: Limit) -> OnStoreFailure:
+    """Say what holds for a limit without the server; one in shadow mode never refuses."""
+    own = limit.on_store_failure
+    return OnStoreFailure.ALLOW if limit.is_shadow and own is OnStoreFailure.REFUSE else own

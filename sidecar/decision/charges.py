@@ -1,0 +1,163 @@
+"""Limits of a policy, compiled: what a request takes from which counter."""
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+from sidecar.model.exchange import Exchange
+from sidecar.model.limits import SECOND, Charge, Limit, OnStoreFailure
+from sidecar.model.memo import Memo
+from sidecar.policy.schema.limits import Limit as Section
+from sidecar.policy.schema.limits import RateLimits
+from sidecar.policy.schema.quantities import Rate
+
+CALLERS: Final = 20_000
+"""Callers whose charges are remembered; then it starts again."""
+
+_DIGEST_BYTES: Final = 16
+# Callers of one network share where there is no room for a counter each.
+_PLACE_BITS: Final = {4: 24, 6: 48}
+
+Reading = Callable[[Exchange], str]
+
+
+class Networks:
+    """Which addresses are one client, and what callers are charged: one memory for all limits.
+
+    Args:
+        section: the policy's `limits`.
+
+    Attributes:
+        of: gives the network of an address, as text.
+        charges: gives the charge of a caller to a limit.
+    """
+
+    __slots__ = ("_bits", "charges", "of")
+
+    def __init__(self, section: RateLimits) -> None:
+        self._bits = {4: section.ipv4_prefix, 6: section.ipv6_prefix}
+        self.of = Memo(self._of, CALLERS)
+        self.charges: Memo[tuple[Counted, tuple[str, ...]], Charge] = Memo(_charged, CALLERS)
+
+    def _of(self, address: str) -> str:
+        # A zone (RFC 4007 §11) says which cable it came by, not who it is.
+        plain = address.partition("%")[0]
+        return str(ip_network((plain, self._bits[ip_address(plain).version]), strict=False))
+
+
+def _charged(key: "tuple[Counted, tuple[str, ...]]") -> Charge:
+    counted, parts = key
+    return counted.charge(parts)
+
+
+def reading_of(part: str, networks: Networks) -> Reading:
+    """Make what reads a part of a limit's `by` from an exchange.
+
+    Args:
+        part: as the policy has it.
+        networks: which addresses are one client.
+    """
+    kind, _, name = part.partition(":")
+    if kind == "header":
+        field = name.lower().encode()
+        return lambda exchange: _field(exchange, field)
+    if kind == "claim":
+        return lambda exchange: str(exchange.principal.attributes.get(name, ""))
+    if kind == "address":
+        return lambda exchange: networks.of(exchange.client)
+    return _READINGS[kind]
+
+
+def _field(exchange: Exchange, name: bytes) -> str:
+    values = [] if exchange.head is None else exchange.head.values(name)
+    return b",".join(values).decode("latin-1")
+
+
+def _tenant(exchange: Exchange) -> str:
+    return "" if exchange.tenant is None else exchange.tenant.id
+
+
+_READINGS: Final[dict[str, Reading]] = {
+    "subject": lambda exchange: exchange.principal.subject,
+    "tenant": _tenant,
+    "key": lambda exchange: exchange.principal.credential_id,
+    "key_prefix": lambda exchange: exchange.principal.key_prefix,
+    "project": lambda exchange: exchange.principal.project or "",
+    "route": lambda exchange: exchange.route.name,
+}
+
+
+class Counted:
+    """One limit, and for whom it is counted.
+
+    Args:
+        limit: the limit.
+        by: the parts that are counted apart.
+        networks: which addresses are one client.
+        cost: units that a request takes.
+    """
+
+    __slots__ = ("_address", "_charges", "_cost", "_readings", "limit")
+
+    def __init__(self, limit: Limit, by: Sequence[str], networks: Networks, cost: int) -> None:
+        self.limit = limit
+        self._cost = cost
+        self._readings = tuple(reading_of(part, networks) for part in by)
+        self._address = by.index("address") if "address" in by else -1
+        self._charges = networks.charges
+
+    def of(self, exchange: Exchange) -> Charge:
+        """Return what a request takes."""
+        return self._charges((self, tuple([read(exchange) for read in self._readings])))
+
+    def charge(self, parts: tuple[str, ...]) -> Charge:
+        """Make the charge of a caller.
+
+        Args:
+            parts: values of the parts that are counted apart.
+        """
+        # Lengths in front, so that no value can pass for two.
+        digest = blake2b(digest_size=_DIGEST_BYTES)
+        for part in parts:
+            value = part.encode(errors="surrogateescape")
+            digest.update(b"%d:%b" % (len(value), value))
+        caller = digest.digest()
+        place = caller if self._address < 0 else _place(parts[self._address])
+        return Charge(self.limit, caller, self._cost, place)
+
+
+def _place(network: str) -> bytes:
+    own = ip_network(network)
+    bits = min(_PLACE_BITS[own.version], own.prefixlen)
+    return own.supernet(new_prefix=bits).network_address.packed
+
+
+def compiled(section: Section, name: str, label: str, rate: Rate | None = None) -> Limit:
+    """Compile a limit of the policy.
+
+    Args:
+        section: the limit.
+        name: what clients and metrics call it.
+        label: what tells its counters from those of other limits.
+        rate: another rate than the policy's; its burst is the policy's.
+    """
+    quota = section.quota
+    if quota is not None:
+        amount, period, burst = quota.amount, 0, 0
+    else:
+        own = rate or section.limit
+        # One of the two is there, as the schema sees to.
+        amount, seconds = (own.amount, own.seconds) if own is not None else (0, 0.0)
+        period, burst = round(seconds * SECOND), section.burst or 0
+    return Limit(
+        id=f"{label}/{amount}/{period or (quota and quota.period)}/{burst}",
+        name=name,
+        amount=amount,
+        period=period,
+        burst=burst,
+        calendar=None if quota is None else quota.period,
+        is_charged_refused=section.charge_refused,
+        is_shadow=section.mode == "shadow",
+        on_store_failure=OnStoreFailure(section.on_store_failure),
+    )

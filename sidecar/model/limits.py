@@ -1,0 +1,127 @@
+"""Rate limits: what is counted for whom, and what counting said.
+
+Times are whole microseconds, so that counting is exact and the same in every store.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+SECOND: int = 1_000_000
+"""Microseconds."""
+
+RATE_PART: int = 8
+"""Leases keep back this part of a bucket at most."""
+
+
+class Calendar(StrEnum):
+    """A period of the calendar, in UTC."""
+
+    DAY = "day"
+    MONTH = "month"
+
+
+class OnStoreFailure(StrEnum):
+    """What a limit does while its counters cannot be reached."""
+
+    REFUSE = "refuse"
+    LOCAL = "local"
+    ALLOW = "allow"
+
+
+class Outcome(StrEnum):
+    """What became of a charge, as metrics name it."""
+
+    ADMITTED = "admitted"
+    REFUSED = "refused"
+    SHADOWED = "shadowed"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Limit:
+    """A limit of the policy; compared by identity, since hashing nine fields is slow.
+
+    Without `burst` and `calendar`: at most `amount` in any window of `period`. With `burst`: at
+    most `burst + amount * T / period` in any window of length T. With `calendar`: at most `amount`
+    in each period of the calendar.
+
+    Attributes:
+        id: what tells its counters from those of other limits, on every replica.
+        name: as clients and metrics see it: `address`, `key`, the tier, `route`.
+        amount: units that are admitted.
+        period: microseconds; 0 for a calendar's.
+        burst: size of the bucket in units; 0 for none.
+        calendar: period of the calendar; None for none.
+        is_charged_refused: whether requests that it refuses count too.
+        is_shadow: whether what it would refuse is only recorded.
+        on_store_failure: what holds while the counters cannot be reached.
+    """
+
+    id: str
+    name: str
+    amount: int
+    period: int
+    burst: int = 0
+    calendar: Calendar | None = None
+    is_charged_refused: bool = False
+    is_shadow: bool = False
+    on_store_failure: OnStoreFailure = OnStoreFailure.REFUSE
+
+    @property
+    def most(self) -> int:
+        """Units that can be had at once."""
+        return self.burst or self.amount
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Charge:
+    """What one request takes from one limit.
+
+    Compared by identity, since whoever makes them keeps one for each caller.
+
+    Attributes:
+        limit: the limit.
+        caller: for whom it is counted.
+        cost: units, 1 at least.
+        place: network that the caller belongs to, for a store that has no room for one more.
+    """
+
+    limit: Limit
+    caller: bytes
+    cost: int
+    place: bytes
+
+
+# The constructors are written out: those that `dataclass` makes stay interpreted.
+@dataclass(init=False, slots=True)
+class Count:
+    """What one limit says of a request.
+
+    Attributes:
+        is_admitted: whether there was room for it.
+        left: units that are left after it.
+        wait: microseconds until a unit more than now is there; for a refused request until there is
+            room for it.
+    """
+
+    is_admitted: bool
+    left: int
+    wait: int
+
+    def __init__(self, is_admitted: bool, left: int, wait: int) -> None:  # noqa: FBT001 -- as stores give them
+        self.is_admitted = is_admitted
+        self.left = left
+        self.wait = wait
+
+
+@dataclass(init=False, slots=True)
+class Taken:
+    """What became of one charge of an exchange."""
+
+    limit: Limit
+    count: Count
+    outcome: Outcome
+
+    def __init__(self, limit: Limit, count: Count, outcome: Outcome) -> None:
+        self.limit = limit
+        self.count = count
+        self.outcome = outcome
