@@ -15,6 +15,8 @@ from sidecar.policy.schema.quantities import Rate
 CALLERS: Final = 20_000
 """Callers whose charges are remembered; then it starts again."""
 
+LONGEST: Final = 256
+"""Characters of whom a charge is for; longer ones are no names, and are not remembered."""
 _DIGEST_BYTES: Final = 16
 # Callers of one network share where there is no room for a counter each.
 _PLACE_BITS: Final = {4: 24, 6: 48}
@@ -109,7 +111,10 @@ class Counted:
 
     def of(self, exchange: Exchange) -> Charge:
         """Return what a request takes."""
-        return self._charges((self, tuple([read(exchange) for read in self._readings])))
+        parts = tuple([read(exchange) for read in self._readings])
+        if sum(map(len, parts)) > LONGEST:
+            return self.charge(parts)
+        return self._charges((self, parts))
 
     def charge(self, parts: tuple[str, ...]) -> Charge:
         """Make the charge of a caller.

@@ -1,5 +1,6 @@
 """Rate limits over the wire: who is refused, when, with which answer, and what is recorded."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -316,3 +317,26 @@ async def test_failures_answer_alike_whatever_is_left(tmp_path: Path) -> None:
             refused = await ask(proxy, BAD, target=b"/any")
             assert refused.status == 401
             assert fields(refused) == {}
+
+
+@pytest.mark.control("AN-5")
+async def test_of_many_guesses_at_once_no_more_are_judged_than_have_room(tmp_path: Path) -> None:
+    limits = {"failed_authentication": {"limit": "3/min"}}
+    async with guarded(Echo.new(), tmp_path, limits=limits) as proxy:
+        clocked(proxy)
+        keys = [b"X-API-Key: " + a_key(f"guess{n}").encode() for n in range(20)]
+        found = await asyncio.gather(*(statuses(proxy, 1, key, target=b"/any") for key in keys))
+        assert sorted(status for [status] in found) == [401] * 3 + [429] * 17
+
+
+async def test_a_credential_stays_here_even_if_shadow_lets_a_locked_out_caller_pass(
+    tmp_path: Path,
+) -> None:
+    echo = Echo()
+    limits = {"failed_authentication": {"limit": "1/min"}}
+    async with guarded(echo, tmp_path, mode="shadow", limits=limits) as proxy:
+        clocked(proxy)
+        assert await statuses(proxy, 3, BAD, target=b"/any") == [200] * 3
+        assert await statuses(proxy, 1, GOOD, target=b"/any") == [200]
+        names = {name.lower() for request in echo.requests for name, _ in request.fields}
+        assert b"x-api-key" not in names

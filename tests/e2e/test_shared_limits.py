@@ -29,7 +29,7 @@ def server() -> Iterator[Valkey]:
 
 @asynccontextmanager
 async def shared(
-    server: Valkey, echo: Echo | None = None, **more: object
+    server: Valkey, echo: Echo | None = None, /, **more: object
 ) -> AsyncIterator[Running]:
     state = {"store": server.url, **TIMES}
     async with (
@@ -121,12 +121,16 @@ async def test_a_server_that_is_not_there_at_start_ends_the_start(
         await Sidecar(loaded).start()
 
 
+@pytest.mark.control("RQ-1")
+@pytest.mark.parametrize("tiers", [{}, {"anonymous": {"limit": "9/h", "by": "address"}}])
 async def test_a_body_that_came_while_no_route_was_known_is_still_measured(
-    server: Valkey,
+    server: Valkey, tiers: Mapping[str, object]
 ) -> None:
+    """Whether the route, too, has something to ask or not."""
     routes = [{"path": "/**", "public": True, "body": {"max": "10B"}}]
     limits = {"address": {"limit": "9/h"}}
-    async with shared(server, limits=limits, routes=routes) as proxy, a_client(proxy.port) as peer:
+    more = {"limits": limits, "routes": routes, "tiers": tiers}
+    async with shared(server, **more) as proxy, a_client(proxy.port) as peer:
         server.pause()
         head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         await peer.send(head, b"14\r\n" + b"x" * 20 + b"\r\n")

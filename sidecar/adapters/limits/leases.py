@@ -151,6 +151,9 @@ class Leases:
         if limit.calendar is not None:
             return self.longest
         length = min(self.longest, limit.period // PART)
+        if 0 < limit.burst < RATE_PART:
+            # What leases keep back would be too much of so small a bucket.
+            return 0
         if limit.burst:
             length = min(length, limit.burst * limit.period // (RATE_PART * limit.amount))
         return length

@@ -174,14 +174,17 @@ class RedisLimits:
                 self._fail(turns, "the store did not answer lately and is not asked now")
 
     def _answered(self, turns: Sequence[_Turn], sent: int, answer: object) -> None:
-        if isinstance(answer, StoreUnavailableError):
-            self._breaker.fail()
-            self._failed(SCRIPT)
-            self._fail(turns, answer.reason)
-        else:
+        count = _NUMBERS * sum([len(turn.charges) for turn in turns])
+        if isinstance(answer, list) and len(answer) == count:
             self._breaker.succeed()
-            # The script's own numbers, four for each charge.
-            self._settle(turns, cast("Sequence[int]", answer), sent)
+            self._settle(turns, answer, sent)
+            return
+        reason = "the server answered with an error"
+        if isinstance(answer, StoreUnavailableError):
+            reason = answer.reason
+        self._breaker.fail()
+        self._failed(SCRIPT)
+        self._fail(turns, reason)
 
     def _arguments(self, turns: Sequence[_Turn], now: int) -> list[bytes]:
         charges = [charge for turn in turns for charge in turn.charges]

@@ -75,14 +75,15 @@ class Authenticate(AskingStep):
         Controls: AN-4, AN-6, AN-16.
         """
         exchange.principal = NOBODY
-        if self._failures is not None and (refusal := self._failures.locked_out(exchange)):
-            return refusal
         head = exchange.head
         if head is None:
             return unauthorized("no credential")
         found = self._credentials.read(head, claims_any_bearer=True)
         if not self._forwards:
+            # Before all else: shadow mode may let it pass whatever comes.
             exchange.credential_lines = found.lines
+        if self._failures is not None and (refusal := self._failures.locked_out(exchange)):
+            return refusal
         if len(found.values) != 1:
             if not found.values:
                 return unauthorized("no credential")
@@ -96,6 +97,9 @@ class Authenticate(AskingStep):
         """Go on with what a store or an issuer said."""
         if isinstance(question, TakeLimits) and self._failures is not None:
             return self._failures.resume(exchange, question, answer)
+        if self._failures is not None and (refusal := self._failures.locked_out(exchange)):
+            # Others of the same caller have failed since it was asked for.
+            return refusal
         head = exchange.head
         if head is None:
             return unauthorized("no credential")

@@ -84,8 +84,7 @@ class Admission:
     def decide_route(self) -> Refuse | Waiting | None:
         """Run the steps of the route, after EDGE steps that had to wait."""
         plan = self.exchange.route
-        outcome = decide(plan.steps, self.exchange, shadow=plan.shadow)
-        return self.overrun() if outcome is None else outcome
+        return decide(plan.steps, self.exchange, shadow=plan.shadow)
 
     def refuse(self, cause: Refuse) -> None:
         """End the exchange: a step refused."""

@@ -117,13 +117,12 @@ class Pause:
                 outcome: Refuse | Waiting | None = self._unanswered(waiting, answer)
             else:
                 outcome = self._resumed(waiting, answer)
+            if isinstance(outcome, Waiting):
+                self._wait(outcome)
+            else:
+                self._conclude(outcome)
         except Exception:  # noqa: BLE001 -- the driver's last resort: log, an opaque 500
             self._flight.broke()
-            return
-        if isinstance(outcome, Waiting):
-            self._wait(outcome)
-        else:
-            self._conclude(outcome)
 
     async def _ask(self, waiting: Waiting) -> None:
         """Find the answers that steps ask for, one after the other, and go on."""
@@ -158,6 +157,9 @@ class Pause:
 
     def _conclude(self, outcome: Refuse | None) -> None:
         floor = self._context.floor
+        if outcome is None:
+            # More may have come, while no route was known, than the route accepts.
+            outcome = self._flight.overrun()
         if outcome is None:
             if floor.applies_to_all and self._flight.plan.identity:
                 self._hold_back(None)

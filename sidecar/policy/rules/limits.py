@@ -122,7 +122,8 @@ def _tiers_of(judged: Judged, route: Route) -> list[tuple[Path, Limit]]:
 
 def _most(judged: Judged, limit: Limit) -> int:
     if limit.burst is not None:
-        is_leased = judged.policy.limits.lease and judged.policy.state.is_redis
+        leases = judged.policy.limits.lease and judged.policy.state.is_redis
+        is_leased = leases and limit.burst >= RATE_PART
         return limit.burst - (-(-limit.burst // RATE_PART) if is_leased else 0)
     measure = limit.limit or limit.quota
     return 0 if measure is None else measure.amount

@@ -6,6 +6,7 @@ copies, comparison. Nothing is judged: values come out of a policy that was, or 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from inspect import get_annotations
 from typing import Final, Self, TypeVar
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -61,7 +62,7 @@ class Values:
     _names: tuple[str, ...] = ()
 
     def __init_subclass__(cls) -> None:
-        own = [name for name in vars(cls).get("__annotations__", {}) if name != _WRITTEN]
+        own = [name for name in get_annotations(cls) if name != _WRITTEN]
         cls._names = (*cls._names, *(name for name in own if name not in cls._names))
 
     def __init__(self, **values: object) -> None:

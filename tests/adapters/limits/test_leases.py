@@ -152,6 +152,27 @@ def test_a_steady_caller_is_asked_for_rarely_and_loses_little(moved: Moved, limi
         assert used <= served * 1.06
 
 
+@pytest.mark.parametrize("burst", [1, 2, 7, 8, 9])
+def test_a_small_bucket_counts_with_leases_as_without(moved: Moved, burst: int) -> None:
+    moved.begin()
+    leases = Replica(moved, 0).leases
+    charge = a_charge(a_bucket(60, burst))
+    found = [moved.leasing(charge, leases, 0)[0].is_admitted for _ in range(burst + 2)]
+    assert found.count(True) in {burst, burst - 1}
+    assert found[0]
+
+
+def test_a_process_without_leases_shortens_nothing_that_others_took(moved: Moved) -> None:
+    moved.begin()
+    limit = a_window(16)
+    charge = a_charge(limit)
+    long, none = Replica(moved, 0).leases, Leases(0, 10, lambda: moved.now / SECOND)
+    moved.leasing(charge, long, 1)
+    moved.leasing(charge, none, 0)
+    moved.now += MINUTE + SECOND - 1
+    assert moved.leasing(charge, none, 0)[0].left < limit.amount - 1
+
+
 # --- one process alone
 
 
@@ -238,13 +259,16 @@ def test_leases_are_bounded_in_number_and_old_ones_make_room() -> None:
         (a_window(10, 60 * SECOND), SECOND),
         (a_window(10, 2 * SECOND), 2 * SECOND // PART),
         (a_bucket(60, 8), SECOND),
-        (a_bucket(60, 4), SECOND // 2),
+        (a_bucket(600, 40), SECOND // 2),
+        (a_bucket(60, 7), 0),
+        (a_bucket(60, 1), 0),
         (a_quota(10, Calendar.MONTH), SECOND),
     ],
 )
 def test_leases_are_short_beside_the_limit(limit: Limit, length: int) -> None:
     assert a_lease(ManualClock()).length_of(limit) == length
     burst = burst_of(limit, length)
+    assert burst > 0 or not limit.burst
     assert burst >= limit.burst - limit.burst // RATE_PART - 1
     assert a_lease(ManualClock(), 0.0).length_of(limit) == 0
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from sidecar.decision.charges import Counted, Networks
+from sidecar.decision.charges import LONGEST, Counted, Networks
 from sidecar.decision.steps.limits import AddressLimit, KeyLimit
 from sidecar.model.limits import Charge, Count
 from sidecar.model.outcome import PASS, Ask
 from sidecar.model.ports import UNKNOWN, Unsure
 from sidecar.model.questions import FindTenant, TakeLimits
 from sidecar.policy.schema.limits import RateLimits
-from tests.builders import an_exchange
+from tests.builders import a_head, an_exchange
 from tests.decision.steps.known import a_member
 from tests.knowledge.limits.a_limit import a_window
 
@@ -50,3 +50,12 @@ def test_callers_that_could_be_mistaken_for_each_other_are_counted_apart() -> No
 def test_an_address_with_a_zone_is_its_network() -> None:
     networks = Networks(RateLimits())
     assert networks.of("fe80::1%eth0") == networks.of("fe80::2") == "fe80::/64"
+
+
+def test_what_is_too_long_to_be_a_name_is_not_remembered() -> None:
+    networks = Networks(RateLimits())
+    one = Counted(a_window(3), ["header:a"], networks, 1)
+    for size, known in ((10, 1), (LONGEST, 2), (LONGEST + 1, 2)):
+        exchange = an_exchange(head=a_head(b"GET", b"/", b"A: " + b"x" * size))
+        assert one.of(exchange).caller == one.charge(("x" * size,)).caller
+        assert len(networks.charges.known) == known

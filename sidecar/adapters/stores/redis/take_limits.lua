@@ -75,14 +75,17 @@ end
 -- order.
 function window.charge(state, one, units)
   local at, size = now + one.lease, #state.log
-  local first, before = at, 0
+  local first, before = nil, 0
   if size > 0 then
-    local latest, _, many = struct.unpack(ENTRY, state.log, size - BYTES + 1)
+    local latest, ended, many = struct.unpack(ENTRY, state.log, size - BYTES + 1)
+    -- Others may have longer leases, while a policy is rolled out: what they took counts as long as
+    -- they said. Further ahead only a clock can be that was set back since.
+    if ended - at <= one.period / 32 then at = math.max(at, ended) end
     if at - latest < math.floor(one.period / 64) then
       first, before, size = latest, many, size - BYTES
     end
   end
-  state.log = string.sub(state.log, 1, size) .. struct.pack(ENTRY, first, at, before + units)
+  state.log = string.sub(state.log, 1, size) .. struct.pack(ENTRY, first or at, at, before + units)
   state.total = state.total + units
   while state.total > one.amount do
     local oldest, last, many = struct.unpack(ENTRY, state.log)
@@ -113,7 +116,7 @@ local function unit_of(one) return math.ceil(one.period / one.amount) end
 
 function bucket.wait(state, one)
   local unit = unit_of(one)
-  if one.cost > one.burst then return one.burst * unit end
+  if one.cost > one.burst then return math.max(one.burst, 1) * unit end
   return math.max(math.max(state[1], now) + (one.cost - one.burst) * unit - now, 0)
 end
 

@@ -7,6 +7,8 @@ and a command costs what writing and reading it costs.
 """
 
 import asyncio
+import logging
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
@@ -24,8 +26,11 @@ from sidecar.policy.schema.state import State
 
 Then = Callable[[object], None]
 
+_LOG: Final = logging.getLogger("sidecar.state")
+
 _UNKNOWN_SCRIPT: Final = "NOSCRIPT"
-_ELSEWHERE: Final = ("MOVED", "READONLY", "MASTERDOWN")
+# Wherever they stand: older servers wrap what a script met in words of their own.
+_ELSEWHERE: Final = re.compile(r"\b(?:MOVED|READONLY|MASTERDOWN)\b")
 
 
 class _Opened(Protocol):
@@ -139,6 +144,11 @@ class Wire:
             self._connecting = None
             self._drop(unavailable(error).reason)
             return
+        except Exception:  # noqa: BLE001 -- whatever it was, the next call tries again
+            _LOG.exception("no connection to the server of the counts")
+            self._connecting = None
+            self._drop("the server cannot be reached")
+            return
         self._connecting = None
         unsent, self._unsent = self._unsent, deque()
         for call in unsent:
@@ -183,7 +193,7 @@ class Wire:
             self._send(call)
             return
         call.then(unavailable(ResponseError(text)))
-        if text.startswith(_ELSEWHERE):
+        if _ELSEWHERE.search(text):
             # Another server has the keys now: the next call looks for it.
             self._lost()
 
