@@ -17,7 +17,7 @@ from sidecar.adapters.stores.breaker import Breaker
 from sidecar.adapters.stores.memory import LOG_ENTRIES
 from sidecar.adapters.stores.redis.names import Names
 from sidecar.adapters.stores.redis.scripts import read_scripts
-from sidecar.adapters.stores.redis.server import Server
+from sidecar.adapters.stores.redis.server import Call, run_once
 from sidecar.adapters.stores.redis.store import SCHEMA_VERSION
 from sidecar.adapters.stores.redis.wire import Wire, packed
 from sidecar.model.errors import StoreUnavailableError
@@ -106,15 +106,11 @@ class RedisLimits:
         Raises:
             StoreUnavailableError: it cannot be reached, or may evict counters.
         """
-        server = Server(self._state)
-        server.connect()
-        try:
-            await server.run(OPEN, self._own, (SCHEMA_VERSION, "", LOG_ENTRIES))
-            if self._epoch:
-                # Whether the user may ask which server this is.
-                await server.run(SCRIPT, [self._epoch_name], ("strict", "", ""))
-        finally:
-            await server.close()
+        calls: list[Call] = [(OPEN, self._own, (SCHEMA_VERSION, "", LOG_ENTRIES))]
+        if self._epoch:
+            # Whether the user may ask which server this is.
+            calls.append((SCRIPT, [self._epoch_name], ("strict", "", "")))
+        await run_once(self._state, calls)
         self._is_open = True
 
     async def close(self) -> None:

@@ -5,8 +5,6 @@ number is kept: when the bucket will be full again. A unit takes a whole number 
 rounded up, so the rate is never above the policy's.
 """
 
-from typing import Self
-
 from sidecar.knowledge.limits.counter import Counter
 from sidecar.model.limits import Limit
 
@@ -18,9 +16,10 @@ class Bucket(Counter):
         limit: a limit with a burst.
     """
 
-    __slots__ = ("_burst", "_full_at", "_unit")
+    __slots__ = ("_burst", "_full_at", "_limit", "_unit")
 
     def __init__(self, limit: Limit) -> None:
+        self._limit = limit
         self._burst = limit.burst
         self._unit = unit_of(limit)
         self._full_at = 0
@@ -59,10 +58,10 @@ class Bucket(Counter):
         """Return the moment from which it says no more than a new one."""
         return self._full_at
 
-    def copy(self) -> Self:
+    def copy(self) -> "Bucket":
         """Return one that counts on apart."""
-        copy = object.__new__(type(self))
-        copy._burst, copy._unit, copy._full_at = self._burst, self._unit, self._full_at
+        copy = Bucket(self._limit)
+        copy._full_at = self._full_at
         return copy
 
 

@@ -1,7 +1,6 @@
 """One caller's use of one limit, whichever way the limit counts."""
 
 from abc import ABC, abstractmethod
-from typing import Self
 
 
 class Counter(ABC):
@@ -46,5 +45,5 @@ class Counter(ABC):
         """Return the moment from which it says no more than a new one."""
 
     @abstractmethod
-    def copy(self) -> Self:
+    def copy(self) -> "Counter":
         """Return one that counts on apart."""

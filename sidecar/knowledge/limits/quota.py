@@ -6,7 +6,7 @@ use two: that is what a quota is.
 
 from calendar import monthrange
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Final
 
 from sidecar.knowledge.limits.counter import Counter
 from sidecar.model.limits import SECOND, Calendar, Limit
@@ -21,9 +21,10 @@ class Quota(Counter):
         limit: a limit with a calendar.
     """
 
-    __slots__ = ("_amount", "_calendar", "_ends", "_used")
+    __slots__ = ("_amount", "_calendar", "_ends", "_limit", "_used")
 
     def __init__(self, limit: Limit) -> None:
+        self._limit = limit
         self._amount = limit.amount
         self._calendar = limit.calendar or Calendar.DAY
         self._ends = 0
@@ -61,10 +62,9 @@ class Quota(Counter):
         """Return the moment from which it says no more than a new one."""
         return self._ends if self._used else 0
 
-    def copy(self) -> Self:
+    def copy(self) -> "Quota":
         """Return one that counts on apart."""
-        copy = object.__new__(type(self))
-        copy._amount, copy._calendar = self._amount, self._calendar
+        copy = Quota(self._limit)
         copy._ends, copy._used = self._ends, self._used
         return copy
 

@@ -6,7 +6,7 @@ none counts too short; an entry spans 1/64 of the period at most, so none counts
 """
 
 from array import array
-from typing import Final, Self
+from typing import Final
 
 from sidecar.knowledge.limits.counter import Counter
 from sidecar.model.limits import Limit
@@ -22,10 +22,11 @@ class Window(Counter):
         limit: a limit without burst and calendar.
     """
 
-    __slots__ = ("_amount", "_log", "_period", "_total")
+    __slots__ = ("_amount", "_limit", "_log", "_period", "_total")
 
     # Three numbers for each entry: moments of the first and the last charge, and units.
     def __init__(self, limit: Limit) -> None:
+        self._limit = limit
         self._amount = limit.amount
         self._period = limit.period
         self._log = array("q")
@@ -87,10 +88,10 @@ class Window(Counter):
         """Return the moment from which the log says no more than a new one."""
         return self._log[-2] + self._period if self._log else 0
 
-    def copy(self) -> Self:
+    def copy(self) -> "Window":
         """Return one that counts on apart."""
-        copy = object.__new__(type(self))
-        copy._amount, copy._period, copy._total = self._amount, self._period, self._total
+        copy = Window(self._limit)
+        copy._total = self._total
         copy._log = self._log[:]
         return copy
 

@@ -17,6 +17,7 @@ from sidecar.model.errors import StoreUnavailableError
 from sidecar.policy.schema.state import State
 
 Word = str | bytes | int | float
+Call = tuple[str, Sequence[str], Sequence[Word]]
 
 QUEUE: Final = 1024
 PING_SECONDS: Final = 1.0
@@ -104,6 +105,25 @@ class Server:
                 raise StoreUnavailableError("the subscription fell silent")
             if message["type"] != "pong":
                 wake()
+
+
+async def run_once(state: State, calls: Sequence[Call]) -> None:
+    """Run scripts on connections that are closed behind them.
+
+    Args:
+        state: the section of the policy.
+        calls: names of the scripts, each with its keys and words.
+
+    Raises:
+        StoreUnavailableError: one could not be run in time.
+    """
+    server = Server(state)
+    server.connect()
+    try:
+        for name, keys, words in calls:
+            await server.run(name, keys, words)
+    finally:
+        await server.close()
 
 
 async def _read(client: Redis, script: Script, arguments: Sequence[Word]) -> object:
