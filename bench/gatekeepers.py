@@ -3,9 +3,8 @@
 from typing import Final
 
 from bench.callers import AUDIENCE, ISSUER, Method
-from bench.contenders import Contender
+from bench.contenders import SIDECAR, Contender
 
-_VERSION: Final = ("-P", "-c", "import sidecar; print(sidecar.__version__)")
 _IDENTITY: Final = "role of the route; four identity headers; the credential stays here"
 _SIDECAR: Final = "all that the sidecar does above; "
 _CLAIMS: Final = "claims: {{tenant: tenant_id, roles: roles}}"
@@ -34,7 +33,7 @@ def _sidecar(
         enforces=f"{_SIDECAR}{enforces}; {_IDENTITY}",
         command=("{python}", "-P", "-m", "sidecar", "run", "sidecar-callers.yaml"),
         configs=("sidecar-callers.yaml",),
-        version=_VERSION,
+        version=SIDECAR.version,
         method=method,
         settings={"authentication": authentication, "state": _STATES[method]},
     )

@@ -10,7 +10,7 @@ from typing import Final
 from bench.arena import Guests, Target, arena
 from bench.authenticated import Stage
 from bench.callers import make_callers
-from bench.contenders import CONFIGS, Contender
+from bench.contenders import CONFIGS, SIDECAR, Contender
 from bench.load import Load, hammer
 from bench.machine import neighbours
 from bench.measure import naming
@@ -19,7 +19,6 @@ from bench.redis_server import redis_server
 from bench.results import Row
 
 CALLERS: Final = 100
-_VERSION: Final = ("-P", "-c", "import sidecar; print(sidecar.__version__)")
 
 
 def _counting(name: str, title: str, state: str, limits: str, enforces: str) -> Contender:
@@ -29,7 +28,7 @@ def _counting(name: str, title: str, state: str, limits: str, enforces: str) -> 
         enforces=f"all that the sidecar does above; a tier of {CALLERS} callers, {enforces}",
         command=("{python}", "-P", "-m", "sidecar", "run", "sidecar-limits.yaml"),
         configs=("sidecar-limits.yaml",),
-        version=_VERSION,
+        version=SIDECAR.version,
         settings={"state": state, "limits": limits},
         counts=True,
     )

@@ -10,7 +10,6 @@ from sidecar.model.limits import SECOND, Charge, Limit, OnStoreFailure
 from sidecar.model.memo import Memo
 from sidecar.policy.schema.limits import Limit as Section
 from sidecar.policy.schema.limits import RateLimits
-from sidecar.policy.schema.quantities import Rate
 
 CALLERS: Final = 20_000
 """Callers whose charges are remembered; then it starts again."""
@@ -138,20 +137,19 @@ def _place(network: str) -> bytes:
     return own.supernet(new_prefix=bits).network_address.packed
 
 
-def compiled(section: Section, name: str, label: str, rate: Rate | None = None) -> Limit:
+def compiled(section: Section, name: str, label: str) -> Limit:
     """Compile a limit of the policy.
 
     Args:
         section: the limit.
         name: what clients and metrics call it.
         label: what tells its counters from those of other limits.
-        rate: another rate than the policy's; its burst is the policy's.
     """
     quota = section.quota
     if quota is not None:
         amount, period, burst = quota.amount, 0, 0
     else:
-        own = rate or section.limit
+        own = section.limit
         # One of the two is there, as the schema sees to.
         amount, seconds = (own.amount, own.seconds) if own is not None else (0, 0.0)
         period, burst = round(seconds * SECOND), section.burst or 0

@@ -1,6 +1,7 @@
 """The limits of a policy, as steps: which requests are charged to which of them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from sidecar.decision.charges import Counted, Networks, compiled
 from sidecar.decision.steps.failures import Failures
@@ -17,16 +18,14 @@ from sidecar.model.limits import Charge
 from sidecar.model.memo import Memo
 from sidecar.model.ports import KnownLimits
 from sidecar.model.route import ResponseStep, Step
-from sidecar.policy.schema.limits import TierLimit
+from sidecar.policy.schema.limits import ANONYMOUS, Limit, TierLimit
 from sidecar.policy.schema.policy import Policy
-from sidecar.policy.schema.quantities import Rate, parse_count, parse_rate
+from sidecar.policy.schema.quantities import parse_count, parse_rate
 from sidecar.policy.schema.routes import Route
 from sidecar.policy.schema.words import PydanticCustomError
 
-ANONYMOUS = "anonymous"
-"""Tier of everybody on public routes."""
-RATE = "rate_limit"
-BURST = "rate_burst"
+RATE: Final = "rate_limit"
+BURST: Final = "rate_burst"
 """Attributes of a tenant that has a rate of its own."""
 
 
@@ -52,16 +51,15 @@ class Limiting:
         section = self._policy.limits.address
         if section is None:
             return ()
-        limit = compiled(section, "address", "address")
-        return (AddressLimit(Counted(limit, section.by, self._networks, 1), self._known),)
+        return (AddressLimit(self._counted(section, "address", "address", 1), self._known),)
 
     def failures(self) -> Failures | None:
         """Make what counts failed authentications."""
         section = self._policy.limits.failed_authentication
         if section is None:
             return None
-        limit = compiled(section, "failed-authentication", "failed")
-        return Failures(Counted(limit, section.by, self._networks, 1), self._known)
+        counted = self._counted(section, "failed-authentication", "failed", 1)
+        return Failures(counted, self._known)
 
     def key(self, cost: int) -> KeyLimit | None:
         """Make the step for API keys (RL-2).
@@ -74,8 +72,7 @@ class Limiting:
             return None
         made = self._keys.get(cost)
         if made is None:
-            limit = compiled(section, "key", "key")
-            counted = Counted(limit, section.by, self._networks, cost)
+            counted = self._counted(section, "key", "key", cost)
             made = self._keys[cost] = KeyLimit(counted, self._known)
         return made
 
@@ -98,17 +95,12 @@ class Limiting:
         methods = ",".join(route.methods or ())
         label = f"route/{methods}/{route.template}"
         own = [
-            Counted(
-                compiled(one, _name("route", at), f"{label}/{at}"),
-                one.by,
-                self._networks,
-                route.cost,
-            )
+            self._counted(one, _name("route", at), f"{label}/{at}", route.cost)
             for at, one in enumerate(route.limits)
         ]
         if route.public:
             anonymous = tiers.get(ANONYMOUS, ())
-            counted = (*self._counted(ANONYMOUS, anonymous, route.cost), *own)
+            counted = (*self._tier(ANONYMOUS, anonymous, route.cost), *own)
             return PublicLimits(counted, self._known) if counted else None
         charging = {
             name: self._charging(name, section, own, route.cost) for name, section in tiers.items()
@@ -121,46 +113,35 @@ class Limiting:
         """Make the step that tells clients what is left."""
         return self._response
 
-    def _counted(self, tier: str, limits: Sequence[TierLimit], cost: int) -> list[Counted]:
+    def _counted(self, section: Limit, name: str, label: str, cost: int) -> Counted:
+        return Counted(compiled(section, name, label), section.by, self._networks, cost)
+
+    def _tier(self, tier: str, limits: Sequence[TierLimit], cost: int) -> list[Counted]:
         return [
-            Counted(compiled(one, _name(tier, at), _label(tier, at)), one.by, self._networks, cost)
+            self._counted(one, _name(tier, at), f"tier/{tier}/{at}", cost)
             for at, one in enumerate(limits)
         ]
 
     def _charging(
         self, tier: str, limits: Sequence[TierLimit], own: Sequence[Counted], cost: int
     ) -> Charging:
-        counted = (*self._counted(tier, limits, cost), *own)
+        counted = (*self._tier(tier, limits, cost), *own)
         if not any(one.custom_max for one in limits):
             return _all_of(counted)
-        tailored: Memo[tuple[str, str], list[Counted]] = Memo(
-            lambda attributes: self._tailored(tier, limits, cost, attributes), 1024
+        made: Memo[tuple[str, str], list[Counted]] = Memo(
+            lambda rate: self._tier(tier, [tailored(one, *rate) for one in limits], cost), 1024
         )
 
         def charge(exchange: Exchange) -> tuple[Charge, ...]:
             attributes = {} if exchange.tenant is None else exchange.tenant.attributes
             rates = (attributes.get(RATE, ""), attributes.get(BURST, ""))
-            return tuple([one.of(exchange) for one in (*tailored(rates), *own)])
+            return tuple([one.of(exchange) for one in (*made(rates), *own)])
 
         return charge
 
-    def _tailored(
-        self, tier: str, limits: Sequence[TierLimit], cost: int, attributes: tuple[str, str]
-    ) -> list[Counted]:
-        """Make the limits of tenants who have a rate of their own."""
-        made = self._counted(tier, limits, cost)
-        for at, section in enumerate(limits):
-            own = tailored_rate(section, *attributes)
-            if own is not None:
-                rate, burst = own
-                tailored = section.model_copy(update={"burst": burst})
-                limit = compiled(tailored, _name(tier, at), _label(tier, at), rate)
-                made[at] = Counted(limit, section.by, self._networks, cost)
-        return made
 
-
-def tailored_rate(section: TierLimit, rate: str, burst: str) -> tuple[Rate, int | None] | None:
-    """Read a tenant's own rate, within the bound of the policy.
+def tailored(section: TierLimit, rate: str, burst: str) -> TierLimit:
+    """Give a limit a tenant's own rate, within the bound of the policy.
 
     Args:
         section: the limit.
@@ -168,30 +149,25 @@ def tailored_rate(section: TierLimit, rate: str, burst: str) -> tuple[Rate, int 
         burst: attribute `rate_burst`; empty for the policy's.
 
     Returns:
-        Rate and burst; None where the policy's hold: for a limit that allows no own one, and for
-        one that cannot be read.
+        The limit as it is where it allows no own rate, and for one that cannot be read.
     """
     most = section.custom_max
     if most is None or not rate:
-        return None
+        return section
     try:
         own = parse_rate(rate)
         size = parse_count(burst) if burst else section.burst
     except PydanticCustomError:
-        return None
-    # Neither faster nor, over a longer time, more at once.
-    if own.amount > most.amount or own.amount * most.seconds > most.amount * own.seconds:
+        return section
+    if own.exceeds(most):
         own = most
-    return own, None if section.burst is None or size is None else min(size, most.amount)
+    size = None if section.burst is None or size is None else min(size, most.amount)
+    return section.model_copy(update={"limit": own, "burst": size})
 
 
 def _name(kind: str, at: int) -> str:
     """Name one of several limits, as clients and metrics see it."""
     return f"{kind}-{at + 1}" if at else kind
-
-
-def _label(tier: str, at: int) -> str:
-    return f"tier/{tier}/{at}"
 
 
 def _all_of(counted: tuple[Counted, ...]) -> Charging:

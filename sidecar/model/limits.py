@@ -5,11 +5,12 @@ Times are whole microseconds, so that counting is exact and the same in every st
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-SECOND: int = 1_000_000
+SECOND: Final = 1_000_000
 """Microseconds."""
 
-RATE_PART: int = 8
+RATE_PART: Final = 8
 """Leases keep back this part of a bucket at most."""
 
 

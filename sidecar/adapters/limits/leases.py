@@ -11,7 +11,7 @@ Who asks rarely gets no lease; who uses one up gets twice as much the next time.
 from collections.abc import Callable
 from typing import Final
 
-from sidecar.model.limits import RATE_PART, Charge, Count, Limit
+from sidecar.model.limits import RATE_PART, SECOND, Charge, Count, Limit
 from sidecar.model.ports import UNKNOWN, Unsure
 
 PART: Final = 32
@@ -20,7 +20,6 @@ SHARE: Final = 16
 """No lease is larger than this part of the limit."""
 # Clocks of two machines never differ in their rate by so much.
 _DRIFT: Final = 100
-_MICROSECONDS: Final = 1_000_000
 
 
 class Lease:
@@ -54,7 +53,7 @@ class Leases:
     __slots__ = ("_entries", "_monotonic", "_size", "_swept", "_tables", "longest", "used")
 
     def __init__(self, seconds: float, entries: int, monotonic: Callable[[], float]) -> None:
-        self.longest = int(seconds * _MICROSECONDS)
+        self.longest = int(seconds * SECOND)
         self._entries = entries
         self._monotonic = monotonic
         self._tables: dict[str, dict[bytes, Lease]] = {}
@@ -64,7 +63,7 @@ class Leases:
 
     def now(self) -> int:
         """Return the process's own time, in microseconds."""
-        return int(self._monotonic() * _MICROSECONDS)
+        return int(self._monotonic() * SECOND)
 
     def at_hand(self, charges: tuple[Charge, ...]) -> tuple[Count, ...] | Unsure:
         """Charge all from leases, or nothing if one of them has too little."""
@@ -73,8 +72,7 @@ class Leases:
         now = self.now()
         found = []
         for charge in charges:
-            table = self._tables.get(charge.limit.id)
-            lease = None if table is None else table.get(charge.caller)
+            lease = self._held(charge)
             if lease is None or lease.units < charge.cost or now >= lease.ends:
                 return UNKNOWN
             found.append(lease)
@@ -119,8 +117,7 @@ class Leases:
             leased: units beyond its cost.
             sent: microseconds when the question was sent.
         """
-        table = self._tables.get(charge.limit.id)
-        lease = None if table is None else table.get(charge.caller)
+        lease = self._held(charge)
         if lease is None:
             return
         length = self.length_of(charge.limit)
@@ -141,8 +138,7 @@ class Leases:
 
     def forget_asking(self, charge: Charge) -> None:
         """Take down that the server did not answer."""
-        table = self._tables.get(charge.limit.id)
-        lease = None if table is None else table.get(charge.caller)
+        lease = self._held(charge)
         if lease is not None:
             lease.is_asking = False
 
@@ -158,13 +154,15 @@ class Leases:
             length = min(length, limit.burst * limit.period // (RATE_PART * limit.amount))
         return length
 
+    def _held(self, charge: Charge) -> Lease | None:
+        table = self._tables.get(charge.limit.id)
+        return None if table is None else table.get(charge.caller)
+
     def _lease_of(self, charge: Charge, now: int) -> Lease | None:
         """Find the lease of a caller, or begin one; None when there is no room."""
-        table = self._tables.get(charge.limit.id)
-        if table is None:
-            table = self._tables[charge.limit.id] = {}
-        lease = table.get(charge.caller)
+        lease = self._held(charge)
         if lease is None and self._has_room(now):
+            table = self._tables.setdefault(charge.limit.id, {})
             lease = table[charge.caller] = Lease()
             self._size += 1
         return lease

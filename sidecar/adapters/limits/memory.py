@@ -12,22 +12,20 @@ from typing import Final
 
 from sidecar.knowledge.limits.counter import Counter
 from sidecar.knowledge.limits.counters import new_counter
-from sidecar.model.limits import Charge, Count, Limit
+from sidecar.model.limits import SECOND, Charge, Count, Limit
 
 SHARED: Final = 1024
 """Counters of each limit that callers share when there is no room."""
 SWEEP: Final = 16
 """Entries that are looked at, for one whose time is over, before a caller has to share."""
-_MICROSECONDS: Final = 1_000_000
 
 
 class _Table:
     """The counters of one limit."""
 
-    __slots__ = ("entries", "is_calendar", "limit", "shared")
+    __slots__ = ("entries", "is_calendar", "shared")
 
     def __init__(self, limit: Limit) -> None:
-        self.limit = limit
         self.is_calendar = limit.calendar is not None
         self.entries: dict[bytes, Counter] = {}
         self.shared: dict[int, Counter] = {}
@@ -169,4 +167,4 @@ class MemoryLimits:
 
     def _now(self, table: _Table) -> int:
         seconds = self.clock() if table.is_calendar else self.monotonic()
-        return int(seconds * _MICROSECONDS)
+        return int(seconds * SECOND)

@@ -77,7 +77,7 @@ class Pause:
         is_refused: whether it is decided that the exchange is refused.
     """
 
-    __slots__ = ("_context", "_flight", "_is_over", "_task", "_timer", "_waiting", "is_refused")
+    __slots__ = ("_context", "_flight", "_task", "_timer", "_waiting", "is_refused")
 
     def __init__(
         self, context: "Context", flight: "Admission", outcome: Refuse | Waiting | None
@@ -87,7 +87,6 @@ class Pause:
         self._task: asyncio.Task[None] | None = None
         self._timer: Ring | None = None
         self.is_refused = False
-        self._is_over = False
         self._waiting: Waiting | None = None
         if isinstance(outcome, Waiting):
             self._wait(outcome)
@@ -96,7 +95,7 @@ class Pause:
 
     def cancel(self) -> None:
         """Wait no longer: the exchange ended otherwise."""
-        self._is_over = True
+        self._waiting = None
         if self._task is not None:
             self._task.cancel()
         if self._timer is not None:
@@ -110,7 +109,7 @@ class Pause:
 
     def _answered_soon(self, answer: object) -> None:
         waiting = self._waiting
-        if self._is_over or waiting is None:
+        if waiting is None:
             return
         try:
             if isinstance(answer, StoreUnavailableError):

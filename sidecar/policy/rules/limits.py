@@ -7,10 +7,9 @@ from typing import Final
 from sidecar.model.limits import RATE_PART
 from sidecar.policy.nodes import Path, as_written, key_path
 from sidecar.policy.rules.findings import Findings, Judged
-from sidecar.policy.schema.limits import Limit, TierLimit
+from sidecar.policy.schema.limits import ANONYMOUS, Limit, TierLimit
 from sidecar.policy.schema.routes import Route
 
-ANONYMOUS: Final = "anonymous"
 _EDGE: Final = frozenset({"address"})
 _PUBLIC: Final = frozenset({"address", "route"})
 _WHEN: Final = {_EDGE: "before", _PUBLIC: "without"}
@@ -24,16 +23,20 @@ def _all(judged: Judged) -> Iterator[tuple[Path, Limit]]:
         limit = getattr(section, name)
         if limit is not None:
             yield ("limits", name), limit
-    for tier, limits in policy.tiers.items():
+    yield from _of_tiers(judged)
+    for index, route in enumerate(policy.routes):
+        yield from _of_route(index, route)
+
+
+def _of_tiers(judged: Judged) -> Iterator[tuple[Path, TierLimit]]:
+    for tier, limits in judged.policy.tiers.items():
         for at, limit in enumerate(limits):
             yield ("tiers", tier, at), limit
-    yield from _of_routes(judged)
 
 
-def _of_routes(judged: Judged) -> Iterator[tuple[Path, Limit]]:
-    for index, route in enumerate(judged.policy.routes):
-        for at, limit in enumerate(route.limits):
-            yield ("routes", index, "limits", at), limit
+def _of_route(index: int, route: Route) -> Iterator[tuple[Path, Limit]]:
+    for at, limit in enumerate(route.limits):
+        yield ("routes", index, "limits", at), limit
 
 
 def counted_by_nobody(judged: Judged) -> Findings:
@@ -58,11 +61,10 @@ def _of_strangers(judged: Judged) -> Iterator[tuple[Path, Limit, frozenset[str]]
         limit = getattr(policy.limits, name)
         if limit is not None:
             yield ("limits", name), limit, _EDGE
-    for at, one in enumerate(policy.tiers.get(ANONYMOUS, ())):
-        yield ("tiers", ANONYMOUS, at), one, _PUBLIC
-    for index, route in enumerate(policy.routes):
-        for at, own in enumerate(route.limits if route.public else ()):
-            yield ("routes", index, "limits", at), own, _PUBLIC
+    anonymous = (found for found in _of_tiers(judged) if found[0][1] == ANONYMOUS)
+    routes = (_of_route(i, one) for i, one in enumerate(policy.routes) if one.public)
+    for path, limit in chain(anonymous, *routes):
+        yield path, limit, _PUBLIC
 
 
 def clients_choose(judged: Judged) -> Findings:
@@ -105,18 +107,17 @@ def _charged(judged: Judged) -> Iterator[tuple[int, Path, int]]:
     for index, route in enumerate(judged.policy.routes):
         if key is not None and not route.public:
             yield index, ("limits", "key"), _most(judged, key)
-        own = [(("routes", index, "limits", at), one) for at, one in enumerate(route.limits)]
-        for path, limit in (*_tiers_of(judged, route), *own):
+        for path, limit in (*_tiers_of(judged, route), *_of_route(index, route)):
             yield index, path, _most(judged, limit)
 
 
 def _tiers_of(judged: Judged, route: Route) -> list[tuple[Path, Limit]]:
-    tiers = {} if route.replace_limits else judged.policy.tiers
+    if route.replace_limits:
+        return []
     return [
-        (("tiers", tier, at), limit)
-        for tier, limits in tiers.items()
-        for at, limit in enumerate(limits)
-        if not route.public or tier == ANONYMOUS
+        (path, limit)
+        for path, limit in _of_tiers(judged)
+        if not route.public or path[1] == ANONYMOUS
     ]
 
 
@@ -212,29 +213,22 @@ def limits_that_open(judged: Judged) -> Findings:
 
 def bounds_below_the_rate(judged: Judged) -> Findings:
     """Bounds for tenants' own rates that are below the rate of everybody else."""
-    for tier, at, limit in _tiers(judged):
+    for path, limit in _of_tiers(judged):
         most, rate = limit.custom_max, limit.limit
-        if most is None or rate is None:
-            continue
-        if rate.amount > most.amount or rate.amount * most.seconds > most.amount * rate.seconds:
+        if most is not None and rate is not None and rate.exceeds(most):
             yield judged.error(
-                ("tiers", tier, at, "custom_max"),
+                (*path, "custom_max"),
                 f"is below {rate}, the rate of the tier",
                 "a larger rate, over the same time",
             )
 
 
-def _tiers(judged: Judged) -> Iterator[tuple[str, int, TierLimit]]:
-    for tier, limits in judged.policy.tiers.items():
-        yield from ((tier, at, one) for at, one in enumerate(limits))
-
-
 def rates_of_everybody(judged: Judged) -> Findings:
     """Rates of tenants' own that are not counted by tenant."""
-    for tier, at, limit in _tiers(judged):
+    for path, limit in _of_tiers(judged):
         if limit.custom_max is not None and "tenant" not in limit.by:
             yield judged.error(
-                ("tiers", tier, at, "by"),
+                (*path, "by"),
                 "a tenant's own rate is counted without the tenant",
                 "[subject, tenant] or tenant",
             )

@@ -16,6 +16,8 @@ from sidecar.policy.schema.words import (
 )
 from sidecar.policy.written import misfit, text_of
 
+ANONYMOUS: Final = "anonymous"
+"""Tier of everybody on public routes."""
 PARTS: Final = ("address", "subject", "tenant", "key", "key_prefix", "project", "route")
 NAMED_PARTS: Final = ("header", "claim")
 _NAMED: Final = re.compile(

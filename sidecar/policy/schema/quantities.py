@@ -91,6 +91,11 @@ class Rate:
     amount: int
     seconds: float
 
+    def exceeds(self, most: "Rate") -> bool:
+        """Whether it is faster than another or, over a longer time, admits more at once."""
+        is_faster = self.amount * most.seconds > most.amount * self.seconds
+        return is_faster or self.amount > most.amount
+
     def __str__(self) -> str:
         """Read as the policy may write it."""
         return f"{self.amount}/{write_duration(self.seconds)}"

@@ -6,6 +6,7 @@ the schema's version (`head.lua`); its own file is the rest.
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,7 @@ class Script:
     sha1: str
 
 
+@cache
 def read_scripts() -> dict[str, Script]:
     """Read all scripts, by name."""
     head = _text("head")

@@ -208,7 +208,7 @@ end
 
 local wants = {}
 for want in string.gmatch(ARGV[3], '%d+') do wants[#wants + 1] = tonumber(want) end
-local states, waits, changed, answers = {}, {}, {}, {}
+local states, waits, doubts, changed, answers = {}, {}, {}, {}, {}
 local held = charges > 0 and redis.call('MGET', unpack(KEYS, 1, charges))
 local last = 0
 for size in string.gmatch(ARGV[2], '%d+') do
@@ -222,7 +222,8 @@ for size in string.gmatch(ARGV[2], '%d+') do
       states[key] = state
     end
     one.way.forget(state, one)
-    local wait = math.max(one.way.wait(state, one), doubt(one))
+    doubts[at] = doubt(one)
+    local wait = math.max(one.way.wait(state, one), doubts[at])
     waits[at] = wait
     is_refused = is_refused or (wait > 0 and not one.is_shadow)
   end
@@ -243,7 +244,7 @@ for size in string.gmatch(ARGV[2], '%d+') do
     end
     local place = #answers
     answers[place + 1] = wait > 0 and 0 or 1
-    answers[place + 2] = doubt(one) > 0 and 0 or one.way.left(state, one)
+    answers[place + 2] = doubts[at] > 0 and 0 or one.way.left(state, one)
     answers[place + 3] = wait > 0 and wait or one.way.next(state, one)
     answers[place + 4] = leased
   end

@@ -116,12 +116,9 @@ class Wire:
         call = _Call(script, arguments, then, loop.time() + self._state.timeout)
         if self._timer is None:
             self._timer = loop.call_at(call.until, self._expire)
-        if self._writer is None:
-            self._unsent.append(call)
-            if self._connecting is None:
-                self._connecting = loop.create_task(self._connect())
-        else:
-            self._send(call)
+        self._send(call)
+        if self._writer is None and self._connecting is None:
+            self._connecting = loop.create_task(self._connect())
 
     async def close(self) -> None:
         """Close the connection; who waits for an answer is told so."""
@@ -137,19 +134,19 @@ class Wire:
             await disconnect(client)
 
     async def _connect(self) -> None:
+        reason = ""
         try:
             async with asyncio.timeout(self._state.timeout):
                 await self._open()
         except (*FOREIGN, TimeoutError) as error:
-            self._connecting = None
-            self._drop(unavailable(error).reason)
-            return
+            reason = unavailable(error).reason
         except Exception:  # noqa: BLE001 -- whatever it was, the next call tries again
             _LOG.exception("no connection to the server of the counts")
-            self._connecting = None
-            self._drop("the server cannot be reached")
-            return
+            reason = "the server cannot be reached"
         self._connecting = None
+        if reason:
+            self._drop(reason)
+            return
         unsent, self._unsent = self._unsent, deque()
         for call in unsent:
             self._send(call)
@@ -157,7 +154,6 @@ class Wire:
     async def _open(self) -> None:
         if self._client is None:
             self._client = connect(self._state)
-        # The library leaves this method untyped.
         made = self._client.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # the library's
         connection = cast("_Opened", made)
         await connection.connect()
