@@ -199,7 +199,7 @@ async def _people(world: World, profile: str, text: str, own_url: str) -> None:
         globex |= {"upstream": own_url, "upstream_credential": "token"}
     await perform("POST", "/v1/tenants", {}, globex)
     if profile == "agent-workspace":
-        value = {"value": "Bearer 7d1f"}
+        value = {"value": "Bearer sealed-7d1f"}
         await perform("PUT", "/v1/secrets/{name}", {"name": "token"}, value, "globex")
     for line in lines_of(profile):
         if line.startswith("key "):

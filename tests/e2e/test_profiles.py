@@ -274,7 +274,9 @@ async def test_no_credential_can_be_read_from_the_state_of_a_profile(
             lambda: [f.read_bytes() for f in tmp_path.glob("state.db*")]
         )
     assert files
-    assert [key for key in [*keys, b"7d1f"] if any(key in content for content in files)] == []
+    assert [
+        key for key in [*keys, b"sealed-7d1f"] if any(key in content for content in files)
+    ] == []
 
 
 @pytest.mark.control("AN-10", "AN-14")
