@@ -130,11 +130,18 @@ class Outside:
             from sidecar.adapters.limits.answers import LimitAnswers
             from sidecar.adapters.limits.leases import Leases
             from sidecar.adapters.limits.redis import RedisLimits
+            from sidecar.adapters.limits.slots import new_holder
 
             leases = Leases(section.lease, section.entries, around.monotonic)
             breaker = Breaker(around.monotonic, random.random)
             known = self._limits = RedisLimits(
-                policy.state, memory, leases, breaker, around.failed, is_strict=section.strict
+                policy.state,
+                memory,
+                leases,
+                breaker,
+                around.failed,
+                holder=new_holder(os.urandom),
+                is_strict=section.strict,
             )
             self.answers = LimitAnswers(self._limits, self.answers)
         self.at_hand = replace(self.at_hand, limits=known)
@@ -214,9 +221,14 @@ class Outside:
         if (counts := self.counts) is not None:
             watch("sidecar_rate_limit_callers", lambda: counts.size)
             watch("sidecar_rate_limit_shared_total", lambda: counts.sharing)
+            watch("sidecar_rate_limit_held", self._held)
         if (limits := self._limits) is not None:
             watch("sidecar_rate_limit_degraded_total", lambda: limits.degraded)
             watch("sidecar_rate_limit_leased_total", lambda: limits.leases.used)
+
+    def _held(self) -> int:
+        here = 0 if self.counts is None else self.counts.held()
+        return here + (0 if self._limits is None else self._limits.slots.units)
 
     @staticmethod
     def _watch_key_sets(sets: "KeySets", watch: Callable[..., None]) -> None:

@@ -145,22 +145,28 @@ def compiled(section: Section, name: str, label: str) -> Limit:
         name: what clients and metrics call it.
         label: what tells its counters from those of other limits.
     """
-    quota = section.quota
-    if quota is not None:
-        amount, period, burst = quota.amount, 0, 0
-    else:
-        own = section.limit
-        # One of the two is there, as the schema sees to.
-        amount, seconds = (own.amount, own.seconds) if own is not None else (0, 0.0)
-        period, burst = round(seconds * SECOND), section.burst or 0
+    amount, period, kind = _measure(section)
+    burst = section.burst or 0
     return Limit(
-        id=f"{label}/{amount}/{period or (quota and quota.period)}/{burst}",
+        id=f"{label}/{amount}/{period or kind}/{burst}",
         name=name,
         amount=amount,
         period=period,
         burst=burst,
-        calendar=None if quota is None else quota.period,
+        calendar=None if section.quota is None else section.quota.period,
         is_charged_refused=section.charge_refused,
         is_shadow=section.mode == "shadow",
         on_store_failure=OnStoreFailure(section.on_store_failure),
+        is_concurrency=section.concurrency is not None,
     )
+
+
+def _measure(section: Section) -> tuple[int, int, str]:
+    """Return units, microseconds, and what stands for these where there are none."""
+    if section.concurrency is not None:
+        return section.concurrency, 0, "concurrency"
+    if section.quota is not None:
+        return section.quota.amount, 0, section.quota.period
+    own = section.limit
+    # One of the three is there, as the schema sees to.
+    return (own.amount, round(own.seconds * SECOND), "") if own is not None else (0, 0, "")

@@ -114,6 +114,9 @@ class Limiting:
         return self._response
 
     def _counted(self, section: Limit, name: str, label: str, cost: int) -> Counted:
+        if section.concurrency is not None:
+            # A request goes on once, whatever it costs.
+            cost = 1
         return Counted(compiled(section, name, label), section.by, self._networks, cost)
 
     def _tier(self, tier: str, limits: Sequence[TierLimit], cost: int) -> list[Counted]:

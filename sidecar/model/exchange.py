@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sidecar.model.identity import Principal, TenantRecord
-from sidecar.model.limits import Taken
+from sidecar.model.limits import Slot, Taken
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse
 from sidecar.model.route import RoutePlan, UpstreamTarget
@@ -33,7 +33,7 @@ class Connection:
 GIVEN: Final = frozenset(
     (
         "connection", "credential_lines", "head", "identity_lines", "now", "own_id",
-        "response_lines", "shadow", "taken", "upstream_authorization",
+        "response_lines", "shadow", "slots", "taken", "upstream_authorization",
     )
 )  # fmt: skip
 """Facts that the driver writes before the first step."""
@@ -77,6 +77,8 @@ class Exchange:
         upstream_lines: request field lines for the upstream; by `forward`.
         refused_by: name of the step that refused; by the runner.
         taken: what rate limits said of it, in order; given, extended by steps of limits.
+        slots: what it holds of limits of concurrency, to be given back when it is over; given,
+            extended by steps of limits.
         status: status of the upstream's answer, else of our own; by the driver.
         response_lines: response field lines for the client; given, append-only for RESPONSE steps.
     """
@@ -102,6 +104,7 @@ class Exchange:
         "route",
         "segments",
         "shadow",
+        "slots",
         "status",
         "taken",
         "target",
@@ -141,6 +144,7 @@ class Exchange:
         self.body_limit = _NO_ROUTE_YET
         self.shadow: list[Refuse] = []
         self.taken: tuple[Taken, ...] = ()
+        self.slots: tuple[Slot, ...] = ()
         self.credential_lines: Mapping[bytes, bytes | None] = _NO_LINES
         self.identity_lines: list[bytes] = []
         self.response_lines: list[bytes] = []

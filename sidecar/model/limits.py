@@ -5,7 +5,7 @@ Times are whole microseconds, so that counting is exact and the same in every st
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 SECOND: Final = 1_000_000
 """Microseconds."""
@@ -43,18 +43,19 @@ class Limit:
 
     Without `burst` and `calendar`: at most `amount` in any window of `period`. With `burst`: at
     most `burst + amount * T / period` in any window of length T. With `calendar`: at most `amount`
-    in each period of the calendar.
+    in each period of the calendar. With `is_concurrency`: at most `amount` at the same time.
 
     Attributes:
         id: what tells its counters from those of other limits, on every replica.
         name: as clients and metrics see it: `address`, `key`, the tier, `route`.
         amount: units that are admitted.
-        period: microseconds; 0 for a calendar's.
+        period: microseconds; 0 for a calendar's, and for one of concurrency.
         burst: size of the bucket in units; 0 for none.
         calendar: period of the calendar; None for none.
         is_charged_refused: whether requests that it refuses count too.
         is_shadow: whether what it would refuse is only recorded.
         on_store_failure: what holds while the counters cannot be reached.
+        is_concurrency: whether it bounds what goes on at the same time; a charge is given back.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Limit:
     is_charged_refused: bool = False
     is_shadow: bool = False
     on_store_failure: OnStoreFailure = OnStoreFailure.REFUSE
+    is_concurrency: bool = False
 
     @property
     def most(self) -> int:
@@ -92,6 +94,13 @@ class Charge:
     place: bytes
 
 
+class Slot(Protocol):
+    """What an exchange holds of a limit of concurrency, until it is over."""
+
+    def release(self) -> None:
+        """Give it back; once."""
+
+
 # The constructors are written out: those that `dataclass` makes stay interpreted.
 @dataclass(init=False, slots=True)
 class Count:
@@ -102,16 +111,33 @@ class Count:
         left: units that are left after it.
         wait: microseconds until a unit more than now is there; for a refused request until there is
             room for it.
+        slot: what was taken and has to be given back; None for nothing.
     """
 
     is_admitted: bool
     left: int
     wait: int
+    slot: Slot | None
 
-    def __init__(self, is_admitted: bool, left: int, wait: int) -> None:  # noqa: FBT001 -- as stores give them
+    def __init__(
+        self,
+        is_admitted: bool,  # noqa: FBT001 -- as stores give them
+        left: int,
+        wait: int,
+        slot: Slot | None = None,
+    ) -> None:
         self.is_admitted = is_admitted
         self.left = left
         self.wait = wait
+        self.slot = slot
+
+
+def let_go(answer: object) -> None:
+    """Give back what an answer holds that nobody waits for any more."""
+    counts = answer if isinstance(answer, tuple) else ()
+    for count in counts:
+        if isinstance(count, Count) and count.slot is not None:
+            count.slot.release()
 
 
 @dataclass(init=False, slots=True)

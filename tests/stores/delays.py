@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 
 
 class Delays:
@@ -46,12 +46,11 @@ class Delays:
         outward: asyncio.StreamWriter,
         asked: asyncio.Queue[float],
     ) -> None:
-        with suppress(OSError):
+        with closing(outward), suppress(OSError):
             while chunk := await reader.read(65536):
                 asked.put_nowait(self.seconds_of(chunk))
                 outward.write(chunk)
                 await outward.drain()
-        outward.close()
 
     async def _answers(
         self,
@@ -59,7 +58,7 @@ class Delays:
         writer: asyncio.StreamWriter,
         asked: asyncio.Queue[float],
     ) -> None:
-        with suppress(OSError):
+        with closing(writer), suppress(OSError):
             while chunk := await inward.read(65536):
                 seconds = 0.0
                 while not asked.empty():
@@ -68,7 +67,6 @@ class Delays:
                 await self.flows.wait()
                 writer.write(chunk)
                 await writer.drain()
-        writer.close()
 
 
 def _at_once(request: bytes) -> float:

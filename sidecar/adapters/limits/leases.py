@@ -92,7 +92,7 @@ class Leases:
             charge: the charge that is asked for.
             now: microseconds.
         """
-        if not self.longest:
+        if not self.longest or charge.limit.is_concurrency:
             return 0
         length = self.length_of(charge.limit)
         lease = self._lease_of(charge, now)

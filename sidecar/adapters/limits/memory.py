@@ -4,6 +4,7 @@ When there is no room for one more caller, the entries of those whose time is ov
 all are live, new callers share counters by the network that they belong to: nothing live is
 forgotten, so nobody gets more than the limit, and who has an entry is not touched. Once there is
 room again, who shared begins with what all sharers had used, which is no less than the own use.
+What goes on at the same time is counted apart from all this: there is no more of it than requests.
 """
 
 from collections import deque
@@ -12,6 +13,7 @@ from typing import Final
 
 from sidecar.knowledge.limits.counter import Counter
 from sidecar.knowledge.limits.counters import new_counter
+from sidecar.knowledge.limits.occupancy import Occupancy
 from sidecar.model.limits import SECOND, Charge, Count, Limit
 
 SHARED: Final = 1024
@@ -31,6 +33,26 @@ class _Table:
         self.shared: dict[int, Counter] = {}
 
 
+_Occupied = dict[tuple[str, bytes], Occupancy]
+
+
+class _Place:
+    """What an exchange holds, until it is over."""
+
+    __slots__ = ("_key", "_occupied")
+
+    def __init__(self, occupied: _Occupied, key: tuple[str, bytes]) -> None:
+        self._occupied = occupied
+        self._key = key
+
+    def release(self) -> None:
+        """Give it back; once."""
+        occupancy = self._occupied[self._key]
+        occupancy.held -= 1
+        if not occupancy.held:
+            del self._occupied[self._key]
+
+
 class MemoryLimits:
     """Decides at once.
 
@@ -46,7 +68,9 @@ class MemoryLimits:
         sharing: charges that went to a shared counter so far.
     """
 
-    __slots__ = ("_most", "_ring", "_tables", "clock", "monotonic", "sharing", "size")
+    __slots__ = (
+        "_most", "_occupied", "_ring", "_tables", "clock", "monotonic", "sharing", "size",
+    )  # fmt: skip
 
     def __init__(
         self, entries: int, clock: Callable[[], float], monotonic: Callable[[], float]
@@ -55,6 +79,7 @@ class MemoryLimits:
         self.clock = clock
         self.monotonic = monotonic
         self._tables: dict[str, _Table] = {}
+        self._occupied: _Occupied = {}
         # All entries, in the order in which they are looked at when room is needed.
         self._ring: deque[tuple[_Table, bytes]] = deque()
         self.size = 0
@@ -83,17 +108,38 @@ class MemoryLimits:
         return self._settled(charge, place, wait, is_refused=wait > 0)
 
     def _settled(
-        self, charge: Charge, place: tuple[_Table, Counter, int], wait: int, *, is_refused: bool
+        self,
+        charge: Charge,
+        place: tuple[_Table | None, Counter, int],
+        wait: int,
+        *,
+        is_refused: bool,
     ) -> Count:
         table, counter, now = place
+        slot = None
         if charge.limit.is_charged_refused if wait else not is_refused:
-            counter = self._kept(table, charge, counter)
-            counter.charge(now, charge.cost)
-        return Count(not wait, counter.left(now), wait or counter.next(now))
+            if table is None:
+                slot = self._occupy(charge)
+                counter = self._occupied[charge.limit.id, charge.caller]
+            else:
+                counter = self._kept(table, charge, counter)
+                counter.charge(now, charge.cost)
+        return Count(not wait, counter.left(now), wait or counter.next(now), slot)
 
-    def _found(self, charge: Charge) -> tuple[_Table, Counter, int]:
+    def _occupy(self, charge: Charge) -> _Place:
+        key = (charge.limit.id, charge.caller)
+        occupancy = self._occupied.get(key)
+        if occupancy is None:
+            occupancy = self._occupied[key] = Occupancy(charge.limit)
+        occupancy.held += 1
+        return _Place(self._occupied, key)
+
+    def _found(self, charge: Charge) -> tuple[_Table | None, Counter, int]:
         """Find the counter of a caller, or make one that is not kept yet."""
         limit = charge.limit
+        if limit.is_concurrency:
+            held = self._occupied.get((limit.id, charge.caller))
+            return None, held or Occupancy(limit), 0
         table = self._tables.get(limit.id)
         if table is None:
             table = self._tables[limit.id] = _Table(limit)
@@ -141,6 +187,10 @@ class MemoryLimits:
         if self.size < self._most:
             return True
         return any(self._forget_next() for _ in range(min(SWEEP, self.size)))
+
+    def held(self) -> int:
+        """Return the requests that go on now, once for each limit of concurrency."""
+        return sum([occupancy.held for occupancy in self._occupied.values()])
 
     def forget(self, most: int) -> None:
         """Let go of counts whose time is over, also while nobody asks (RL-7).

@@ -13,6 +13,7 @@ import msgspec
 
 from sidecar.adapters.limits.leases import Leases, burst_of
 from sidecar.adapters.limits.memory import MemoryLimits
+from sidecar.adapters.limits.slots import LIFE, Slots
 from sidecar.adapters.stores.breaker import Breaker
 from sidecar.adapters.stores.memory import LOG_ENTRIES
 from sidecar.adapters.stores.redis.names import Names
@@ -21,7 +22,7 @@ from sidecar.adapters.stores.redis.server import Call, run_once
 from sidecar.adapters.stores.redis.store import SCHEMA_VERSION
 from sidecar.adapters.stores.redis.wire import Wire, packed
 from sidecar.model.errors import StoreUnavailableError
-from sidecar.model.limits import Charge, Count, Limit, OnStoreFailure
+from sidecar.model.limits import Charge, Count, Limit, OnStoreFailure, let_go
 from sidecar.model.memo import Memo
 from sidecar.model.ports import Unsure
 from sidecar.model.questions import TakeLimits
@@ -46,13 +47,18 @@ Then = Callable[[object], None]
 
 
 class _Turn:
-    """What one request wants, and who waits for it."""
+    """What one request wants, and who waits for it.
 
-    __slots__ = ("charges", "then")
+    Attributes:
+        has_slots: whether something of it goes on, and was asked for.
+    """
+
+    __slots__ = ("charges", "has_slots", "then")
 
     def __init__(self, charges: tuple[Charge, ...], then: Then) -> None:
         self.charges = charges
         self.then = then
+        self.has_slots = False
 
 
 class RedisLimits:
@@ -64,10 +70,12 @@ class RedisLimits:
         leases: what this process took in advance.
         breaker: says when to leave the server alone.
         failed: is told the operation of each call that failed.
+        holder: name of this process, 8 printable bytes that no other process has.
         is_strict: whether a server that may have lost counts admits nothing for a while.
 
     Attributes:
         leases: what this process took in advance.
+        slots: what goes on in this process.
         degraded: requests that were decided without the server, since it was away.
     """
 
@@ -79,6 +87,7 @@ class RedisLimits:
         breaker: Breaker,
         failed: Callable[[str], None],
         *,
+        holder: bytes,
         is_strict: bool = False,
     ) -> None:
         names = Names(state.prefix)
@@ -90,6 +99,7 @@ class RedisLimits:
         self._epoch_name = names.limits_epoch
         self._epoch = packed(names.limits_epoch.encode()) if is_strict else b""
         self._local = local
+        self.slots = Slots(self._wire, holder, failed)
         self.leases = leases
         self._breaker = breaker
         self._failed = failed
@@ -118,6 +128,7 @@ class RedisLimits:
         self._is_open = False
         waiting, self._waiting = self._waiting, []
         self._fail(waiting, _ENDS)
+        await self.slots.close()
         await self._wire.close()
 
     def at_hand(self, charges: tuple[Charge, ...]) -> tuple[Count, ...] | Unsure:
@@ -135,6 +146,8 @@ class RedisLimits:
         def settle(answer: object) -> None:
             if not future.done():
                 future.set_result(answer)
+            else:
+                let_go(answer)
 
         self.ask(question, settle)
         answer = await future
@@ -184,6 +197,7 @@ class RedisLimits:
 
     def _arguments(self, turns: Sequence[_Turn], now: int) -> list[bytes]:
         charges = [charge for turn in turns for charge in turn.charges]
+        self._ask_for_slots(turns)
         known = [self._words(charge) for charge in charges]
         keys = [key for key, _ in known]
         if self._epoch:
@@ -196,20 +210,27 @@ class RedisLimits:
         head = (self._mode, packed(sizes.encode()), packed(wanted.encode()))
         return [packed(b"%d" % len(keys)), *keys, *head, *words]
 
+    def _ask_for_slots(self, turns: Sequence[_Turn]) -> None:
+        for turn in turns:
+            for key in self._slots_of(turn.charges):
+                turn.has_slots = True
+                self.slots.ask(key)
+
+    def _slots_of(self, charges: tuple[Charge, ...]) -> list[bytes]:
+        return [self._words(charge)[0] for charge in charges if charge.limit.is_concurrency]
+
     def _worded(self, charge: Charge) -> tuple[bytes, bytes]:
         """Write the name of a charge's counter, and what the script must know of the charge."""
         limit = charge.limit
-        kind = limit.calendar or ("bucket" if limit.burst else "window")
-        flags = limit.is_shadow * _SHADOW + limit.is_charged_refused * _GREEDY
-        length = self.leases.length_of(limit)
-        burst = burst_of(limit, length)
-        word = (str(kind), limit.amount, limit.period, burst, charge.cost, flags, length)
+        word = word_of(charge, self.leases, self.slots.holder)
         name = f"{self._start}{limit.id}:{charge.caller.hex()}"
-        return packed(name.encode()), packed(msgspec.msgpack.encode(word))
+        return packed(name.encode()), packed(word)
 
     def _fail(self, turns: Sequence[_Turn], reason: str) -> None:
         self._inside -= len(turns)
         for turn in turns:
+            for key in self._slots_of(turn.charges) if turn.has_slots else ():
+                self.slots.doubt(key)
             self._without(turn, reason)
 
     def _settle(self, turns: Sequence[_Turn], numbers: Sequence[int], sent: int) -> None:
@@ -221,7 +242,17 @@ class RedisLimits:
             if self.leases.longest:
                 self._grant(charges, counts, numbers[at + _LEASED :: _NUMBERS], sent)
             at += _NUMBERS * len(charges)
+            if turn.has_slots:
+                self._settle_slots(charges, counts)
             turn.then(counts)
+
+    def _settle_slots(self, charges: tuple[Charge, ...], counts: tuple[Count, ...]) -> None:
+        pairs = list(zip(charges, counts, strict=True))
+        is_refused = any(not (c.is_admitted or charge.limit.is_shadow) for charge, c in pairs)
+        for charge, count in pairs:
+            if charge.limit.is_concurrency:
+                is_taken = count.is_admitted and not is_refused
+                count.slot = self.slots.settle(self._words(charge)[0], is_taken=is_taken)
 
     @staticmethod
     def _count(numbers: Sequence[int], at: int) -> Count:
@@ -258,6 +289,26 @@ class RedisLimits:
                 for charge, choice in pairs
             )
         )
+
+
+def word_of(charge: Charge, leases: Leases, holder: bytes) -> bytes:
+    """Write what the script must know of a charge.
+
+    Args:
+        charge: the charge.
+        leases: what the process takes in advance.
+        holder: name of the process.
+    """
+    limit = charge.limit
+    flags = limit.is_shadow * _SHADOW + limit.is_charged_refused * _GREEDY
+    if limit.is_concurrency:
+        slots = ("slots", limit.amount, LIFE, 0, charge.cost, flags, 0, holder.decode())
+        return msgspec.msgpack.encode(slots)
+    kind = limit.calendar or ("bucket" if limit.burst else "window")
+    length = leases.length_of(limit)
+    burst = burst_of(limit, length)
+    word = (str(kind), limit.amount, limit.period, burst, charge.cost, flags, length)
+    return msgspec.msgpack.encode(word)
 
 
 def _choice(limit: Limit) -> OnStoreFailure:

@@ -97,6 +97,10 @@ METRICS: Final[Mapping[str, Metric]] = {
             "sidecar_rate_limit_callers", _G, (), "Callers that are counted in this process"
         ),
         Metric(
+            "sidecar_rate_limit_held", _G, (),
+            "Requests that go on now and are held by limits of concurrency, once for each limit",
+        ),
+        Metric(
             "sidecar_rate_limit_shared_total", _C, (),
             "Charges to counters that callers share, since there is no room for their own",
         ),

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 from sidecar.decision.charges import Counted
 from sidecar.model.exchange import Exchange
-from sidecar.model.limits import SECOND, Charge, Count, Limit, Outcome, Taken
+from sidecar.model.limits import SECOND, Charge, Count, Limit, Outcome, Slot, Taken
 from sidecar.model.memo import Memo
 from sidecar.model.outcome import PASS, Ask, Refuse
 from sidecar.model.outcome import Outcome as Decision
@@ -70,6 +70,7 @@ def settled(
     refusing: Limit | None = None
     wait = 0
     taken = []
+    slots: list[Slot] = []
     for charge, count in zip(charges, counts, strict=True):
         limit = charge.limit
         outcome = Outcome.ADMITTED
@@ -79,10 +80,14 @@ def settled(
             refusing, wait = limit, count.wait
         elif outcome is Outcome.SHADOWED:
             exchange.shadow.append(refused(limit, count.wait, has_floor=has_floor))
+        if count.slot is not None:
+            slots.append(count.slot)
         taken.append(Taken(limit, count, outcome))
     if refusing is not None:
         taken = [one for one in taken if one.outcome is not Outcome.ADMITTED]
     exchange.taken = (*exchange.taken, *taken)
+    if slots:
+        exchange.slots = (*exchange.slots, *slots)
     return PASS if refusing is None else refused(refusing, wait, has_floor=has_floor)
 
 
@@ -94,14 +99,20 @@ def refused(limit: Limit, wait: int, *, has_floor: bool) -> Refuse:
         wait: microseconds until it has.
         has_floor: whether the answer waits for the time floor of authentication.
     """
-    period = limit.calendar or f"{limit.period / SECOND:g}s"
-    burst = f" with a burst of {limit.burst}" if limit.burst else ""
     return Refuse(
         RefusalCode.RATE_LIMITED,
-        f"limit {limit.name}: {limit.amount} in {period}{burst} are used up",
+        f"limit {limit.name}: {_measure(limit)} are used up",
         (b"Retry-After: %d" % seconds_of(wait),),
         has_floor=has_floor,
     )
+
+
+def _measure(limit: Limit) -> str:
+    if limit.is_concurrency:
+        return f"{limit.amount} at the same time"
+    period = limit.calendar or f"{limit.period / SECOND:g}s"
+    burst = f" with a burst of {limit.burst}" if limit.burst else ""
+    return f"{limit.amount} in {period}{burst}"
 
 
 def seconds_of(wait: int) -> int:
@@ -216,7 +227,9 @@ UNAUTHORIZED_STATUS: Final = 401
 
 
 def _policy_item(limit: Limit) -> bytes:
-    if limit.calendar is not None:
+    if limit.is_concurrency:
+        window = b';qu="concurrent-requests"'
+    elif limit.calendar is not None:
         window = _PERIODS.get(limit.calendar, b"")
     else:
         window = b";w=%d" % seconds_of(limit.period)

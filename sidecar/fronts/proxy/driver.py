@@ -388,5 +388,8 @@ class Flight(Admission):
             ending, status, code, reason, step, context.monotonic() - self.started,
             self._answered_in, self._received, self._sent, self._is_upgraded,
         )  # fmt: skip
+        exchange = self.exchange
+        for slot in exchange.slots:
+            slot.release()
         for ledger in context.ledgers:
-            ledger.note(self.exchange, verdict)
+            ledger.note(exchange, verdict)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from sidecar.decision.runner import Waiting, refuse_unanswered, resume
 from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.limits import let_go
 from sidecar.model.outcome import Refuse
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import RoutePlan
@@ -110,6 +111,7 @@ class Pause:
     def _answered_soon(self, answer: object) -> None:
         waiting = self._waiting
         if waiting is None:
+            let_go(answer)
             return
         try:
             if isinstance(answer, StoreUnavailableError):
@@ -124,18 +126,18 @@ class Pause:
             self._flight.broke()
 
     async def _ask(self, waiting: Waiting) -> None:
-        """Find the answers that steps ask for, one after the other, and go on."""
-        flight = self._flight
-        outcome: Refuse | Waiting | None = waiting
+        """Find the answer that a step asks for, and go on."""
         try:
-            while isinstance(outcome, Waiting):
-                outcome = await self._answered(outcome)
+            outcome = await self._answered(waiting)
         except Exception:  # noqa: BLE001 -- the driver's last resort: log, an opaque 500
             self._task = None
-            flight.broke()
+            self._flight.broke()
             return
         self._task = None
-        self._conclude(outcome)
+        if isinstance(outcome, Waiting):
+            self._wait(outcome)
+        else:
+            self._conclude(outcome)
 
     async def _answered(self, waiting: Waiting) -> Refuse | Waiting | None:
         try:

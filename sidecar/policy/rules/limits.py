@@ -105,9 +105,11 @@ def _charged(judged: Judged) -> Iterator[tuple[int, Path, int]]:
     """List routes, the limits that they are charged to, and what these admit at once."""
     key = judged.policy.limits.key
     for index, route in enumerate(judged.policy.routes):
+        found = [*_tiers_of(judged, route), *_of_route(index, route)]
         if key is not None and not route.public:
-            yield index, ("limits", "key"), _most(judged, key)
-        for path, limit in (*_tiers_of(judged, route), *_of_route(index, route)):
+            found.insert(0, (("limits", "key"), key))
+        rates = [one for one in found if one[1].concurrency is None]
+        for path, limit in rates:
             yield index, path, _most(judged, limit)
 
 

@@ -19,6 +19,7 @@ from sidecar.policy.written import misfit, text_of
 ANONYMOUS: Final = "anonymous"
 """Tier of everybody on public routes."""
 PARTS: Final = ("address", "subject", "tenant", "key", "key_prefix", "project", "route")
+MEASURES: Final = ("limit", "quota", "concurrency")
 NAMED_PARTS: Final = ("header", "claim")
 _NAMED: Final = re.compile(
     r"(header):([A-Za-z][A-Za-z0-9-]{0,63})\Z|(claim):([A-Za-z][A-Za-z0-9_-]{0,63})\Z"
@@ -43,12 +44,14 @@ Parts = Annotated[
 
 
 class Limit(Section):
-    """One limit: a rate or a quota, and for whom it is counted.
+    """One limit: a rate, a quota or a concurrency, and for whom it is counted.
 
     Attributes:
         limit: so many requests in any window of a time, as `60/min`; with `burst` the rate at which
             a bucket is filled.
         quota: so many in each day or month of the calendar (UTC) instead, as `10000/day`.
+        concurrency: so many requests at the same time instead; a WebSocket or a stream counts
+            until it ends.
         burst: size of the bucket: what a caller may have saved up.
         by: what is counted apart: `address`, `subject`, `tenant`, `key`, `key_prefix`, `project`,
             `route`, `header:NAME`, `claim:NAME`, or a list of these.
@@ -61,6 +64,7 @@ class Limit(Section):
 
     limit: RateText | None = None
     quota: AllowanceText | None = None
+    concurrency: Count | None = None
     burst: Count | None = None
     by: Parts
     charge_refused: Flag = False
@@ -69,21 +73,30 @@ class Limit(Section):
 
     @model_validator(mode="after")
     def _one_measure(self) -> Self:
-        if self.limit is None and self.quota is None:
+        measures = [name for name in MEASURES if getattr(self, name) is not None]
+        if not measures:
             raise misfit(
-                "says neither limit nor quota",
-                "limit: 60/min, or quota: 10000/day",
+                "says neither limit nor quota nor concurrency",
+                "limit: 60/min, quota: 10000/day, or concurrency: 10",
                 is_quoted=False,
             )
-        if self.quota is not None and self.limit is not None:
+        if len(measures) > 1:
             raise misfit(
-                "limit and quota are two limits",
-                "take one out; tiers and routes may have several, as a list",
+                f"{' and '.join(measures)} are {len(measures)} limits",
+                "leave one; tiers and routes may have several, as a list",
                 is_quoted=False,
             )
-        if self.quota is not None and self.burst is not None:
+        if self.limit is None and self.burst is not None:
             raise misfit(
-                "a quota has no burst", "take burst out, or use limit: 60/min", is_quoted=False
+                f"a {measures[0]} has no burst",
+                "take burst out, or use limit: 60/min",
+                is_quoted=False,
+            )
+        if self.concurrency is not None and self.charge_refused:
+            raise misfit(
+                "what is refused does not go on",
+                "take charge_refused out, or use limit: 60/min",
+                is_quoted=False,
             )
         return self
 
@@ -102,8 +115,8 @@ class TierLimit(Limit):
     def _custom_rates(self) -> Self:
         if self.custom_max is not None and self.limit is None:
             raise misfit(
-                "a quota cannot be a tenant's own",
-                "limit in the place of quota, or take custom_max out",
+                "only a rate can be a tenant's own",
+                "limit: 60/min, or take custom_max out",
                 is_quoted=False,
             )
         return self
@@ -113,6 +126,16 @@ class AddressLimit(Limit):
     """A limit of each client address."""
 
     by: Parts = ("address",)
+
+
+class FailureLimit(AddressLimit):
+    """A limit of failed authentications, which are over at once."""
+
+    @model_validator(mode="after")
+    def _over_at_once(self) -> Self:
+        if self.concurrency is not None:
+            raise misfit("failures do not go on at the same time", "limit: 10/min", is_quoted=False)
+        return self
 
 
 class KeyLimit(Limit):
@@ -160,7 +183,7 @@ class RateLimits(Section):
 
     address: AddressLimit | None = None
     key: KeyLimit | None = None
-    failed_authentication: AddressLimit | None = None
+    failed_authentication: FailureLimit | None = None
     default_tier: Word | None = None
     ipv4_prefix: Ipv4Prefix = 32
     ipv6_prefix: Ipv6Prefix = 64

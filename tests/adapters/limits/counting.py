@@ -1,11 +1,13 @@
 """Counters on a real server, with all that belongs to them."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sidecar.adapters.limits.leases import Leases
 from sidecar.adapters.limits.memory import MemoryLimits
 from sidecar.adapters.limits.redis import RedisLimits
+from sidecar.adapters.limits.slots import new_holder
 from sidecar.adapters.stores.breaker import Breaker
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.limits import Charge, Count
@@ -41,6 +43,7 @@ class Counting:
             Leases(0, 100, self.clock),
             self.breaker,
             self.failed.append,
+            holder=new_holder(os.urandom),
             is_strict=is_strict,
         )
 

@@ -3,17 +3,19 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import msgspec
 import redis
 
-from sidecar.adapters.limits.leases import Leases, burst_of
+from sidecar.adapters.limits.leases import Leases
 from sidecar.adapters.limits.memory import MemoryLimits
+from sidecar.adapters.limits.redis import word_of
+from sidecar.adapters.limits.slots import LIFE
 from sidecar.adapters.stores.redis.scripts import read_scripts
 from sidecar.model.limits import SECOND, Charge, Count
 from tests.adapters.limits.charges import MOMENT
 from tests.stores.servers import HOST, Valkey
 
 EPOCH: Final = "{moved}:limits-epoch"
+HOLDER: Final = b"replica1"
 
 PRELUDE: Final = """
 local server = redis
@@ -37,6 +39,7 @@ function moved.SET(key, state) return keep(key, state, '1e300') end
 function moved.PSETEX(key, life, state)
   return keep(key, state, string.format('%.0f', moment + life))
 end
+function moved.DEL(key) return server.call('DEL', key) end
 function moved.INFO(section) return server.call('INFO', section) end
 local redis = {}
 function redis.call(name, ...) return moved[name](...) end
@@ -52,12 +55,16 @@ class Moved:
     Attributes:
         now: microseconds of Unix time.
         limits: the counters in memory.
+        holder: the replica that asks.
     """
 
     def __init__(self, server: Valkey) -> None:
         self._client = redis.Redis(HOST, server.port, socket_timeout=5)
         text = read_scripts()["take_limits"].text.decode()
         self._script = self._client.register_script(PRELUDE + text)
+        text = read_scripts()["hold_slots"].text.decode()
+        self._holding = self._client.register_script(PRELUDE + text)
+        self.holder = HOLDER
         self.begin()
 
     def begin(self) -> None:
@@ -90,6 +97,22 @@ class Moved:
         """
         return _count(iter(self._run([(charge,)], leases, f"{wanted}", "")))
 
+    def hold(self, units: Sequence[tuple[Charge, int]], holder: bytes = HOLDER) -> None:
+        """Say what a replica holds.
+
+        Args:
+            units: units of the counters of these charges.
+            holder: the replica.
+        """
+        keys = [_key(charge) for charge, _ in units]
+        said = " ".join(str(number) for _, number in units)
+        answer = self._holding([*keys, self._time()], [holder, LIFE, said])
+        assert answer == len(keys)
+
+    def _time(self) -> str:
+        # As the memory reads it, to the last digit.
+        return "{} {}".format(*divmod(int(self.seconds() * SECOND), SECOND))
+
     def end(self) -> None:
         """Disconnect."""
         self._client.close()
@@ -98,27 +121,18 @@ class Moved:
         self, requests: Sequence[Request], leases: Leases, wants: str, mode: str
     ) -> Sequence[int]:
         charges = [charge for request in requests for charge in request]
-        keys = [f"{{moved}}:{one.limit.id}:{one.caller.hex()}" for one in charges]
-        # As the memory reads it, to the last digit.
-        now = "{} {}".format(*divmod(int(self.seconds() * SECOND), SECOND))
+        keys = [_key(charge) for charge in charges]
         sizes = " ".join(str(len(request)) for request in requests)
-        words = [_word(charge, leases) for charge in charges]
+        words = [word_of(charge, leases, self.holder) for charge in charges]
         answer = self._script(
-            [*keys, *([EPOCH] if mode else []), now], [mode, sizes, wants, *words]
+            [*keys, *([EPOCH] if mode else []), self._time()], [mode, sizes, wants, *words]
         )
         assert isinstance(answer, list)
         return answer
 
 
-def _word(charge: Charge, leases: Leases) -> bytes:
-    """Write what the script must know of a charge."""
-    limit = charge.limit
-    kind = limit.calendar or ("bucket" if limit.burst else "window")
-    flags = limit.is_shadow + 2 * limit.is_charged_refused
-    length = leases.length_of(limit)
-    burst = burst_of(limit, length)
-    word = (str(kind), limit.amount, limit.period, burst, charge.cost, flags, length)
-    return msgspec.msgpack.encode(word)
+def _key(charge: Charge) -> str:
+    return f"{{moved}}:{charge.limit.id}:{charge.caller.hex()}"
 
 
 def _count(numbers: Iterator[int]) -> tuple[Count, int]:

@@ -16,3 +16,7 @@ def a_bucket(amount: int, burst: int, period: int = MINUTE) -> Limit:
 
 def a_quota(amount: int, calendar: Calendar = Calendar.DAY) -> Limit:
     return Limit(f"q/{amount}/{calendar}", "quota", amount, 0, calendar=calendar)
+
+
+def a_concurrency(amount: int) -> Limit:
+    return Limit(f"c/{amount}", "concurrency", amount, 0, is_concurrency=True)

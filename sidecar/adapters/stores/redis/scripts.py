@@ -1,7 +1,8 @@
 """The Lua scripts of the Redis store: each call is one of them, so that it is atomic.
 
 Every script of the store begins with a check of the server (`reading.lua` or `writing.lua`) and of
-the schema's version (`head.lua`); its own file is the rest.
+the schema's version (`head.lua`); its own file is the rest. Those of limits begin with what they
+share (`slots.lua`).
 """
 
 import hashlib
@@ -18,7 +19,7 @@ WRITES: Final = (
     "add_key", "admit_domain", "delete_secret", "note_uses", "put_secret", "put_tenant",
     "replace_key", "revoke",
 )  # fmt: skip
-LIMITS: Final = ("take_limits",)
+LIMITS: Final = ("hold_slots", "take_limits")
 """Scripts that touch nothing of the store: counts of limits may be lost, records may not."""
 
 
@@ -41,7 +42,7 @@ def read_scripts() -> dict[str, Script]:
     head = _text("head")
     found = {name: _text("reading") + head + _text(name) for name in READS}
     found |= {name: _text("writing") + head + _text(name) for name in WRITES}
-    found |= {name: _text(name) for name in LIMITS}
+    found |= {name: _text("slots") + _text(name) for name in LIMITS}
     return {name: _script(text) for name, text in found.items()}
 
 

@@ -4,9 +4,9 @@
 -- KEYS: one counter for each charge; in strict mode the epoch behind them.
 -- ARGV: 1 mode (strict or empty), 2 how many charges each request has, joined by blanks, 3 how many
 -- units beyond its cost each charge wants as a lease, joined likewise, empty for none at all; then a
--- word for each charge, in MessagePack: kind (window, bucket, day, month), amount, period in
+-- word for each charge, in MessagePack: kind (window, bucket, day, month, slots), amount, period in
 -- microseconds, burst, cost, flags (1 shadow, 2 refused requests are charged), microseconds that a
--- lease lasts.
+-- lease lasts; for slots the process, and the period is how long its word holds.
 -- Returns four numbers for each charge: whether there is room, units left, microseconds to wait,
 -- units that are leased.
 local time = redis.call('TIME')
@@ -158,7 +158,7 @@ function quota.left(state, one) return one.amount - state[2] end
 function quota.next(state) return state[2] > 0 and state[1] - now or 0 end
 function quota.ends(state) return state[1] end
 
-local ways = { window = window, bucket = bucket, day = quota, month = quota }
+local ways = { window = window, bucket = bucket, day = quota, month = quota, slots = slots }
 
 -- Strict mode: what a server that is new, or another, may have lost cannot be counted, so nothing
 -- is admitted until it could not count any more either.
@@ -178,7 +178,7 @@ end
 local function doubt(one)
   if epoch == 0 then return 0 end
   local until_sure
-  if one.way == window then
+  if one.way == window or one.way == slots then
     until_sure = epoch + one.period + one.lease
   elseif one.way == bucket then
     until_sure = epoch + one.burst * unit_of(one) + one.lease
@@ -199,7 +199,7 @@ local function limit_of(word)
     one = {
       kind = facts[1], way = ways[facts[1]], amount = facts[2], period = facts[3],
       burst = facts[4], cost = facts[5], is_shadow = facts[6] % 2 == 1, is_greedy = facts[6] >= 2,
-      lease = facts[7],
+      lease = facts[7], holder = facts[8],
     }
     read[word] = one
   end
@@ -221,7 +221,7 @@ for size in string.gmatch(ARGV[2], '%d+') do
       state = one.way.load(held[at])
       states[key] = state
     end
-    one.way.forget(state, one)
+    one.way.forget(state, one, now)
     doubts[at] = doubt(one)
     local wait = math.max(one.way.wait(state, one), doubts[at])
     waits[at] = wait
@@ -239,7 +239,7 @@ for size in string.gmatch(ARGV[2], '%d+') do
         local part = math.floor((one.way.left(state, one) - one.cost) / 8)
         leased = math.max(math.min(want, part), 0)
       end
-      one.way.charge(state, one, one.cost + leased)
+      one.way.charge(state, one, one.cost + leased, now)
       changed[KEYS[at]] = one
     end
     local place = #answers

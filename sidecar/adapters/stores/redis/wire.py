@@ -104,16 +104,21 @@ class Wire:
         self._unsent: deque[_Call] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def run(self, script: Script, arguments: Sequence[bytes], then: Then) -> None:
+    def run(
+        self, script: Script, arguments: Sequence[bytes], then: Then, *, is_known: bool = True
+    ) -> None:
         """Send a script.
 
         Args:
             script: the script.
             arguments: number of keys, keys and words, each by `packed`.
             then: is called, perhaps at once, with the answer or a StoreUnavailableError.
+            is_known: whether the server may know the script; if it does not, what is sent
+                meanwhile overtakes it.
         """
         loop = asyncio.get_running_loop()
         call = _Call(script, arguments, then, loop.time() + self._state.timeout)
+        call.is_again = not is_known
         if self._timer is None:
             self._timer = loop.call_at(call.until, self._expire)
         self._send(call)
