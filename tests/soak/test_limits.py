@@ -22,7 +22,7 @@ import uvloop
 from tests.knowledge.limits.log_checker import Asked, above, fullest, greedy
 from tests.soak.limit_fleet import Fleet, a_fleet
 from tests.soak.limit_load import CALLERS, Upstream, ask_all, bursts
-from tests.stores.servers import Valkey, valkey
+from tests.stores.servers import Valkey, Watched, valkey, wait_until, watched_valkey
 
 SECONDS: Final = float(os.environ.get("SOAK_LIMITS_SECONDS", "60"))
 RATE: Final = 600.0
@@ -34,6 +34,10 @@ GREEDY_SHARE: Final = 0.97
 LEASED_SHARE: Final = 0.9
 HOUR: Final = 3600
 CUT_SECONDS: Final = 5.0
+# So much is written and not replicated: less than the half second after which Sentinels miss who is
+# silent. The window is longer than a failover, so that what was lost would have counted after it.
+LOST_SECONDS: Final = 0.4
+LONG_SECONDS: Final = 6
 # A call that waits for its deadline, and then the longest time that a breaker stays open.
 RECOVERY: Final = int(2.5 * SECOND)
 KEPT: Final = ("--appendonly", "yes", "--appendfsync", "always")
@@ -46,6 +50,7 @@ class Course:
     Attributes:
         fleet: the sidecars.
         server: the server that counts.
+        watched: that server, its replica and their Sentinels; None for a server alone.
         ends: moments before the server was ended.
         starts: moments after that.
         settled: moment from which all must be well again.
@@ -54,6 +59,7 @@ class Course:
 
     fleet: Fleet
     server: Valkey
+    watched: Watched | None = None
     ends: list[int] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     settled: int = 0
@@ -103,6 +109,22 @@ async def the_server_restarts_thrice(course: Course) -> None:
         await course.restart()
 
 
+async def the_replica_becomes_master_without_the_last_writes(course: Course) -> None:
+    watched = course.watched
+    assert watched is not None
+    await asyncio.sleep(SECONDS / 3)
+    watched.replica.pause()
+    # What the system holds for the replica would reach it yet: the connection goes, too.
+    await asyncio.to_thread(watched.master.command, "CLIENT", "KILL", "TYPE", "replica")
+    await asyncio.sleep(LOST_SECONDS)
+    course.ends.append(time.monotonic_ns())
+    await asyncio.to_thread(watched.master.kill)
+    watched.replica.resume()
+    await asyncio.to_thread(wait_until, watched.has_failed_over, "the replica is promoted")
+    course.starts.append(time.monotonic_ns())
+    course.settled = time.monotonic_ns() + RECOVERY
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """An experiment.
@@ -114,6 +136,8 @@ class Run:
         is_strict: whether a server that may have lost counts admits nothing for a while.
         is_shared: whether the sidecars count together.
         lease: how long a sidecar may use units that it took in advance.
+        is_watched: whether the server has a replica, and Sentinels.
+        period_seconds: window of the limit.
     """
 
     trouble: Trouble
@@ -122,26 +146,39 @@ class Run:
     is_strict: bool = False
     is_shared: bool = True
     lease: str = "0s"
+    is_watched: bool = False
+    period_seconds: int = PERIOD_SECONDS
 
     def carry_out(self, folder: Path) -> tuple[list[Asked], Course]:
         """Serve, and ask; return the log and what happened."""
+        if self.is_watched:
+            with watched_valkey() as watched:
+                state = {"store": watched.url, "topology": "sentinel"}
+                return uvloop.run(self._carry_out(folder, watched.master, state, watched))
         with valkey(*self.options) as server:
-            return uvloop.run(self._carry_out(folder, server))
+            state = {"store": server.url if self.is_shared else "memory"}
+            return uvloop.run(self._carry_out(folder, server, state))
 
-    async def _carry_out(self, folder: Path, server: Valkey) -> tuple[list[Asked], Course]:
+    async def _carry_out(
+        self,
+        folder: Path,
+        server: Valkey,
+        state: Mapping[str, str],
+        watched: Watched | None = None,
+    ) -> tuple[list[Asked], Course]:
         upstream = Upstream()
-        rule = {"limit": f"{AMOUNT}/{PERIOD_SECONDS}s", "by": "header:X-Caller"}
-        store = server.url if self.is_shared else "memory"
-        arrivals = bursts(Random(4), SECONDS, RATE, PERIOD_SECONDS)  # noqa: S311 -- the same each time
+        period = self.period_seconds
+        rule = {"limit": f"{AMOUNT}/{period}s", "by": "header:X-Caller"}
+        arrivals = bursts(Random(4), SECONDS, RATE, period)  # noqa: S311 -- the same each time
         async with (
             await upstream.start(),
             a_fleet(
                 folder, self.ahead_seconds, f"http://127.0.0.1:{upstream.port}",
-                state={"store": store}, limits={"strict": self.is_strict, "lease": self.lease},
+                state=state, limits={"strict": self.is_strict, "lease": self.lease},
                 routes=[{"path": "/**", "public": True, "limits": [rule]}],
             ) as fleet,
         ):  # fmt: skip
-            course = Course(fleet, server)
+            course = Course(fleet, server, watched)
             trouble = asyncio.ensure_future(self.trouble(course))
             log = await ask_all(arrivals, fleet.ports, upstream)
             await trouble
@@ -149,23 +186,23 @@ class Run:
         return log, course
 
 
-def share_of_greedy(log: Sequence[Asked], since: int) -> float:
+def share_of_greedy(log: Sequence[Asked], since: int, period: int = PERIOD) -> float:
     """Compare what was admitted with the best that keeps the limit, from a moment on."""
-    possible = sum(one.sent >= since for one in greedy(log, AMOUNT, PERIOD))
+    possible = sum(one.sent >= since for one in greedy(log, AMOUNT, period))
     admitted = sum(one.is_admitted and one.sent >= since for one in log)
     return admitted / possible
 
 
-def tell(name: str, log: Sequence[Asked], since: int) -> float:
+def tell(name: str, log: Sequence[Asked], since: int, period: int = PERIOD) -> float:
     """Print the figures of an experiment; return the share of the best schedule."""
     by_status = dict(sorted(Counter(one.status for one in log).items()))
     took = sorted((one.answered - one.sent) / 1e6 for one in log)
-    most = Counter(one.admitted for one in fullest(log, PERIOD))
-    share = share_of_greedy(log, since)
+    most = Counter(one.admitted for one in fullest(log, period))
+    share = share_of_greedy(log, since, period)
     sys.stdout.write(
         f"\n{name}: {len(log)} requests in {SECONDS:g} s {by_status}; most in a window"
         f" {max(most)} of {AMOUNT}, {most[AMOUNT]} of {CALLERS} callers had all of it;"
-        f" {share:.2%} of greedy, {share_of_greedy(log, 0):.2%} over all; took"
+        f" {share:.2%} of greedy, {share_of_greedy(log, 0, period):.2%} over all; took"
         f" {took[len(took) // 2]:.1f} ms, {took[len(took) * 99 // 100]:.0f} ms at the 99th"
         f" percentile, {took[-1]:.0f} ms at most\n"
     )
@@ -291,5 +328,38 @@ def test_a_server_that_comes_back_empty_gives_away_one_limit_at_most(tmp_path: P
         # What was on its way when the server ended was counted by the one or by the other.
         between = [one for one in log if one.sent >= start and one.answered < end]
         assert above(between, AMOUNT, PERIOD) == []
+    assert {one.status for one in log if one.sent >= course.settled} == {200, 429}
+    assert share >= GREEDY_SHARE
+
+
+@pytest.mark.control("RL-5")
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("is_strict", [False, True], ids=["not strict", "strict"])
+def test_a_failover_with_lost_writes_gives_away_one_limit_at_most(
+    tmp_path: Path, *, is_strict: bool
+) -> None:
+    run = Run(
+        the_replica_becomes_master_without_the_last_writes,
+        is_strict=is_strict,
+        is_watched=True,
+        period_seconds=LONG_SECONDS,
+    )
+    log, course = run.carry_out(tmp_path)
+    period = LONG_SECONDS * SECOND
+    since = course.settled + (2 if is_strict else 1) * period
+    share = tell(f"a failover without the last writes, strict {is_strict}", log, since, period)
+    over = above(log, AMOUNT, period)
+    most = max((one.admitted - AMOUNT for one in over), default=0)
+    sys.stdout.write(f"{len(over)} callers had too much, the most {most} above {AMOUNT}\n")
+    if is_strict:
+        assert over == []
+    else:
+        # Else nothing was lost, and nothing is shown.
+        assert 0 < most <= AMOUNT
+    [end], [start] = course.ends, course.starts
+    for first, last in ((0, end), (start, 1 << 62)):
+        between = [one for one in log if one.sent >= first and one.answered < last]
+        assert above(between, AMOUNT, period) == []
+    assert {one.status for one in log} <= {200, 429, 503}
     assert {one.status for one in log if one.sent >= course.settled} == {200, 429}
     assert share >= GREEDY_SHARE
