@@ -40,6 +40,7 @@ CLASSES: Final[Mapping[str, str]] = {
     "expired": a_key("expired"),
     "malformed": a_key("good")[:-1],
 }
+LIMITED: Final = "rate-limited"
 STORE_SECONDS: Final = {"revoked": 0.008, "expired": 0.002}
 OTHERS_SECONDS: Final = 0.005
 AGAIN: Final = "wrong digest, again"
@@ -58,6 +59,7 @@ async def admit(server: Valkey) -> None:
     store = RedisStore(a_state(server.url))
     await store.open()
     await store.add_key(a_record("good", GOOD, "owner"))
+    await store.add_key(a_record("busy", a_key("busy"), "owner"))
     await store.add_key(a_record("r", a_key("revoked"), "owner", status=KeyStatus.REVOKED))
     await store.add_key(a_record("e", a_key("expired"), "owner", expires_at=1.0))
     await store.close()
@@ -76,7 +78,7 @@ def asking(key: str) -> bytes:
 
 def key_of(name: str, number: int) -> str:
     """Return a key of a class; whoever guesses has another one each time."""
-    return CLASSES.get(name) or a_key(f"N{number}")
+    return a_key("busy") if name == LIMITED else CLASSES.get(name) or a_key(f"N{number}")
 
 
 async def timed(client: Peer, key: str) -> tuple[float, Message]:
@@ -86,11 +88,14 @@ async def timed(client: Peer, key: str) -> tuple[float, Message]:
     return time.perf_counter() - began, answer
 
 
-async def measure(sidecar: Launched) -> tuple[dict[str, list[float]], set[tuple[object, ...]]]:
+async def measure(
+    sidecar: Launched, *more: str
+) -> tuple[dict[str, list[float]], set[tuple[object, ...]]]:
     """Ask for every class in an order that nobody knows, over all connections at once."""
-    order = [name for name in (*CLASSES, AGAIN) for _ in range(SAMPLES)]
+    names = (*CLASSES, AGAIN, *more)
+    order = [name for name in names for _ in range(SAMPLES)]
     random.Random(7).shuffle(order)  # noqa: S311 -- the same order each time
-    took: dict[str, list[float]] = {name: [] for name in (*CLASSES, AGAIN)}
+    took: dict[str, list[float]] = {name: [] for name in names}
     faces: set[tuple[object, ...]] = set()
 
     async def ask(client: Peer) -> None:
@@ -135,6 +140,32 @@ async def test_no_two_failures_can_be_told_apart(
         async with serving(policy, tmp_path) as sidecar:
             took, faces = await measure(sidecar)
     assert len(faces) == 1
+    found = judged(took)
+    assert all(min(seconds) >= FLOOR_SECONDS for seconds in took.values())
+    assert {pair: t for pair, t in found.items() if abs(t) >= LIMIT} == {}
+
+
+@pytest.mark.control("AN-5")
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({}, id="the key"),
+        pytest.param({"failed_authentication": {"limit": f"{SAMPLES}/h"}}, id="and its address"),
+    ],
+)
+async def test_a_rate_limited_credential_takes_as_long_as_one_that_fails(
+    tmp_path: Path, server: Valkey, more: Mapping[str, object]
+) -> None:
+    """With the second the address, too, is refused unseen from some point on."""
+    await admit(server)
+    limits = {"key": {"limit": "1/h"}, **more}
+    async with a_service(Echo.new()) as service:
+        policy = policy_of(tmp_path, service.url, server.port, limits=limits)
+        async with serving(policy, tmp_path) as sidecar, a_client(sidecar.port) as first:
+            assert (await timed(first, key_of(LIMITED, 0)))[1].status == 200
+            took, faces = await measure(sidecar, LIMITED)
+    # Two answers, 401 and 429: with the second no other.
+    assert len({face[0] for face in faces}) == 2
     found = judged(took)
     assert all(min(seconds) >= FLOOR_SECONDS for seconds in took.values())
     assert {pair: t for pair, t in found.items() if abs(t) >= LIMIT} == {}
