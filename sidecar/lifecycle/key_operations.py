@@ -10,10 +10,11 @@ from sidecar.lifecycle.errors import BadValueError
 from sidecar.lifecycle.key_drafts import KeyDraft
 from sidecar.lifecycle.key_import import ImportedKeys, KeyImport
 from sidecar.lifecycle.keys import Keys, MadeKey, Source
-from sidecar.lifecycle.moments import read_expiry, write_moment
+from sidecar.lifecycle.moments import read_expiry
 from sidecar.lifecycle.operations import PAGED, Call, Operation, page_of
 from sidecar.lifecycle.tenant_facts import tenant_id
 from sidecar.model.identity import KeyRecord
+from sidecar.model.moments import write_moment
 from sidecar.policy.schema.quantities import Duration, Flag
 from sidecar.policy.schema.section import Section
 

@@ -11,8 +11,8 @@ from typing import Final
 from sidecar.knowledge.auth.digest import DigestRing
 from sidecar.lifecycle.errors import ConflictError, NotFoundError, audited
 from sidecar.lifecycle.key_drafts import DraftRules, Identity, KeyDraft, record_of
-from sidecar.lifecycle.moments import write_moment
 from sidecar.model.identity import KeyId, KeyRecord, KeyStatus, TenantId
+from sidecar.model.moments import write_moment
 from sidecar.model.ports import Event, Events, KeyStore
 from sidecar.model.secret import Secret
 

@@ -7,11 +7,10 @@ from typing import Final
 from pydantic_core import PydanticCustomError
 
 from sidecar.lifecycle.errors import BadValueError
+from sidecar.model.moments import LAST_MOMENT
 from sidecar.policy.schema.quantities import parse_duration
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
-# 9999-12-31T23:59:59Z: what lies behind it cannot be written (RFC 3339 §1).
-_LAST: Final = 253_402_300_799
 _HINT: Final = "90d, 2027-01-31 or 2027-01-31T12:00:00Z"
 
 
@@ -43,11 +42,6 @@ def read_expiry(name: str, text: str, now: float) -> float:
     return moment
 
 
-def write_moment(moment: float) -> str:
-    """Write Unix seconds as RFC 3339 in UTC, cut to the second."""
-    return f"{datetime.fromtimestamp(int(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
 def _read_date(name: str, text: str) -> float:
     try:
         moment = datetime.fromisoformat(text)
@@ -58,6 +52,6 @@ def _read_date(name: str, text: str) -> float:
     if moment.tzinfo is None:
         raise BadValueError(f"{name} has no time zone", _HINT)
     seconds = moment.timestamp()
-    if not 0 <= seconds <= _LAST:
+    if not 0 <= seconds <= LAST_MOMENT:
         raise BadValueError(f"{name} is out of range", _HINT)
     return seconds

@@ -6,10 +6,10 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from sidecar.lifecycle.errors import BadValueError
-from sidecar.lifecycle.moments import write_moment
 from sidecar.lifecycle.operations import Call, Operation
 from sidecar.lifecycle.tokens import Tokens
 from sidecar.model.identity import Revocation, RevocationKind
+from sidecar.model.moments import write_moment
 from sidecar.policy.schema.quantities import PositiveDuration
 from sidecar.policy.schema.section import Section
 

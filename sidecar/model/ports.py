@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Final, Literal, Protocol
 
+from sidecar.model.blocks import Block, BlockKind, KnownBlocks, NoBlocksKnown
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import (
     Introspection,
@@ -50,6 +51,7 @@ class ChangeKind(StrEnum):
     TENANT = "tenant"
     REVOCATION = "revocation"
     SECRET = "secret"  # noqa: S105 -- a kind, no secret
+    BLOCK = "block"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class Change:
     Attributes:
         revision: its number; numbers grow by one.
         kind: what was changed.
-        id: key id, tenant id, number of the revocation, or `tenant/name` of a secret.
+        id: key id, tenant id, number of the revocation, `tenant/name` of a secret, or id
+            of the block.
         at: Unix seconds by the store's own clock.
     """
 
@@ -151,6 +154,27 @@ class RevocationStore(Protocol):
         """Return the unexpired revocations with a number above `after`, and the newest number."""
 
 
+class BlockStore(Protocol):
+    """Holds blocks until they are lifted or over."""
+
+    async def put_block(self, block: Block, most: int) -> bool:
+        """Add a block, or put it in the place of the one of its kind and value.
+
+        Args:
+            block: the block.
+            most: blocks in force that the store may hold.
+
+        Returns:
+            False when it holds as many others; nothing is changed.
+        """
+
+    async def blocks(self, after: str, limit: int) -> list[Block]:
+        """List the blocks in force by id, as `KeyStore.keys` does."""
+
+    async def remove_block(self, kind: BlockKind, value: str) -> bool:
+        """Lift a block; False when there was none in force."""
+
+
 class SecretStore(Protocol):
     """Holds sealed secrets; it never sees one in the clear (SE-1)."""
 
@@ -182,7 +206,7 @@ class ChangeLog(Protocol):
 
 
 class Store(
-    KeyStore, TenantStore, RevocationStore, SecretStore, ChangeLog, Protocol
+    KeyStore, TenantStore, RevocationStore, BlockStore, SecretStore, ChangeLog, Protocol
 ):  # one behaviour, whatever is behind it
     """A state store: memory, SQLite or Redis."""
 
@@ -306,6 +330,7 @@ class AtHand:
         key_sets: public keys of issuers.
         introspections: what issuers said of opaque tokens.
         limits: rate limits.
+        blocks: who is blocked.
     """
 
     keys: KnownKeys = field(default_factory=NothingAtHand)
@@ -315,6 +340,7 @@ class AtHand:
     key_sets: KnownKeySets = field(default_factory=NothingAtHand)
     introspections: KnownIntrospections = field(default_factory=NothingAtHand)
     limits: KnownLimits = field(default_factory=NothingAtHand)
+    blocks: KnownBlocks = field(default_factory=NoBlocksKnown)
 
 
 class Answers(Protocol):

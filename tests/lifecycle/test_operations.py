@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from sidecar.lifecycle.errors import BadValueError
 from sidecar.lifecycle.key_drafts import KeyDraft
-from sidecar.lifecycle.moments import read_expiry, read_moment, write_moment
+from sidecar.lifecycle.moments import read_expiry, read_moment
 from sidecar.lifecycle.operations import Call, read_members
+from sidecar.model.moments import write_moment
 from tests.lifecycle.desks import Installation
 from tests.lifecycle.noting import NOW, OPS
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from sidecar.lifecycle.errors import BadValueError, LifecycleError, NotFoundError
-from sidecar.lifecycle.moments import write_moment
 from sidecar.model.identity import RevocationKind
+from sidecar.model.moments import write_moment
 from tests.lifecycle.desks import Installation
 from tests.lifecycle.noting import NOW
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from sidecar.model.blocks import BlockKind
 from sidecar.model.identity import (
     KeyId,
     KeyRecord,
@@ -19,7 +20,8 @@ from sidecar.model.identity import (
 )
 from sidecar.model.ports import ChangeKind, Store
 from tests.builders import a_tenant
-from tests.stores.rows import a_digest, a_key, a_revocation, changed, facts_of
+from tests.stores.contract_blocks import ROOM, BlockContract
+from tests.stores.rows import a_block, a_digest, a_key, a_revocation, changed, facts_of
 
 Elapse = Callable[[float], Awaitable[None]]
 
@@ -45,7 +47,7 @@ RICH_KEY = a_key(
 )
 
 
-class StoreContract:
+class StoreContract(BlockContract):
     """The behaviour of a store."""
 
     # --- keys
@@ -305,7 +307,7 @@ class StoreContract:
         await _change_everything(store)
         told = await store.changes(0)
         assert told.is_complete
-        assert told.revision == 7
+        assert told.revision == 9
         assert [(one.revision, one.kind, one.id) for one in told.items] == [
             (1, ChangeKind.KEY, "k1"),
             (2, ChangeKind.KEY, "k1"),
@@ -314,30 +316,32 @@ class StoreContract:
             (5, ChangeKind.SECRET, "/token"),
             (6, ChangeKind.SECRET, "acme/token"),
             (7, ChangeKind.SECRET, "acme/token"),
+            (8, ChangeKind.BLOCK, "address:203.0.113.0/24"),
+            (9, ChangeKind.BLOCK, "address:203.0.113.0/24"),
         ]
         assert [one.at for one in told.items] == sorted(one.at for one in told.items)
         assert told.items[-1].at <= told.now < told.items[0].at + 60
 
     async def test_changes_are_told_from_a_revision_on(self, store: Store) -> None:
         await _change_everything(store)
-        told = await store.changes(5)
-        assert [one.revision for one in told.items] == [6, 7]
+        told = await store.changes(7)
+        assert [one.revision for one in told.items] == [8, 9]
         assert told.is_complete
-        assert (await store.changes(7)).items == ()
-        assert (await store.changes(7)).is_complete
+        assert (await store.changes(9)).items == ()
+        assert (await store.changes(9)).is_complete
 
     async def test_the_newest_revision_alone_is_told_to_who_remembers_nothing(
         self, store: Store
     ) -> None:
         await _change_everything(store)
         told = await store.changes(None)
-        assert (told.revision, told.items, told.is_complete) == (7, (), True)
+        assert (told.revision, told.items, told.is_complete) == (9, (), True)
 
     async def test_a_revision_that_was_never_reached_is_not_complete(self, store: Store) -> None:
         await _change_everything(store)
-        told = await store.changes(8)
+        told = await store.changes(10)
         assert not told.is_complete
-        assert told.revision == 7
+        assert told.revision == 9
 
     async def test_what_changes_nothing_is_not_told(self, store: Store) -> None:
         await store.add_key(a_key())
@@ -346,6 +350,7 @@ class StoreContract:
         await store.note_uses({KeyId("k1"): 1.0})
         await store.put_tenant(a_tenant("acme", version=5))
         await store.delete_secret("acme", "token")
+        await store.remove_block(BlockKind.KEY, "k1")
         await _admit(store, "a.example")
         assert (await store.changes(None)).revision == 1
 
@@ -379,3 +384,5 @@ async def _change_everything(store: Store) -> None:
     await store.put_secret("", "token", b"sealed")
     await store.put_secret("acme", "token", b"sealed")
     await store.delete_secret("acme", "token")
+    await store.put_block(a_block("203.0.113.0/24"), ROOM)
+    await store.remove_block(BlockKind.ADDRESS, "203.0.113.0/24")

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from sidecar.model.blocks import Block, BlockKind
 from sidecar.model.identity import (
     KeyDigest,
     KeyId,
@@ -48,6 +49,13 @@ def a_revocation(value: str = "jti-1", **facts: object) -> Revocation:
     """Make a revocation that does not end."""
     made = Revocation(RevocationKind.TOKEN, "https://idp.example", value, 1_800_000_000.0, NEVER)
     return replace(made, **facts)  # type: ignore[arg-type]  # facts by name
+
+
+def a_block(
+    value: str = "203.0.113.7", kind: BlockKind = BlockKind.ADDRESS, **facts: object
+) -> Block:
+    """Make a block that lasts until it is lifted."""
+    return replace(Block(kind, value), **facts)  # type: ignore[arg-type]  # facts by name
 
 
 def a_state(store: str, **keys: object) -> State:

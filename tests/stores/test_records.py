@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.adapters.stores.records import decode, encode
+from sidecar.model.blocks import Block, BlockKind
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import (
     KeyDigest,
@@ -39,6 +40,8 @@ TENANTS = st.builds(
 )
 REVOCATIONS = st.builds(Revocation, before=SECONDS, expires_at=SECONDS)
 
+BLOCKS = st.builds(Block, st.sampled_from(BlockKind), TEXT, st.none() | SECONDS, TEXT, TEXT)
+
 
 @given(KEYS)
 def test_a_key_comes_out_as_it_went_in(key: KeyRecord) -> None:
@@ -53,6 +56,16 @@ def test_a_tenant_comes_out_as_it_went_in(tenant: TenantRecord) -> None:
 @given(REVOCATIONS)
 def test_a_revocation_comes_out_as_it_went_in(revocation: Revocation) -> None:
     assert decode(Revocation, encode(revocation)) == revocation
+
+
+@given(BLOCKS)
+def test_a_block_comes_out_as_it_went_in(block: Block) -> None:
+    assert decode(Block, encode(block)) == block
+
+
+def test_a_block_of_a_kind_that_is_not_known_is_refused() -> None:
+    with pytest.raises(StoreUnavailableError, match="cannot read"):
+        decode(Block, b'{"kind":"country","value":"xx"}')
 
 
 def test_facts_that_are_as_usual_take_no_room() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 from sidecar.adapters.stores.breaker import Breaker
+from sidecar.model.blocks import Block, BlockKind
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import (
     KeyDigest,
@@ -129,6 +130,20 @@ class Guarded:
     async def revocations(self, after: int) -> tuple[int, list[Revocation]]:
         """Return the unexpired revocations with a number above `after`, and the newest number."""
         return await self._read(self._store.revocations, after)
+
+    # --- blocks
+
+    async def put_block(self, block: Block, most: int) -> bool:
+        """Add a block, or put it in the place of the one of its kind and value."""
+        return await self._write(self._store.put_block, block, most)
+
+    async def blocks(self, after: str, limit: int) -> list[Block]:
+        """List the blocks in force by id."""
+        return await self._read(self._store.blocks, after, limit)
+
+    async def remove_block(self, kind: BlockKind, value: str) -> bool:
+        """Lift a block; False when there was none in force."""
+        return await self._write(self._store.remove_block, kind, value)
 
     # --- secrets
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Protocol, TypeVar
 
+from sidecar.model.blocks import Block, BlockKind
 from sidecar.model.identity import (
     KeyDigest,
     KeyId,
@@ -43,6 +44,7 @@ class MemoryStore:
         self._domains: dict[tuple[TenantId, str], dict[str, float]] = {}
         self._revocations: dict[int, Revocation] = {}
         self._revoked = 0
+        self._blocks: dict[str, Block] = {}
         self._secrets: dict[tuple[str, str], bytes] = {}
         self._log: deque[Change] = deque(maxlen=LOG_ENTRIES)
         self._revision = 0
@@ -153,6 +155,35 @@ class MemoryStore:
             if number > after and one.expires_at > now
         ]
         return self._revoked, found
+
+    # --- blocks
+
+    async def put_block(self, block: Block, most: int) -> bool:
+        """Add a block, or put it in the place of the one of its kind and value."""
+        held = self._blocks_in_force()
+        if block.id not in held and len(held) >= most:
+            return False
+        held[block.id] = block
+        self._note(ChangeKind.BLOCK, block.id)
+        return True
+
+    async def blocks(self, after: str, limit: int) -> list[Block]:
+        """List the blocks in force by id."""
+        return _page(self._blocks_in_force().values(), after, limit)
+
+    async def remove_block(self, kind: BlockKind, value: str) -> bool:
+        """Lift a block; False when there was none in force."""
+        gone = self._blocks_in_force().pop(Block(kind, value).id, None)
+        if gone is None:
+            return False
+        self._note(ChangeKind.BLOCK, gone.id)
+        return True
+
+    def _blocks_in_force(self) -> dict[str, Block]:
+        now = self._clock()
+        for gone in [name for name, one in self._blocks.items() if one.is_over(now)]:
+            del self._blocks[gone]
+        return self._blocks
 
     # --- secrets
 

@@ -1,4 +1,4 @@
-"""Records as bytes: what SQLite and Redis keep of keys, tenants and revocations.
+"""Records as bytes: what SQLite and Redis keep of keys, tenants, revocations and blocks.
 
 A record is a JSON object of those fields that differ from their defaults: a million keys are kept,
 and most have few facts. What its class does not say in full (a field that is unknown, a value of
@@ -11,17 +11,19 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from sidecar.model.blocks import Block
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeyRecord, ProjectRecord, Revocation, TenantRecord
 
-R = TypeVar("R", KeyRecord, TenantRecord, Revocation)
+R = TypeVar("R", KeyRecord, TenantRecord, Revocation, Block)
 
-_Kind = type[KeyRecord] | type[TenantRecord] | type[Revocation] | type[ProjectRecord]
+Record = KeyRecord | TenantRecord | Revocation | Block
+_Kind = type[Record] | type[ProjectRecord]
 
 _UNREADABLE: Final = "the store holds a record that this version cannot read"
 
 
-def encode(record: KeyRecord | TenantRecord | Revocation) -> bytes:
+def encode(record: Record) -> bytes:
     """Write a record."""
     return msgspec.json.encode(_essence(record))
 
@@ -60,7 +62,7 @@ def decode_key(text: bytes, last_used_at: float | None) -> KeyRecord:
     return replace(decode(KeyRecord, text), last_used_at=last_used_at)
 
 
-def _essence(record: KeyRecord | TenantRecord | Revocation) -> dict[str, object]:
+def _essence(record: Record) -> dict[str, object]:
     values = ((name, default, getattr(record, name)) for name, default in _defaults(type(record)))
     return {name: value for name, default, value in values if value != default}
 

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 
 from sidecar.adapters.stores.redis.store import PAGE, RedisStore
+from sidecar.model.blocks import BlockKind
+from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeyId
 from sidecar.model.ports import Store
 from tests.stores.contract import StoreContract
-from tests.stores.rows import a_key, a_revocation, a_state
+from tests.stores.rows import a_block, a_key, a_revocation, a_state
 from tests.stores.servers import Valkey, valkey
 
 
@@ -58,6 +60,35 @@ async def test_expired_revocations_leave_the_server(store: Store, server: Valkey
     await store.revoke(a_revocation("new"))
     for name in ("{sidecar}:revocations", "{sidecar}:revocation-ends"):
         assert await asyncio.to_thread(server.command, "ZCARD", name) == 1
+
+
+async def test_blocks_that_are_over_leave_the_server(store: Store, server: Valkey) -> None:
+    for number in range(3):
+        await store.put_block(a_block(f"id-{number}", BlockKind.KEY, until=1.0), 9)
+    await store.put_block(a_block(), 9)
+    assert await asyncio.to_thread(server.command, "ZCARD", "{sidecar}:block-ids") == 1
+    assert await asyncio.to_thread(server.command, "HLEN", "{sidecar}:blocks") == 1
+    assert await asyncio.to_thread(server.command, "ZCARD", "{sidecar}:block-ends") == 0
+
+
+async def test_more_blocks_than_a_page_are_all_returned(store: Store) -> None:
+    values = [f"id-{number:04}" for number in range(PAGE + 9)]
+    for first in range(0, len(values), 100):
+        rows = [a_block(value, BlockKind.KEY) for value in values[first : first + 100]]
+        await asyncio.gather(*(store.put_block(one, 2 * PAGE) for one in rows))
+    assert [one.value for one in await store.blocks("", 2 * PAGE)] == values
+
+
+async def test_a_block_that_cannot_be_read_is_never_left_out(store: Store, server: Valkey) -> None:
+    await store.put_block(a_block(), 9)
+    for garbage in ('{"kind":"address"}', "", "[]"):
+        name = "{sidecar}:blocks"
+        await asyncio.to_thread(server.command, "HSET", name, a_block().id, garbage)
+        with pytest.raises(StoreUnavailableError):
+            await store.blocks("", 9)
+    await asyncio.to_thread(server.command, "DEL", "{sidecar}:blocks")
+    with pytest.raises(StoreUnavailableError):
+        await store.blocks("", 9)
 
 
 async def test_stores_of_two_prefixes_do_not_meet(store: Store, server: Valkey) -> None:

@@ -16,7 +16,7 @@ from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeyId, TenantId
 from tests.builders import a_tenant
 from tests.stores.relay import tls_relay
-from tests.stores.rows import a_digest, a_key, a_revocation, a_state, changed
+from tests.stores.rows import a_block, a_digest, a_key, a_revocation, a_state, changed
 from tests.stores.servers import (
     Cluster,
     Valkey,
@@ -204,6 +204,9 @@ async def test_a_cluster_holds_the_whole_store(cluster: Cluster) -> None:
     async with _opened(cluster.url, topology="cluster") as store:
         await _changes_everything(store)
         await _hears_a_change(store)
+        assert await store.put_block(a_block(), 9)
+        assert await store.blocks("", 9) == [a_block()]
+        assert await store.remove_block(a_block().kind, a_block().value)
 
 
 async def test_a_cluster_is_found_by_any_of_its_hosts(cluster: Cluster) -> None:

@@ -7,19 +7,20 @@ import stat
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from sidecar.adapters.stores.memory import LOG_ENTRIES
-from sidecar.adapters.stores.sqlite.schema import STEPS, unavailable
+from sidecar.adapters.stores.sqlite.schema import APPLICATION_ID, STEPS, unavailable
 from sidecar.adapters.stores.sqlite.store import SqliteStore
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeyId
 from sidecar.model.ports import ChangeKind, Store
 from tests.conftest import ManualClock
 from tests.stores.contract import StoreContract
-from tests.stores.rows import a_key, changed
+from tests.stores.rows import a_block, a_key, changed
 
 WRITER = Path(__file__).with_name("writer.py")
 HOUSE = Path(__file__).parents[3]
@@ -208,7 +209,25 @@ async def test_a_newer_file_is_refused(store: Store, file: Path) -> None:
     await store.close()
     with closing(sqlite3.connect(file)) as raw:
         raw.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
-    assert "newer than version 1 of this sidecar" in await _reason(file)
+    assert f"newer than version {len(STEPS)} of this sidecar" in await _reason(file)
+
+
+@pytest.mark.parametrize("version", range(1, len(STEPS)))
+async def test_a_file_of_an_older_version_keeps_what_it_holds(
+    file: Path, clock: ManualClock, version: int
+) -> None:
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file)) as raw, raw:
+        for statement in chain.from_iterable(STEPS[:version]):
+            raw.execute(statement)
+        raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        raw.execute(f"PRAGMA user_version = {version}")
+        raw.execute("INSERT INTO tenants VALUES ('acme', 1, ?)", (b'{"id":"acme"}',))
+    store = await _reopened(file, clock)
+    assert [one.id for one in await store.tenants("", 9)] == ["acme"]
+    assert await store.put_block(a_block(), 1)
+    assert await store.blocks("", 9) == [a_block()]
+    await store.close()
 
 
 async def test_the_database_of_another_program_is_left_alone(file: Path) -> None:

@@ -23,6 +23,9 @@ class Names:
         tenant_ids: sorted set of tenants' ids.
         revocations: sorted set of revocations by number.
         ends: sorted set of revocations' numbers by their end.
+        blocks: hash of blocks' records by id.
+        block_ids: sorted set of blocks' ids.
+        block_ends: sorted set of the ids of blocks that end, by their end.
         limits: what names of counters of rate limits begin with.
         limits_epoch: since when, and on which server, counts are complete.
     """
@@ -38,6 +41,9 @@ class Names:
         self.tenant_ids = f"{start}tenant-ids"
         self.revocations = f"{start}revocations"
         self.ends = f"{start}revocation-ends"
+        self.blocks = f"{start}blocks"
+        self.block_ids = f"{start}block-ids"
+        self.block_ends = f"{start}block-ends"
         self.limits = f"{start}limit:"
         self.limits_epoch = f"{start}limits-epoch"
 

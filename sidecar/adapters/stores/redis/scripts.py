@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final
 
 READS: Final = (
-    "changes", "find_key", "key", "keys", "list_fields", "open", "read_field", "revocations",
-    "tenants",
+    "blocks", "changes", "find_key", "key", "keys", "list_fields", "open", "read_field",
+    "revocations", "tenants",
 )  # fmt: skip
 WRITES: Final = (
-    "add_key", "admit_domain", "delete_secret", "note_uses", "put_secret", "put_tenant",
-    "replace_key", "revoke",
+    "add_key", "admit_domain", "delete_secret", "note_uses", "put_block", "put_secret",
+    "put_tenant", "remove_block", "replace_key", "revoke",
 )  # fmt: skip
 LIMITS: Final = ("hold_slots", "take_limits")
 """Scripts that touch nothing of the store: counts of limits may be lost, records may not."""

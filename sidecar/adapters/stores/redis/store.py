@@ -7,6 +7,7 @@ from sidecar.adapters.stores.memory import LOG_ENTRIES
 from sidecar.adapters.stores.records import decode, decode_key, encode, encode_key
 from sidecar.adapters.stores.redis.names import Names
 from sidecar.adapters.stores.redis.server import Server, Word
+from sidecar.model.blocks import Block, BlockKind
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import (
     KeyDigest,
@@ -21,7 +22,7 @@ from sidecar.policy.schema.state import State
 
 SCHEMA_VERSION: Final = 1
 PAGE: Final = 500
-"""Revocations, or uses of keys, in one script: it must not keep the server from others."""
+"""Revocations, blocks, or uses of keys, in one script: it must not keep the server from others."""
 
 
 class RedisStore:
@@ -153,6 +154,38 @@ class RedisStore:
                 return max(int(_number(newest)), after), found
             after = int(rows[-1][0])
 
+    # --- blocks
+
+    async def put_block(self, block: Block, most: int) -> bool:
+        """Add a block, or put it in the place of the one of its kind and value."""
+        until = "" if block.until is None else repr(block.until)
+        words = (block.id, until, encode(block), most)
+        return bool(await self._run("put_block", *self._block_names, words=words))
+
+    async def blocks(self, after: str, limit: int) -> list[Block]:
+        """List the blocks in force by id."""
+        names, found = self._names, list[Block]()
+        while len(found) < limit:
+            length = min(limit, PAGE)
+            told = await self._run("blocks", names.blocks, names.block_ids, words=(after, length))
+            now, page = _two(told)
+            read = [decode(Block, _text(one)) for one in _listed(page)]
+            found += [one for one in read if not one.is_over(_number(now))]
+            if len(read) < length:
+                break
+            after = read[-1].id
+        return found[:limit]
+
+    async def remove_block(self, kind: BlockKind, value: str) -> bool:
+        """Lift a block; False when there was none in force."""
+        words = (Block(kind, value).id,)
+        return bool(await self._run("remove_block", *self._block_names, words=words))
+
+    @property
+    def _block_names(self) -> tuple[str, str, str]:
+        names = self._names
+        return names.blocks, names.block_ids, names.block_ends
+
     # --- secrets
 
     async def put_secret(self, tenant: str, name: str, sealed: bytes) -> None:
@@ -210,6 +243,11 @@ def _tenant(value: object) -> TenantRecord | None:
 def _change(entry: bytes) -> Change:
     revision, at, kind, name = entry.decode().split("|", 3)
     return Change(int(revision), ChangeKind(kind), name, float(at))
+
+
+def _two(value: object) -> tuple[object, object]:
+    first, second = _listed(value)
+    return first, second
 
 
 def _three(value: object) -> tuple[object, object, object]:

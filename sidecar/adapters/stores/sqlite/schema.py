@@ -35,6 +35,11 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
             revision INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL,
             at REAL NOT NULL) STRICT""",
     ),
+    (
+        """CREATE TABLE blocks (
+            id TEXT NOT NULL PRIMARY KEY, until REAL, record BLOB NOT NULL) STRICT""",
+        "CREATE INDEX blocks_by_end ON blocks (until)",
+    ),
 )
 
 _ROUND_SECONDS: Final = 0.02

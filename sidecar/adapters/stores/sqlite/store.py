@@ -10,6 +10,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 from sidecar.adapters.stores.gate import Gate
 from sidecar.adapters.stores.sqlite.schema import unavailable
 from sidecar.adapters.stores.sqlite.tables import Tables
+from sidecar.model.blocks import Block, BlockKind
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import (
     KeyDigest,
@@ -166,6 +167,20 @@ class SqliteStore:
     async def revocations(self, after: int) -> tuple[int, list[Revocation]]:
         """Return the unexpired revocations with a number above `after`, and the newest number."""
         return await self._run(Tables.revocations, after)
+
+    # --- blocks
+
+    async def put_block(self, block: Block, most: int) -> bool:
+        """Add a block, or put it in the place of the one of its kind and value."""
+        return await self._change(Tables.put_block, block, most)
+
+    async def blocks(self, after: str, limit: int) -> list[Block]:
+        """List the blocks in force by id."""
+        return await self._run(Tables.blocks, after, limit)
+
+    async def remove_block(self, kind: BlockKind, value: str) -> bool:
+        """Lift a block; False when there was none in force."""
+        return await self._change(Tables.remove_block, kind, value)
 
     # --- secrets
 

@@ -8,6 +8,7 @@ from typing import Final
 from sidecar.adapters.stores.memory import LOG_ENTRIES
 from sidecar.adapters.stores.records import decode, decode_key, encode, encode_key
 from sidecar.adapters.stores.sqlite.schema import opened
+from sidecar.model.blocks import Block, BlockKind
 from sidecar.model.identity import (
     KeyDigest,
     KeyId,
@@ -192,6 +193,39 @@ class Tables:
             (after, self._clock()),
         )
         return (newest[0] if newest else 0), [decode(Revocation, text) for (text,) in rows]
+
+    # --- blocks
+
+    def put_block(self, block: Block, most: int) -> bool:
+        """Add a block, or put it in the place of the one of its kind and value."""
+        row = (block.id, block.until, encode(block))
+        with self._writing():
+            self._ask("DELETE FROM blocks WHERE until <= ?", (self._clock(),))
+            held = self._ask("SELECT count(*) FROM blocks WHERE id <> ?", (block.id,)).fetchone()
+            if held[0] >= most:
+                return False
+            self._ask("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?)", row)
+            self._note(ChangeKind.BLOCK, block.id)
+        return True
+
+    def blocks(self, after: str, limit: int) -> list[Block]:
+        """List the blocks in force by id."""
+        rows = self._ask(
+            "SELECT record FROM blocks WHERE id > ? AND (until IS NULL OR until > ?)"
+            " ORDER BY id LIMIT ?",
+            (after, self._clock(), limit),
+        )
+        return [decode(Block, text) for (text,) in rows]
+
+    def remove_block(self, kind: BlockKind, value: str) -> bool:
+        """Lift a block."""
+        name = Block(kind, value).id
+        with self._writing():
+            self._ask("DELETE FROM blocks WHERE until <= ?", (self._clock(),))
+            if not self._ask("DELETE FROM blocks WHERE id = ?", (name,)).rowcount:
+                return False
+            self._note(ChangeKind.BLOCK, name)
+        return True
 
     # --- secrets
 
