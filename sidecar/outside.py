@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sidecar.adapters.stores.answers import NothingToAsk, StoreAnswers
+from sidecar.adapters.stores.blocks import RememberedBlocks
 from sidecar.adapters.stores.breaker import Breaker
 from sidecar.adapters.stores.feed import Feed, Memories, Rhythm
 from sidecar.adapters.stores.memories import Freshness, RememberedTenants
@@ -87,7 +88,11 @@ class Outside:
         self._limits: RedisLimits | None = None
         self._forgetting: asyncio.TimerHandle | None = None
         self.counts: MemoryLimits | None = None
-        if policy.authentication.has_methods:
+        self._clock = around.clock
+        # Whoever said that blocks hold on without the store wants to be served without it.
+        goes_on = policy.blocks is not None and policy.blocks.on_store_failure == "last_known"
+        self._needs_word = policy.authentication.has_methods or not goes_on
+        if policy.has_store:
             self._build(policy, around)
         if policy.has_limits:
             self._build_limits(policy, around)
@@ -118,6 +123,8 @@ class Outside:
             key_sets=self.key_sets or nothing,
             introspections=self._introspections or nothing,
         )
+        if memories.blocks is not None:
+            self.at_hand = replace(self.at_hand, blocks=memories.blocks)
 
     def _build_limits(self, policy: Policy, around: Around) -> None:
         # What counts is memory for those alone who have something to count.
@@ -214,6 +221,8 @@ class Outside:
         """
         if self.memories is not None:
             watch("sidecar_state_staleness_seconds", self.memories.freshness.age)
+            if (blocks := self.memories.blocks) is not None:
+                watch("sidecar_blocks", lambda: blocks.count(self._clock()))
         if (sets := self.key_sets) is not None:
             self._watch_key_sets(sets, watch)
         if self._introspections is not None:
@@ -239,8 +248,12 @@ class Outside:
     def missing(self) -> list[str]:
         """Say what is not there that requests may need."""
         missing = []
-        if self.memories is not None and not self.memories.freshness.is_current():
-            missing.append("the state store does not answer")
+        if self.memories is not None:
+            blocks = self.memories.blocks
+            if self._needs_word and not self.memories.freshness.is_current():
+                missing.append("the state store does not answer")
+            elif blocks is not None and not blocks.is_current():
+                missing.append("the list of blocks cannot be read")
         if self.key_sets is not None:
             sets = self.key_sets
             missing += [f"no key set of {i}" for i in sets.issuers() if not sets.is_loaded(i)]
@@ -267,6 +280,10 @@ def _memories(policy: Policy, store: Store, around: Around) -> Memories:
     freshness = Freshness(around.monotonic, policy.authentication.max_staleness)
     own = {name: record_of(name, tenant) for name, tenant in policy.tenants.items()}
     memories = Memories(freshness, RememberedTenants(own, freshness))
+    if policy.blocks is not None:
+        heard = Freshness(around.monotonic, policy.authentication.max_staleness)
+        keeps_last = policy.blocks.on_store_failure == "last_known"
+        memories.blocks = RememberedBlocks(heard, keeps_last=keeps_last)
     if policy.secrets.master_key is not None:
         from sidecar.adapters.vault.box import Box
         from sidecar.adapters.vault.secrets import UnsealedSecrets, Vault

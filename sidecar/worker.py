@@ -59,7 +59,9 @@ class Proxy:
             Pools(),
         )
         if outside.feed is not None:
-            outside.feed.listen(Revoker(self._context).changed)
+            revoker = Revoker(self._context)
+            outside.feed.listen(revoker.changed)
+            outside.feed.listen_to_blocks(revoker.blocked)
         self._listener = Listener(self._context, policy.listen, is_shared=policy.workers > 1)
         self._watch()
 

@@ -9,6 +9,7 @@ from sidecar.decision.limits import Limiting
 from sidecar.decision.steps.assertion import Assertion
 from sidecar.decision.steps.authenticate import Authenticate
 from sidecar.decision.steps.authorize import Authorize
+from sidecar.decision.steps.blocked_caller import BlockedCaller
 from sidecar.decision.steps.condition import Condition
 from sidecar.decision.steps.domain_lock import DomainLock
 from sidecar.decision.steps.identity_headers import IdentityHeaders
@@ -23,7 +24,7 @@ from sidecar.model.route import Step
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.routes import Route
 
-_IDENTITY: Final = frozenset({"authenticate", "tenant"})
+_IDENTITY: Final = frozenset({"authenticate", "tenant", "blocked_caller"})
 
 
 class Callers(Strangers):
@@ -60,6 +61,7 @@ class Callers(Strangers):
         return (
             authenticate,
             once((Tenant, tenants), lambda: Tenant(tenants, known)),
+            self._blocked(),
             self._limiting.key(route.cost),
             Authorize.compile(policy, route),
             TenantBinding.compile(policy, route),
@@ -67,6 +69,12 @@ class Callers(Strangers):
             Condition.compile(route),
             once((IdentityHeaders,), lambda: IdentityHeaders.compile(policy)),
         )
+
+    def _blocked(self) -> Step | None:
+        if self._policy.blocks is None:
+            return None
+        blocks = self._at_hand.blocks
+        return self._once((BlockedCaller,), lambda: BlockedCaller(blocks))
 
     def identity(self, steps: Iterable[Step]) -> tuple[Step, ...]:
         """Choose the steps by which the caller of an exchange under way is judged again."""

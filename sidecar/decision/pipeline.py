@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 
 from sidecar.decision.limits import Limiting
 from sidecar.decision.steps.addresses import Addresses
+from sidecar.decision.steps.blocked_address import BlockedAddress
 from sidecar.decision.steps.client_address import compile_client_address
 from sidecar.decision.steps.declared_body import DeclaredBody
 from sidecar.decision.steps.forbidden import Forbidden
@@ -71,13 +72,15 @@ def build(policy: Policy, at_hand: AtHand | None = None) -> Generation:
     Raises:
         OrderError: a step reads a fact before it is written: a bug in the lists below.
     """
-    workshop = _Workshop(policy, at_hand or AtHand())
+    at_hand = at_hand or AtHand()
+    workshop = _Workshop(policy, at_hand)
     unrouted = workshop.unrouted()
     plans = tuple(workshop.plan(route) for route in policy.routes)
     edge: tuple[Step, ...] = (
         compile_client_address(policy),
         RequestId(),
         Path(),
+        *(() if policy.blocks is None else (BlockedAddress(at_hand.blocks),)),
         *workshop.limiting.edge(),
         Route(
             (

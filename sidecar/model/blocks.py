@@ -120,11 +120,14 @@ class NoBlocksKnown:
         """Say that everything may be blocked."""
         return False
 
-    def address(self, *_: object) -> None:
+    def address(self, *_: object) -> Block | None:
         """Know of no address."""
+        return None
 
-    def key(self, *_: object) -> None:
+    def key(self, *_: object) -> Block | None:
         """Know of no key."""
+        return None
 
-    def tenant(self, *_: object) -> None:
+    def tenant(self, *_: object) -> Block | None:
         """Know of no tenant."""
+        return None

@@ -13,6 +13,7 @@ from sidecar.policy.nodes import Mapping
 from sidecar.policy.rules import (
     api_keys,
     authorization,
+    blocks,
     content,
     identity,
     limits,
@@ -56,6 +57,7 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (api_keys.password_in_the_open, frozenset({"state"})),
     (api_keys.servers_nobody_asks, frozenset({"state"})),
     (api_keys.memory_of_several, frozenset({"state", "workers"})),
+    (blocks.blocks_nobody_can_add, frozenset({"blocks", "state", "admin"})),
     (api_keys.floor_too_high, frozenset({"authentication"})),
     (content.every_body_refused, frozenset({"body"})),
     (content.fields_ruled_twice, frozenset({"headers"})),

@@ -22,7 +22,7 @@ from sidecar.model.identity import (
 from sidecar.model.ports import Store
 from tests.e2e.callers import RSA_ISSUER, a_key, a_record, a_token, sections
 from tests.e2e.conftest import Running, running
-from tests.e2e.guarded import GOOD, guarded
+from tests.e2e.guarded import GOOD, MEMORY, guarded
 from tests.e2e.records import entries
 from tests.e2e.test_websockets import HANDSHAKE, switching
 from tests.e2e.wire import Echo, Peer, a_client, a_policy, a_service, get
@@ -98,9 +98,11 @@ REVOCATIONS: Final = [
 
 
 @asynccontextmanager
-async def slow_service(folder: Path, mode: str = "enforce") -> AsyncIterator[tuple[Running, Slow]]:
+async def slow_service(
+    folder: Path, mode: str = "enforce", **more: object
+) -> AsyncIterator[tuple[Running, Slow]]:
     slow = Slow()
-    async with guarded(slow, folder, mode=mode) as proxy:
+    async with guarded(slow, folder, MEMORY, mode=mode, **more) as proxy:
         store = proxy.store
         globex = TenantId("globex")
         await store.put_tenant(TenantRecord(globex))

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from sidecar.adapters.stores.memory import MemoryStore
+from sidecar.model.blocks import Block
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeyDigest, KeyRecord, Revocation, TenantId, TenantRecord
 from sidecar.model.ports import Changes
@@ -15,6 +16,7 @@ class FailingStore(MemoryStore):
 
     Attributes:
         is_broken: whether reads fail.
+        blocks_are_broken: whether the list of blocks alone cannot be read.
         gate: what look-ups of keys and tenants wait for, after they have read.
         asked: calls of each kind that reached it.
         watches: subscriptions that were begun.
@@ -23,6 +25,7 @@ class FailingStore(MemoryStore):
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(clock)
         self.is_broken = False
+        self.blocks_are_broken = False
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked: Counter[str] = Counter()
@@ -51,6 +54,13 @@ class FailingStore(MemoryStore):
         """Return the revocations after a number."""
         self._note_asked("revocations")
         return await super().revocations(after)
+
+    async def blocks(self, after: str, limit: int) -> list[Block]:
+        """Return the blocks in force."""
+        self._note_asked("blocks")
+        if self.blocks_are_broken:
+            raise StoreUnavailableError("garbage")
+        return await super().blocks(after, limit)
 
     async def watch(self, wake: Callable[[], None]) -> None:
         """Call `wake` at each change."""

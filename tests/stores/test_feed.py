@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from sidecar.adapters.stores.blocks import RememberedBlocks
 from sidecar.adapters.stores.feed import Feed, Memories, Rhythm
 from sidecar.adapters.stores.memories import Freshness, RememberedTenants
 from sidecar.adapters.stores.memory import LOG_ENTRIES
 from sidecar.adapters.stores.uses import KeyUses
 from sidecar.adapters.vault.box import Box
 from sidecar.adapters.vault.secrets import UnsealedSecrets, Vault
+from sidecar.model.blocks import BlockKind
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeyId, TenantId, TenantRecord
 from sidecar.model.ports import UNKNOWN, Change, ChangeKind, Changes, Event
@@ -21,7 +23,7 @@ from sidecar.model.verdict import Ending, Verdict
 from tests.builders import a_principal, an_exchange
 from tests.conftest import ManualClock
 from tests.stores.failing import FailingStore
-from tests.stores.rows import a_digest, a_key, a_revocation, changed
+from tests.stores.rows import a_block, a_digest, a_key, a_revocation, changed
 
 LIMIT = 4.0
 SLOW_SECONDS = 3600.0
@@ -52,6 +54,17 @@ class Following:
         rhythm = Rhythm(poll_seconds, clock, self.took.append)
         self.feed = Feed(self.store, memories, self.uses, rhythm)
         self.feed.listen(self._hear)
+        self.feed.listen_to_blocks(self._sweep)
+        self.swept = 0
+
+    def remember_blocks(self) -> RememberedBlocks:
+        """Have blocks read and remembered."""
+        held = RememberedBlocks(Freshness(self.clock, LIMIT), keeps_last=False)
+        self.memories.blocks = held
+        return held
+
+    def _sweep(self) -> None:
+        self.swept += 1
 
     def _hear(self, changes: Changes) -> None:
         self.heard.append(changes)
@@ -131,6 +144,74 @@ async def test_a_tenant_a_secret_and_a_revocation_are_forgotten_and_read(
     assert memories.tenants.at_hand(acme) is UNKNOWN
     assert following.secrets.at_hand(acme, "upstream") is UNKNOWN
     assert memories.revocations.is_revoked("https://idp.example", {"token": "jti-9"}, 1.0)
+
+
+async def test_the_list_of_blocks_is_read_at_first_and_at_each_change(
+    following: Following,
+) -> None:
+    blocks = following.remember_blocks()
+    await following.store.put_block(a_block(), 9)
+    assert not blocks.is_current()
+    await following.feed.read()
+    assert blocks.address("203.0.113.7", 0.0) == a_block()
+    assert following.swept == 1
+    await following.store.remove_block(BlockKind.ADDRESS, "203.0.113.7")
+    await following.store.put_block(a_block("acme", BlockKind.TENANT), 9)
+    await following.feed.read()
+    assert blocks.address("203.0.113.7", 0.0) is None
+    assert blocks.tenant("acme", 0.0) is not None
+    assert following.swept == 2
+    await following.store.add_key(a_key())
+    await following.feed.read()
+    assert (following.swept, following.store.asked["blocks"]) == (2, 2)
+    following.clock.advance(LIMIT)
+    assert blocks.is_current()
+    following.clock.advance(0.1)
+    assert not blocks.is_current()
+    await following.feed.read()
+    assert blocks.is_current()
+
+
+async def test_a_log_that_does_not_reach_back_has_the_blocks_read_anew(
+    following: Following,
+) -> None:
+    blocks = following.remember_blocks()
+    await following.feed.read()
+    await following.store.put_block(a_block(), 9)
+    for n in range(LOG_ENTRIES + 1):
+        await following.store.put_secret("", f"s{n}", b"sealed")
+    await following.feed.read()
+    assert blocks.address("203.0.113.7", 0.0) is not None
+
+
+async def test_blocks_that_cannot_be_read_keep_no_revocation_back(following: Following) -> None:
+    """A list that is garbage grows old; keys that are changed meanwhile are told as ever."""
+    blocks = following.remember_blocks()
+    await following.feed.read()
+    following.store.blocks_are_broken = True
+    await following.store.put_block(a_block(), 9)
+    await following.store.revoke(a_revocation("jti-9"))
+    following.clock.advance(LIMIT + 1)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError):
+            await following.feed.read()
+    assert following.memories.revocations.is_revoked("https://idp.example", {"token": "jti-9"}, 1.0)
+    assert following.memories.freshness.is_current()
+    assert not blocks.is_current()
+    assert (len(following.heard), following.swept) == (1, 1)
+    # The list comes back although nothing has changed since: whoever is on it is ended then.
+    following.store.blocks_are_broken = False
+    await following.feed.read()
+    assert blocks.is_current()
+    assert blocks.address("203.0.113.7", 0.0) is not None
+    assert (len(following.heard), following.swept) == (1, 2)
+
+
+async def test_blocks_that_cannot_be_read_stop_the_start(following: Following) -> None:
+    following.remember_blocks()
+    following.store.blocks_are_broken = True
+    with pytest.raises(StoreUnavailableError):
+        await following.feed.start()
 
 
 async def test_without_secrets_their_changes_concern_nobody(following: Following) -> None:

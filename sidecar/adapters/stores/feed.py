@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from sidecar.adapters.stores.blocks import RememberedBlocks
 from sidecar.adapters.stores.memories import (
     Freshness,
     RememberedKeys,
@@ -19,6 +20,7 @@ from sidecar.adapters.stores.memories import (
     RememberedTenants,
 )
 from sidecar.adapters.stores.uses import KeyUses
+from sidecar.model.blocks import MOST_BLOCKS
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.ports import Change, ChangeKind, Changes, Store
 
@@ -44,6 +46,7 @@ class Memories:
         tenants: tenants.
         revocations: revocations of tokens.
         secrets: unsealed secrets; None where the policy has no use for them.
+        blocks: blocks; None likewise.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Memories:
         self.tenants = tenants
         self.revocations = RememberedRevocations(freshness)
         self.secrets = secrets
+        self.blocks: RememberedBlocks | None = None
 
     def forget(self, change: Change) -> None:
         """Forget what one change was about."""
@@ -114,15 +118,21 @@ class Feed:
         self._rhythm = rhythm
         self._written_at = memories.freshness.now()
         self._listeners: list[Listener] = []
+        self._blocks_listeners: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._revision: int | None = None
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._is_heard = True
+        self._blocks_changed = True
         self.errors = 0
 
     def listen(self, listener: Listener) -> None:
         """Have changes passed on, after the memories forgot."""
         self._listeners.append(listener)
+
+    def listen_to_blocks(self, listener: Callable[[], None]) -> None:
+        """Have it said that the list of blocks was read anew."""
+        self._blocks_listeners.append(listener)
 
     async def start(self) -> None:
         """Read for the first time, then go on in the background.
@@ -160,22 +170,44 @@ class Feed:
             self._memories.forget_all()
         for change in changes.items:
             self._memories.forget(change)
-        if is_first or self._revokes(changes):
+        if is_first or _is_about(ChangeKind.REVOCATION, changes):
             await self._read_revocations()
+        unread = await self._read_blocks(changes, asked_at)
         self._revision = changes.revision
         self._memories.freshness.note(asked_at)
-        if is_first:
-            return
+        if not is_first:
+            self._tell(changes)
+        if unread is not None:
+            raise unread
+
+    def _tell(self, changes: Changes) -> None:
         for change in changes.items:
             self._rhythm.took(max(changes.now - change.at, 0.0))
         if changes.items or not changes.is_complete:
             for listener in self._listeners:
                 listener(changes)
 
-    def _revokes(self, changes: Changes) -> bool:
-        return not changes.is_complete or any(
-            change.kind is ChangeKind.REVOCATION for change in changes.items
-        )
+    async def _read_blocks(self, changes: Changes, asked_at: float) -> StoreUnavailableError | None:
+        """Read the list of blocks anew if it was changed.
+
+        Returns:
+            Why it could not be read, for the end of the reading: a list that nobody can read must
+            not keep revocations from those who are revoked.
+        """
+        blocks = self._memories.blocks
+        if blocks is None:
+            return None
+        self._blocks_changed = self._blocks_changed or _is_about(ChangeKind.BLOCK, changes)
+        if self._blocks_changed:
+            try:
+                blocks.load(await self._store.blocks("", MOST_BLOCKS + 1))
+            except StoreUnavailableError as error:
+                return error
+            self._blocks_changed = False
+            for listener in self._blocks_listeners:
+                listener()
+        blocks.note(asked_at)
+        return None
 
     async def _read_revocations(self) -> None:
         revocations = self._memories.revocations
@@ -226,3 +258,8 @@ class Feed:
             # Polling goes on meanwhile; what happened before the next subscription is read now.
             await asyncio.sleep(self._rhythm.poll_seconds)
             self._wake.set()
+
+
+def _is_about(kind: ChangeKind, changes: Changes) -> bool:
+    """Tell whether something of a kind may have been changed."""
+    return not changes.is_complete or any(change.kind is kind for change in changes.items)

@@ -141,6 +141,10 @@ METRICS: Final[Mapping[str, Metric]] = {
             "Time since the state store last said what changed", Merge.LARGEST,
         ),
         Metric(
+            "sidecar_blocks", _G, (),
+            "Blocks of addresses, keys and tenants that are in force", Merge.LARGEST,
+        ),
+        Metric(
             "sidecar_store_errors_total", _C, ("operation",),
             "Calls of the state store that failed",
         ),

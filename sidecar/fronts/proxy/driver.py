@@ -26,7 +26,6 @@ from sidecar.fronts.proxy.answering import (
 from sidecar.fronts.proxy.flow import HIGH_WATER, NOT_CONNECTED, PEER_FULL
 from sidecar.fronts.proxy.pool import may_repeat
 from sidecar.fronts.proxy.tunnel import Tunnel, is_accepted
-from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.knowledge.http1.framing import LAST_CHUNK, encode_chunk
 from sidecar.knowledge.http1.write import write_head
 from sidecar.model.errors import ProtocolError, UpstreamError
@@ -322,19 +321,19 @@ class Flight(Admission):
         head = self.exchange.head
         return not self._retried and head is not None and may_repeat(head, connection, error)
 
-    def revoked(self, reason: str) -> None:
-        """End the exchange: the credential that opened it does not hold any more (AN-10)."""
+    def revoked(self, cause: Refuse, step: str) -> None:
+        """End the exchange: whoever opened it would not be admitted any more (AN-10)."""
         if self.tunnel is not None:
-            self.tunnel.revoked(reason)
+            self.tunnel.revoked(cause.reason)
         elif not self.is_over:
             self._drop_upstream()
             self.keeps_alive = False
             if self.is_response_begun:
-                code = RefusalCode.UNAUTHORIZED
-                self._finish(Ending.REFUSED, self.exchange.status, code, reason, "authenticate")
+                status = self.exchange.status
+                self._finish(Ending.REFUSED, status, cause.code, cause.reason, step)
                 self._downstream.abort(resets=True)
             else:
-                self._refuse(unauthorized(reason), Ending.REFUSED, "authenticate")
+                self._refuse(cause, Ending.REFUSED, step)
 
     def broke(self) -> None:
         """End the exchange after a bug of ours: an opaque 500."""

@@ -1,4 +1,4 @@
-"""Exchanges under way end when the credential that opened them is revoked (AN-10).
+"""Exchanges under way end when the credential that opened them is revoked, or blocked (AN-10).
 
 Nothing is registered for a request: a change is rare, and looks at every open connection. Whether
 an exchange may go on is judged by the very steps that admitted it, asked again.
@@ -11,6 +11,7 @@ from typing import Final
 from sidecar.decision.runner import Waiting, decide, refuse_unanswered, resume
 from sidecar.fronts.proxy.context import Context
 from sidecar.fronts.proxy.driver import Flight
+from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import Method, Principal
@@ -20,6 +21,7 @@ from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import Step
 
 _TOKENS: Final = frozenset((Method.JWT, Method.INTROSPECTION))
+_BLOCKING: Final = frozenset(("blocked_address", "blocked_caller"))
 _AGAIN_SECONDS: Final = 0.5
 _AGAIN_LONGEST_SECONDS: Final = 8.0
 """When who did not answer about an exchange under way is asked again: soon, then less often."""
@@ -35,6 +37,24 @@ class Revoker:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+
+    def blocked(self) -> None:
+        """End the exchanges of those who are blocked now; shadow mode lets none of them go on."""
+        edge = _blocking(self._context.generation.edge)
+        for connection in tuple(self._context.live.connections):
+            flight = connection.flight
+            if flight is None or flight.is_over or not hasattr(flight.exchange, "client"):
+                continue
+            again = self._again(flight.exchange)
+            if hasattr(flight.exchange, "tenant"):
+                again.principal, again.tenant = flight.exchange.principal, flight.exchange.tenant
+                again.shadow = flight.exchange.shadow
+                steps = (*edge, *_blocking(flight.exchange.route.identity))
+            else:
+                steps = edge
+            outcome = decide(steps, again, shadow=False)
+            if isinstance(outcome, Refuse) and outcome.code is not RefusalCode.STORE_UNAVAILABLE:
+                flight.revoked(outcome, again.refused_by)
 
     def changed(self, changes: Changes) -> None:
         """Judge again the exchanges that changes may be about."""
@@ -55,8 +75,7 @@ class Revoker:
         if flight.is_over:
             return True
         exchange = flight.exchange
-        again = Exchange(exchange.connection, exchange.head, self._context.clock(), exchange.own_id)
-        again.client = exchange.client
+        again = self._again(exchange)
         again.segments = exchange.segments
         refusal = await self._judge(exchange.route.identity, again)
         if refusal is None:
@@ -67,6 +86,13 @@ class Revoker:
         elif refusal.code is RefusalCode.UNAUTHORIZED:
             _end(flight, refusal)
         return refusal is None or refusal.code is RefusalCode.UNAUTHORIZED
+
+    def _again(self, exchange: Exchange) -> Exchange:
+        """Begin the same exchange anew, at the time that it is now."""
+        now = self._context.clock()
+        again = Exchange(exchange.connection, exchange.head, now, exchange.own_id)
+        again.client = exchange.client
+        return again
 
     async def _judge(self, steps: Sequence[Step], again: Exchange) -> Refuse | None:
         outcome = decide(steps, again, shadow=False)
@@ -87,11 +113,15 @@ class Revoker:
                 yield flight, principal
 
 
+def _blocking(steps: Sequence[Step]) -> tuple[Step, ...]:
+    return tuple(step for step in steps if step.name in _BLOCKING)
+
+
 def _end(flight: Flight, refusal: Refuse) -> None:
     if flight.exchange.route.shadow:
         flight.exchange.shadow.append(refusal)
     else:
-        flight.revoked(refusal.reason)
+        flight.revoked(unauthorized(refusal.reason), "authenticate")
 
 
 def _less_doubtful(flights: Sequence[Flight], changes: Changes) -> list[Flight]:

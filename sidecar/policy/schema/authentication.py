@@ -54,5 +54,5 @@ class Authentication(Section):
 
     @property
     def has_methods(self) -> bool:
-        """Whether a caller can prove at all who it is; without, no store is opened."""
+        """Whether a caller can prove at all who it is."""
         return self.api_keys is not None or self.has_tokens

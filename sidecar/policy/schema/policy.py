@@ -8,6 +8,7 @@ from sidecar.policy.schema.admin import Admin
 from sidecar.policy.schema.assertion import Assertion
 from sidecar.policy.schema.audit import Audit
 from sidecar.policy.schema.authentication import Authentication
+from sidecar.policy.schema.blocks import Blocks
 from sidecar.policy.schema.body import Body
 from sidecar.policy.schema.errors import ErrorTemplate
 from sidecar.policy.schema.headers import Headers
@@ -56,6 +57,8 @@ class Policy(Section):
         tiers: by tier, how much its callers may ask: a limit or a list of them; `anonymous` is the
             tier of everybody on public routes.
         limits: limits for everybody, and how limits are counted.
+        blocks: addresses, API keys and tenants that operators shut out while it serves; off if left
+            out.
         assertion: a signed statement of who the caller is, for the upstream; off if left out.
         body: request bodies, for all routes.
         websockets: bounds on WebSocket connections.
@@ -85,6 +88,7 @@ class Policy(Section):
     identity_headers: IdentityHeaders = IdentityHeaders()
     tiers: Tiers = Field(default_factory=dict)
     limits: RateLimits = RateLimits()
+    blocks: Annotated[Blocks | None, Field(examples=["{}"])] = None
     assertion: Assertion | None = None
     body: Body = Body()
     websockets: Websockets = Websockets()
@@ -107,6 +111,11 @@ class Policy(Section):
             or section.failed_authentication
             or any(route.limits for route in self.routes)
         )
+
+    @property
+    def has_store(self) -> bool:
+        """Whether anything is looked up in the state store; else none is opened."""
+        return self.authentication.has_methods or self.blocks is not None
 
     def upstream_of(self, route: Route) -> Upstream:
         """The upstream that serves a route."""
