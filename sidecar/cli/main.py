@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "keys": "Make, list, rotate, revoke and import API keys.",
     "tenants": "Create, list, change, suspend and delete tenants.",
     "tokens": "Refuse tokens that others issued.",
+    "block": "Shut out addresses, API keys and tenants, and let them in again.",
     "secrets": "Set, list and delete secrets.",
     "schema": "Print the JSON Schema of the policy language.",
     "demo": "Take a tour with a bundled service.",

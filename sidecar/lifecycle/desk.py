@@ -3,6 +3,8 @@
 from sidecar.adapters.vault.box import Box
 from sidecar.adapters.vault.secrets import Vault
 from sidecar.knowledge.auth.digest import DigestRing
+from sidecar.lifecycle.block_operations import BlockDesk
+from sidecar.lifecycle.blocks import Blocks
 from sidecar.lifecycle.breach import Breach
 from sidecar.lifecycle.key_drafts import DraftRules
 from sidecar.lifecycle.key_import import KeyImport
@@ -47,6 +49,7 @@ def _tenant_operations(
         *TenantDesk(tenants).operations(),
         *TokenDesk(tokens).operations(),
         *SecretDesk(Secrets(vault, store, policy, events)).operations(),
+        *BlockDesk(Blocks(store, policy, events, source.clock), source.clock).operations(),
     )
 
 

@@ -60,7 +60,7 @@ REFUSALS: Final[dict[RefusalCode, Refusal]] = {
         403,
         "Forbidden",
         "the caller's role, permission, kind of key, project, tenant or address may not use the"
-        " route",
+        " route, or the address is blocked",
     ),
     RefusalCode.INSUFFICIENT_SCOPE: Refusal(
         403, "Insufficient scope", "the credential lacks a scope that the route asks for"

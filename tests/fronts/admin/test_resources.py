@@ -12,7 +12,7 @@ from sidecar.fronts.admin.listener import Listener
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeyRecord, TenantId
 from tests.fronts.admin.listening import ADMIN, READ, Seen, Sidecar, ask, send
-from tests.lifecycle.desks import Installation
+from tests.lifecycle.desks import Installation, a_guarded_policy
 from tests.lifecycle.noting import NOW
 
 WATCH = "Authorization: Bearer read-token"
@@ -167,3 +167,26 @@ async def test_a_method_that_a_path_does_not_know_is_405(admin: int) -> None:
     seen = await ask(admin, f"/v1/keys/{NOBODY}/revoke", OPS)
     assert read(seen)["code"] == "METHOD_NOT_ALLOWED"
     assert seen.values("Allow") == ["POST"]
+
+
+async def test_a_network_is_blocked_and_let_in_again_by_its_parameters() -> None:
+    place = Installation(a_guarded_policy(blocks={}))
+    async with serving(place) as port:
+        body = b'{"kind": "address", "value": "203.0.113.0/24", "until": "2h"}'
+        denied = await post(port, "/v1/blocks", body, token=WATCH)
+        made = await post(port, "/v1/blocks", body)
+        assert (denied.status, made.status) == (403, 201)
+        assert read(made)["created_by"] == "ops"
+        listed = read(await ask(port, "/v1/blocks", WATCH))
+        assert listed == {"blocks": [read(made)], "next": None}
+        target = "/v1/blocks?kind=address&value=203.0.113.0%2F24"
+        assert (await ask(port, target, WATCH, method="DELETE")).status == 403
+        gone = await ask(port, target, OPS, method="DELETE")
+        assert read(gone) == {"kind": "address", "value": "203.0.113.0/24"}
+        again = read(await ask(port, target, OPS, method="DELETE"))
+        assert (again["status"], again["hint"]) == (404, "sidecar block list")
+
+
+async def test_a_policy_that_enforces_no_blocks_is_a_conflict(admin: int) -> None:
+    seen = read(await post(admin, "/v1/blocks", b'{"kind": "tenant", "value": "acme"}'))
+    assert (seen["status"], seen["detail"]) == (409, "this policy enforces no blocks")

@@ -1,0 +1,136 @@
+"""What an operator blocks by a command is in force in every process on the same Redis."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.e2e.callers import sections
+from tests.e2e.launch import Launched, serving
+from tests.e2e.test_revocation import Slow
+from tests.e2e.test_websockets import HANDSHAKE
+from tests.e2e.wire import Echo, a_client, a_policy, a_service, get
+from tests.stores.servers import valkey
+
+IN_FORCE_SECONDS: Final = 5.0
+PROXIED: Final = {"trusted_proxies": ["127.0.0.1"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Sidecars on one Redis, and what reaches the service behind them.
+
+    Attributes:
+        sidecars: the processes.
+        policy: file of a policy of theirs.
+        slow: the service.
+    """
+
+    sidecars: Sequence[Launched]
+    policy: Path
+    slow: Slow
+
+    async def command(self, *words: str) -> bytes:
+        """Run `sidecar …` on their store; returns what it printed."""
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "sidecar", *words, "--policy", str(self.policy),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await child.communicate()
+        assert child.returncode == 0, err
+        return out.strip()
+
+
+@asynccontextmanager
+async def a_fleet(folder: Path) -> AsyncIterator[Fleet]:
+    slow = Slow()
+    with valkey() as server:
+        async with AsyncExitStack() as stack:
+            quick = await stack.enter_async_context(a_service(Echo.new()))
+            waits = await stack.enter_async_context(a_service(slow))
+            found = []
+            for number in range(2):
+                own = folder / str(number)
+                own.mkdir()
+                keys = sections(own, {"store": server.url})
+                routes = [
+                    {"path": "/any", "role": "viewer"},
+                    {"path": "/open", "public": True},
+                    {"path": "/socket", "role": "viewer", "upstream": waits.url},
+                ]
+                text = a_policy(
+                    quick.url, **{**keys, "routes": routes, "blocks": {}, "listen": PROXIED}
+                )
+                found.append(await stack.enter_async_context(serving(text, own)))
+            yield Fleet(found, folder / "0" / "policy.yaml", slow)
+
+
+async def status(sidecar: Launched, *lines: bytes, target: bytes = b"/any") -> int:
+    async with a_client(sidecar.port) as client:
+        return (await client.ask(get(target, *lines, b"Connection: close"))).status
+
+
+async def become(fleet: Fleet, wanted: int, *lines: bytes, target: bytes = b"/any") -> None:
+    """Ask every process until it answers the wanted status, and see that it was in time."""
+    began = time.monotonic()
+    for sidecar in fleet.sidecars:
+        async with asyncio.timeout(2 * IN_FORCE_SECONDS):
+            while await status(sidecar, *lines, target=target) != wanted:
+                pass
+    assert time.monotonic() - began < IN_FORCE_SECONDS
+
+
+async def test_a_block_by_command_is_in_force_everywhere_until_it_is_lifted(
+    tmp_path: Path,
+) -> None:
+    async with a_fleet(tmp_path) as fleet:
+        key = await fleet.command("keys", "create", "--tenant", "acme", "--role", "owner")
+        [listed] = (await fleet.command("keys", "list")).splitlines()[1:]
+        line = b"X-API-Key: " + key
+        client, other = b"X-Forwarded-For: 203.0.113.7", b"X-Forwarded-For: 203.0.114.7"
+        rows = [
+            ("address", "203.0.113.0/24", 403),
+            ("key", listed.split()[0].decode(), 401),
+            ("tenant", "acme", 401),
+        ]
+        for kind, value, code in rows:
+            await become(fleet, 200, line, client)
+            await fleet.command("block", "add", kind, value, "--for", "1h", "--reason", "drill")
+            await become(fleet, code, line, client)
+            if kind == "address":
+                await become(fleet, 200, line, other)
+                await become(fleet, 403, client, target=b"/open")
+            await fleet.command("block", "remove", kind, value)
+        await become(fleet, 200, line, client)
+        reasons = [str(one["reason"]) for sidecar in fleet.sidecars for one in sidecar.records()]
+        for kind, value, _ in rows:
+            assert sum(text.startswith(f"blocked {kind}: {value}") for text in reasons) >= 2
+        assert [await one.count("sidecar_blocks") for one in fleet.sidecars] == [0, 0]
+
+
+@pytest.mark.parametrize("kind", ["address", "key", "tenant"])
+async def test_websockets_of_the_blocked_end_in_every_process(tmp_path: Path, kind: str) -> None:
+    async with a_fleet(tmp_path) as fleet, AsyncExitStack() as stack:
+        key = await fleet.command("keys", "create", "--tenant", "acme", "--role", "owner")
+        [listed] = (await fleet.command("keys", "list")).splitlines()[1:]
+        line, client = b"X-API-Key: " + key, b"X-Forwarded-For: 203.0.113.7"
+        values = {"address": "203.0.113.7", "key": listed.split()[0].decode(), "tenant": "acme"}
+        await become(fleet, 200, line, client)
+        sockets = []
+        for sidecar in fleet.sidecars:
+            socket = await stack.enter_async_context(a_client(sidecar.port))
+            await socket.send(get(b"/socket", line, client, *HANDSHAKE))
+            assert b" 101 " in await socket.head()
+            sockets.append(socket)
+        await fleet.command("block", "add", kind, values[kind])
+        done = time.monotonic()
+        for socket in sockets:
+            assert await socket.ended() == b""
+            await fleet.slow.left.acquire()
+        assert time.monotonic() - done < IN_FORCE_SECONDS
