@@ -100,7 +100,8 @@ class RememberedBlocks:
             else:
                 # Reading 10,000 addresses takes 0.1 s, and one change reads the list anew.
                 place = self._places.get(block.value) or _place_of(block)
-                version, bits, prefix = places[block.value] = place
+                version, bits, prefix = place
+                places[block.value] = place
                 networks.setdefault((version, bits), {})[prefix] = block
         self._keys = keys
         self._tenants = tenants

@@ -1,6 +1,6 @@
 """Refuse addresses that an operator shut out, before anything else costs anything."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sidecar.model.blocks import Block, KnownBlocks
 from sidecar.model.exchange import Exchange
@@ -9,7 +9,7 @@ from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import Step
 
-UNKNOWN_BLOCKS = "who is blocked is not known"
+UNKNOWN_BLOCKS: Final = "who is blocked is not known"
 
 
 class BlockedAddress(Step):
