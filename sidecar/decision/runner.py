@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from sidecar.model.exchange import Exchange
-from sidecar.model.outcome import PASS, Ask, Outcome, Refuse
+from sidecar.model.outcome import PASS, Ask, Outcome, Refuse, Respond
 from sidecar.model.questions import Question
 from sidecar.model.route import AskingStep, ResponseStep, Step
 
@@ -40,8 +40,10 @@ class Waiting:
         self.shadow = shadow
 
 
-def decide(steps: Sequence[Step], exchange: Exchange, *, shadow: bool) -> Refuse | Waiting | None:
-    """Run steps until one refuses or asks.
+def decide(
+    steps: Sequence[Step], exchange: Exchange, *, shadow: bool
+) -> Refuse | Respond | Waiting | None:
+    """Run steps until one refuses, answers or asks.
 
     Args:
         steps: steps in order.
@@ -49,13 +51,15 @@ def decide(steps: Sequence[Step], exchange: Exchange, *, shadow: bool) -> Refuse
         shadow: whether refusals of steps that can be shadowed are only recorded.
 
     Returns:
-        The refusal; where it waits, for `resume`; or None when every step passed. A PASS leaves no
-        trace: the hot path pays for nothing else.
+        The refusal; the answer, if a step answers itself; where it waits, for `resume`; or None
+        when every step passed. A PASS leaves no trace: the hot path pays for nothing else.
     """
     return _run(steps, 0, exchange, shadow=shadow)
 
 
-def resume(waiting: Waiting, answer: object, exchange: Exchange) -> Refuse | Waiting | None:
+def resume(
+    waiting: Waiting, answer: object, exchange: Exchange
+) -> Refuse | Respond | Waiting | None:
     """Go on where an exchange waited.
 
     Args:
@@ -69,8 +73,8 @@ def resume(waiting: Waiting, answer: object, exchange: Exchange) -> Refuse | Wai
     outcome = cast("AskingStep", step).resume(exchange, waiting.question, answer)
     if isinstance(outcome, Ask):
         return Waiting(steps, waiting.at, outcome.question, shadow)
-    if refusal := _judged(step, outcome, exchange, shadow=shadow):
-        return refusal
+    if ended := _judged(step, outcome, exchange, shadow=shadow):
+        return ended
     return _run(steps, waiting.at + 1, exchange, shadow=shadow)
 
 
@@ -82,7 +86,7 @@ def refuse_unanswered(waiting: Waiting, refusal: Refuse, exchange: Exchange) -> 
 
 def _run(
     steps: Sequence[Step], first: int, exchange: Exchange, *, shadow: bool
-) -> Refuse | Waiting | None:
+) -> Refuse | Respond | Waiting | None:
     for at in range(first, len(steps)):
         step = steps[at]
         outcome = step.decide(exchange)
@@ -90,15 +94,17 @@ def _run(
             continue
         if isinstance(outcome, Ask):
             return Waiting(steps, at, outcome.question, shadow)
-        if refusal := _judged(step, outcome, exchange, shadow=shadow):
-            return refusal
+        if ended := _judged(step, outcome, exchange, shadow=shadow):
+            return ended
     return None
 
 
-def _judged(step: Step, outcome: Outcome, exchange: Exchange, *, shadow: bool) -> Refuse | None:
+def _judged(
+    step: Step, outcome: Outcome, exchange: Exchange, *, shadow: bool
+) -> Refuse | Respond | None:
     if outcome is PASS:
         return None
-    if not (shadow and step.can_shadow):
+    if isinstance(outcome, Respond) or not (shadow and step.can_shadow):
         exchange.refused_by = step.name
         return outcome
     exchange.shadow.append(outcome)

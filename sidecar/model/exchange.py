@@ -12,6 +12,7 @@ from sidecar.model.identity import Principal, TenantRecord
 from sidecar.model.limits import Slot, Taken
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse
+from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import RoutePlan, UpstreamTarget
 
 
@@ -61,6 +62,9 @@ class Exchange:
         segments: path segments, decoded; by `path`.
         has_encoded_slash: whether a segment holds an encoded slash; by `path`.
         route: the plan of the matched route; by `route`.
+        preflight: field lines that answer a CORS preflight; empty for one that is refused, None for
+            what is none; by `preflight`.
+        named_tenant: tenant that host or path name, if its origins matter; by `preflight`.
         body_limit: largest body in bytes; without bound until `declared_body` wrote it.
         principal: who the caller is; by `authenticate`.
         credential_lines: request field lines that carried a credential of ours, and what goes on
@@ -75,7 +79,8 @@ class Exchange:
         upstream_authorization: value of Authorization for the upstream, in the place of the
             client's; given as None, replaced by `tenant_upstream`.
         upstream_lines: request field lines for the upstream; by `forward`.
-        refused_by: name of the step that refused; by the runner.
+        refused_by: name of the step that refused or answered; by the runner.
+        refusal: what the sidecar refuses with; unset while the answer is another's; by the driver.
         taken: what rate limits said of it, in order; given, extended by steps of limits.
         slots: what it holds of limits of concurrency, to be given back when it is over; given,
             extended by steps of limits.
@@ -94,9 +99,12 @@ class Exchange:
         "identity_lines",
         "is_from_proxy",
         "is_secure",
+        "named_tenant",
         "now",
         "own_id",
+        "preflight",
         "principal",
+        "refusal",
         "refused_by",
         "request_id",
         "response_lines",
@@ -121,7 +129,10 @@ class Exchange:
     has_encoded_slash: bool
     is_from_proxy: bool
     is_secure: bool
+    named_tenant: TenantRecord | None
+    preflight: tuple[bytes, ...] | None
     principal: Principal
+    refusal: RefusalCode
     refused_by: str
     request_id: bytes
     roles: tuple[str, ...]

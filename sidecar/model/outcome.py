@@ -37,6 +37,19 @@ class Refuse:
     hides_route: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """The outcome that answers the request here: nothing is wrong with it, and it goes no further.
+
+    Attributes:
+        status: status of the answer, which has no body.
+        reason: what was answered, in words, for the audit record.
+    """
+
+    status: int
+    reason: str
+
+
 @dataclass(init=False, slots=True)
 class Ask:
     """The outcome that waits for one fact; the answer goes to the step's `resume`."""
@@ -48,5 +61,5 @@ class Ask:
         self.question = question
 
 
-Outcome = Literal[Pass.PASS] | Refuse
+Outcome = Literal[Pass.PASS] | Refuse | Respond
 """What a step says at last."""

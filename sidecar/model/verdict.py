@@ -7,9 +7,10 @@ from sidecar.model.refusals import RefusalCode
 
 
 class Ending(StrEnum):
-    """The four ways in which an exchange ends."""
+    """The five ways in which an exchange ends."""
 
     ADMITTED = "admitted"
+    ANSWERED = "answered"
     REFUSED = "refused"
     FAILED = "failed"
     ABANDONED = "abandoned"
@@ -24,12 +25,13 @@ class Verdict:
     """How an exchange ended.
 
     Attributes:
-        ending: admitted (the upstream answered), refused (a step or the framing said no), failed
-            (the upstream or the sidecar could not), abandoned (the client left).
+        ending: admitted (the upstream answered), answered (the sidecar did, a CORS preflight),
+            refused (a step or the framing said no), failed (the upstream or the sidecar could
+            not), abandoned (the client left).
         status: status that the client got; CLIENT_LEFT if none.
         code: refusal code, None for what the upstream answered.
         reason: why, in words, for the audit record alone.
-        step: step that refused, `framing` or `upstream`; empty when nothing did.
+        step: step that refused or answered, `framing` or `upstream`; empty when none did.
         seconds: from the complete head to the last byte of the answer.
         upstream_seconds: from the request's hand-over to the upstream's head; None without one.
         received_bytes: body bytes from the client.

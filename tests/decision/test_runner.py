@@ -9,7 +9,7 @@ import pytest
 from sidecar.decision.runner import Waiting, decide, refuse_unanswered, respond, resume
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import TenantId
-from sidecar.model.outcome import PASS, Ask, Outcome, Refuse
+from sidecar.model.outcome import PASS, Ask, Outcome, Refuse, Respond
 from sidecar.model.questions import FindTenant, Question
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import Step
@@ -44,6 +44,15 @@ class Firm(Soft):
 
     name: ClassVar[str] = "firm"
     can_shadow: ClassVar[bool] = False
+
+
+@pytest.mark.parametrize("shadow", [False, True])
+def test_a_step_that_answers_ends_it_in_shadow_mode_too(*, shadow: bool) -> None:
+    exchange = an_exchange()
+    answer = Respond(204, "done")
+    assert decide((Firm(PASS), Soft(answer), Firm(NEVER)), exchange, shadow=shadow) is answer
+    assert exchange.refused_by == "soft"
+    assert exchange.shadow == []
 
 
 @pytest.mark.parametrize("shadow", [False, True])

@@ -37,6 +37,8 @@ FIRST_RETRY_SECONDS: Final = 0.1
 LAST_RETRY_SECONDS: Final = 5.0
 _CLOSING_RETRY_SECONDS: Final = 0.05
 
+_UNREFUSED: Final = frozenset({Ending.ADMITTED, Ending.ANSWERED})
+
 _LOG: Final = logging.getLogger("sidecar.audit")
 
 
@@ -223,7 +225,7 @@ class AuditLedger(Ledger):
 
         Controls: AU-1.
         """
-        if self._only_refused and verdict.ending is Ending.ADMITTED and not exchange.shadow:
+        if self._only_refused and verdict.ending in _UNREFUSED and not exchange.shadow:
             return
         # Records are written together at the flush: one after the other they take a third of what
         # each takes amid a request, when nothing of theirs is in the processor's caches.

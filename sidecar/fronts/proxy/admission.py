@@ -10,7 +10,7 @@ from sidecar.decision.runner import Waiting, decide
 from sidecar.fronts.proxy.pause import Pause
 from sidecar.model.exchange import Exchange
 from sidecar.model.message import RequestHead
-from sidecar.model.outcome import Refuse
+from sidecar.model.outcome import Refuse, Respond
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import RoutePlan, Step
 from sidecar.model.verdict import Ending
@@ -72,6 +72,8 @@ class Admission:
                 return True
         if isinstance(outcome, Refuse) and not context.floor.holds(outcome, self.plan):
             self.refuse(outcome)
+        elif isinstance(outcome, Respond):
+            self.respond(outcome)
         else:
             self._pause = Pause(context, self, outcome)
         return False
@@ -81,7 +83,7 @@ class Admission:
         """The EDGE steps that it runs."""
         return self._generation.edge
 
-    def decide_route(self) -> Refuse | Waiting | None:
+    def decide_route(self) -> Refuse | Respond | Waiting | None:
         """Run the steps of the route, after EDGE steps that had to wait."""
         plan = self.exchange.route
         return decide(plan.steps, self.exchange, shadow=plan.shadow)
@@ -90,6 +92,11 @@ class Admission:
         """End the exchange: a step refused."""
         self._pause = None
         self._refuse(cause, Ending.REFUSED, self.exchange.refused_by)
+
+    def respond(self, answer: Respond) -> None:
+        """End the exchange: a step answered."""
+        self._pause = None
+        self._answer(answer, Ending.ANSWERED, None, self.exchange.refused_by)
 
     def go_on(self) -> None:
         """Start, once nothing is waited for any more."""
@@ -126,6 +133,12 @@ class Admission:
 
     def _refuse(self, cause: Refuse, ending: Ending, step: str) -> None:
         """Answer with a refusal, and end."""
+        self._answer(cause, ending, cause.code, step)
+
+    def _answer(
+        self, own: Refuse | Respond, ending: Ending, code: RefusalCode | None, step: str
+    ) -> None:
+        """Give an answer of ours, and end."""
         raise NotImplementedError
 
     def leave_count(self) -> None:

@@ -7,7 +7,7 @@ from sidecar.decision.runner import respond
 from sidecar.knowledge.http1.write import CONTINUE, status_line, write_head
 from sidecar.model.exchange import Exchange
 from sidecar.model.message import RequestHead, ResponseHead
-from sidecar.model.outcome import Refuse
+from sidecar.model.outcome import Refuse, Respond
 from sidecar.model.refusals import REFUSALS
 from sidecar.model.route import RoutePlan
 
@@ -47,37 +47,43 @@ def answer_head(
     return write_head(head.start, lines)
 
 
-def refusal_parts(
-    generation: Generation, plan: RoutePlan, exchange: Exchange, refusal: Refuse, date: bytes
+def own_parts(
+    generation: Generation, plan: RoutePlan, exchange: Exchange, own: Refuse | Respond, date: bytes
 ) -> tuple[list[bytes], bytes]:
-    """Write the field lines and the body of a refusal (RFC 9457).
+    """Write the field lines and the body of an answer of ours.
 
     Args:
         generation: the policy in force.
         plan: the route's plan, or the one for exchanges without a route.
         exchange: the exchange.
-        refusal: the refusal.
+        own: a refusal (RFC 9457), or what a step answers, which has no body.
         date: value of Date.
     """
-    exchange.status = REFUSALS[refusal.code].status
-    if refusal.hides_route:
+    if isinstance(own, Respond):
+        exchange.status = own.status
+        exchange.response_lines = [b"Date: " + date]
+        respond(plan.response, exchange)
+        return exchange.response_lines, b""
+    exchange.refusal = own.code
+    exchange.status = REFUSALS[own.code].status
+    if own.hides_route:
         plan = generation.unrouted
     head = exchange.head
-    content_type, body = generation.faces.of(refusal.code, navigates=_navigates(head))
+    content_type, body = generation.faces.of(own.code, navigates=_navigates(head))
     exchange.response_lines = [
         b"Content-Type: " + content_type,
         b"Content-Length: %d" % len(body),
         b"Date: " + date,
         b"Cache-Control: no-store",
-        *refusal.lines,
+        *own.lines,
     ]
     respond(plan.response, exchange)
     is_head = head is not None and head.method == b"HEAD"
     return exchange.response_lines, b"" if is_head else body
 
 
-def refusal(exchange: Exchange, lines: list[bytes], body: bytes, *, keeps_alive: bool) -> bytes:
-    """Join the parts of a refusal, once it is known whether the connection goes on."""
+def own_answer(exchange: Exchange, lines: list[bytes], body: bytes, *, keeps_alive: bool) -> bytes:
+    """Join the parts of an answer of ours, once it is known whether the connection goes on."""
     _say_how_it_ends(lines, exchange.head, keeps_alive=keeps_alive)
     return write_head(status_line(exchange.status), lines) + body
 

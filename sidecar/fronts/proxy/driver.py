@@ -19,8 +19,8 @@ from sidecar.fronts.proxy.answering import (
     SWITCHING_PROTOCOLS,
     answer_head,
     interim,
-    refusal,
-    refusal_parts,
+    own_answer,
+    own_parts,
     switch_head,
 )
 from sidecar.fronts.proxy.flow import HIGH_WATER, NOT_CONNECTED, PEER_FULL
@@ -30,7 +30,7 @@ from sidecar.knowledge.http1.framing import LAST_CHUNK, encode_chunk
 from sidecar.knowledge.http1.write import write_head
 from sidecar.model.errors import ProtocolError, UpstreamError
 from sidecar.model.message import CHUNKED, RequestHead, ResponseHead
-from sidecar.model.outcome import Refuse
+from sidecar.model.outcome import Refuse, Respond
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import Timeouts
 from sidecar.model.verdict import CLIENT_LEFT, Ending, Verdict
@@ -349,18 +349,18 @@ class Flight(Admission):
 
     # --- the end
 
-    def _refuse(self, cause: Refuse, ending: Ending, step: str) -> None:
-        exchange = self.exchange
-        downstream = self._downstream
+    def _answer(
+        self, own: Refuse | Respond, ending: Ending, code: RefusalCode | None, step: str
+    ) -> None:
+        exchange, downstream = self.exchange, self._downstream
         self.is_response_begun = True
         self._pending.clear()
-        date = self._context.date()
-        lines, body = refusal_parts(self._generation, self.plan, exchange, cause, date)
+        lines, body = own_parts(self._generation, self.plan, exchange, own, self._context.date())
         if not downstream.can_follow() or self._context.live.is_draining:
             self.keeps_alive = False
         self._sent = len(body)
-        downstream.write(refusal(exchange, lines, body, keeps_alive=self.keeps_alive))
-        self._finish(ending, exchange.status, cause.code, cause.reason, step)
+        downstream.write(own_answer(exchange, lines, body, keeps_alive=self.keeps_alive))
+        self._finish(ending, exchange.status, code, own.reason, step)
         downstream.exchange_over(self)
 
     def _drop_upstream(self) -> None:

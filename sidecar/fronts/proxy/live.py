@@ -102,7 +102,7 @@ class Revoker:
             except StoreUnavailableError:
                 return refuse_unanswered(outcome, _UNANSWERED, again)
             outcome = resume(outcome, answer, again)
-        return outcome
+        return outcome if isinstance(outcome, Refuse) else None
 
     def _identified(self) -> Iterator[tuple[Flight, Principal]]:
         # A copy: ending an exchange closes connections.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from sidecar.decision.runner import Waiting, refuse_unanswered, resume
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.limits import let_go
-from sidecar.model.outcome import Refuse
+from sidecar.model.outcome import Refuse, Respond
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import RoutePlan
 
@@ -115,7 +115,7 @@ class Pause:
             return
         try:
             if isinstance(answer, StoreUnavailableError):
-                outcome: Refuse | Waiting | None = self._unanswered(waiting, answer)
+                outcome: Refuse | Respond | Waiting | None = self._unanswered(waiting, answer)
             else:
                 outcome = self._resumed(waiting, answer)
             if isinstance(outcome, Waiting):
@@ -139,7 +139,7 @@ class Pause:
         else:
             self._conclude(outcome)
 
-    async def _answered(self, waiting: Waiting) -> Refuse | Waiting | None:
+    async def _answered(self, waiting: Waiting) -> Refuse | Respond | Waiting | None:
         try:
             answer = await self._context.answers.find(waiting.question)
         except StoreUnavailableError as error:
@@ -150,14 +150,18 @@ class Pause:
         refusal = Refuse(RefusalCode.STORE_UNAVAILABLE, error.reason, has_floor=True)
         return refuse_unanswered(waiting, refusal, self._flight.exchange)
 
-    def _resumed(self, waiting: Waiting, answer: object) -> Refuse | Waiting | None:
+    def _resumed(self, waiting: Waiting, answer: object) -> Refuse | Respond | Waiting | None:
         outcome = resume(waiting, answer, self._flight.exchange)
         if outcome is None and waiting.steps is self._flight.edge:
             return self._flight.decide_route()
         return outcome
 
-    def _conclude(self, outcome: Refuse | None) -> None:
+    def _conclude(self, outcome: Refuse | Respond | None) -> None:
         floor = self._context.floor
+        if isinstance(outcome, Respond):
+            # It says nothing of a credential: a preflight has none.
+            self._flight.respond(outcome)
+            return
         if outcome is None:
             # More may have come, while no route was known, than the route accepts.
             outcome = self._flight.overrun()
