@@ -84,6 +84,8 @@ class Proxy:
             watch("sidecar_audit_errors_total", partial(getattr, sink, "errors"), sink.name)
 
         self.outside.watch(watch)
+        if (text := self.policy.security_txt) is not None:
+            watch("sidecar_security_txt_expires_timestamp_seconds", lambda: text.expires_at)
 
     def missing(self) -> list[str]:
         """Say what is not there that requests may need."""

@@ -21,6 +21,7 @@ from sidecar.decision.steps.request_id import RequestId, ShowRequestId
 from sidecar.decision.steps.route import Route
 from sidecar.decision.steps.security_headers import SecurityHeaders
 from sidecar.decision.steps.upstream import Upstream, target_of
+from sidecar.decision.steps.well_known import WellKnown
 from sidecar.decision.strangers import Once, Strangers, managed_names
 from sidecar.model.exchange import GIVEN
 from sidecar.model.ports import AtHand
@@ -76,12 +77,14 @@ def build(policy: Policy, at_hand: AtHand | None = None) -> Generation:
     workshop = _Workshop(policy, at_hand)
     unrouted = workshop.unrouted()
     plans = tuple(workshop.plan(route) for route in policy.routes)
+    well_known = WellKnown.compile(policy)
     edge: tuple[Step, ...] = (
         compile_client_address(policy),
         RequestId(),
         Path(),
         *(() if policy.blocks is None else (BlockedAddress(at_hand.blocks),)),
         *workshop.limiting.edge(),
+        *(() if well_known is None else (well_known,)),
         Route(
             (
                 (route.template, _methods(route), plan)

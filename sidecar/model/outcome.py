@@ -42,12 +42,16 @@ class Respond:
     """The outcome that answers the request here: nothing is wrong with it, and it goes no further.
 
     Attributes:
-        status: status of the answer, which has no body.
+        status: status of the answer.
         reason: what was answered, in words, for the audit record.
+        lines: field lines of the answer.
+        body: its body, which a 204 has none of.
     """
 
     status: int
     reason: str
+    lines: tuple[bytes, ...] = ()
+    body: bytes = b""
 
 
 @dataclass(init=False, slots=True)

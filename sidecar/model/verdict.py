@@ -25,7 +25,7 @@ class Verdict:
     """How an exchange ended.
 
     Attributes:
-        ending: admitted (the upstream answered), answered (the sidecar did, a CORS preflight),
+        ending: admitted (the upstream answered), answered (the sidecar did, as it should),
             refused (a step or the framing said no), failed (the upstream or the sidecar could
             not), abandoned (the client left).
         status: status that the client got; CLIENT_LEFT if none.

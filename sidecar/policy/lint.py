@@ -38,6 +38,7 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (routes.prefix_not_of_the_path, frozenset()),
     (routes.unreachable, frozenset()),
     (routes.spellings_differ_by_case, frozenset()),
+    (routes.answered_before, frozenset({"security_txt", "absent"})),
     (authorization.roles_listed_twice, frozenset({"roles"})),
     (authorization.roles_unknown, frozenset({"roles"})),
     (authorization.grants_to_unknown_roles, frozenset({"roles", "permissions"})),

@@ -112,6 +112,10 @@ METRICS: Final[Mapping[str, Metric]] = {
             "sidecar_rate_limit_leased_total", _C, (),
             "Requests that limits admitted from shares taken in advance",
         ),
+        Metric(
+            "sidecar_security_txt_expires_timestamp_seconds", _G, (),
+            "Unix time from which security.txt is not to be trusted any more",
+        ),
         Metric("sidecar_received_bytes_total", _C, ("route",), "Body bytes from clients"),
         Metric("sidecar_sent_bytes_total", _C, ("route",), "Body bytes to clients"),
         Metric("sidecar_connections", _G, (), "Open client connections"),

@@ -56,19 +56,21 @@ def own_parts(
         generation: the policy in force.
         plan: the route's plan, or the one for exchanges without a route.
         exchange: the exchange.
-        own: a refusal (RFC 9457), or what a step answers, which has no body.
+        own: a refusal (RFC 9457), or what a step answers.
         date: value of Date.
     """
+    head = exchange.head
+    is_head = head is not None and head.method == b"HEAD"
     if isinstance(own, Respond):
         exchange.status = own.status
-        exchange.response_lines = [b"Date: " + date]
+        length = [b"Content-Length: %d" % len(own.body)] if own.status != NO_CONTENT else []
+        exchange.response_lines = [*length, b"Date: " + date, *own.lines]
         respond(plan.response, exchange)
-        return exchange.response_lines, b""
+        return exchange.response_lines, b"" if is_head else own.body
     exchange.refusal = own.code
     exchange.status = REFUSALS[own.code].status
     if own.hides_route:
         plan = generation.unrouted
-    head = exchange.head
     content_type, body = generation.faces.of(own.code, navigates=_navigates(head))
     exchange.response_lines = [
         b"Content-Type: " + content_type,
@@ -78,7 +80,6 @@ def own_parts(
         *own.lines,
     ]
     respond(plan.response, exchange)
-    is_head = head is not None and head.method == b"HEAD"
     return exchange.response_lines, b"" if is_head else body
 
 

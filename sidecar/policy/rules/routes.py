@@ -4,6 +4,7 @@ from typing import Final
 
 from sidecar.model.template import Kind, parse_path
 from sidecar.policy.rules.findings import Findings, Judged, Shape
+from sidecar.policy.schema.well_known import SECURITY_TXT
 
 _RESERVED: Final = (Kind.LITERAL, ".sidecar")
 _ANY_METHOD: Final = ""
@@ -64,6 +65,21 @@ def unreachable(judged: Judged) -> Findings:
                 ("routes", index, "path"),
                 "never reached: more specific routes match all that it matches",
                 "take it out, or take one of the others out",
+            )
+
+
+def answered_before(judged: Judged) -> Findings:
+    """Routes whose whole path is one that the sidecar answers itself."""
+    policy = judged.policy
+    answered = {} if policy.absent is None else dict.fromkeys(policy.absent.paths, "absent")
+    if policy.security_txt is not None:
+        answered[SECURITY_TXT] = "security_txt"
+    for index, route in enumerate(policy.routes):
+        if section := answered.get(route.path):
+            yield judged.warning(
+                ("routes", index, "path"),
+                f"GET is answered by {section} and never reaches the route",
+                f"take the route out, or the path from {section}",
             )
 
 

@@ -23,6 +23,7 @@ from sidecar.policy.schema.state import Secrets, State
 from sidecar.policy.schema.tenants import IdentityHeaders, Tenant
 from sidecar.policy.schema.upstream import Upstream, UpstreamTimeouts
 from sidecar.policy.schema.websockets import Websockets
+from sidecar.policy.schema.well_known import Absent, SecurityTxt
 from sidecar.policy.schema.words import Field, PlainValidator, WithJsonSchema
 from sidecar.policy.written import misfit
 
@@ -64,6 +65,8 @@ class Policy(Section):
         websockets: bounds on WebSocket connections.
         headers: response header fields, for all routes: the name of a preset or a mapping.
         errors: bodies of your own by refusal code.
+        security_txt: whom to tell of a vulnerability, answered on every host; off if left out.
+        absent: paths that everybody asks for and that are not there; off if left out.
         audit: where the record of every request goes.
         mode: `enforce`, or `shadow` to record what would be refused; framing, path and identity
             rules stay enforced.
@@ -94,6 +97,11 @@ class Policy(Section):
     websockets: Websockets = Websockets()
     headers: Headers = Headers()
     errors: dict[RefusalCode, ErrorTemplate] = Field(default_factory=dict)
+    security_txt: Annotated[
+        SecurityTxt | None,
+        Field(examples=["{contact: mailto:security@example.com, expires: 2027-06-30T00:00:00Z}"]),
+    ] = None
+    absent: Annotated[Absent | None, Field(examples=["{}"])] = None
     audit: Audit = Audit()
     mode: Literal["enforce", "shadow"] = "enforce"
     routes: Annotated[
