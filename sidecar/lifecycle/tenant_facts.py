@@ -11,6 +11,7 @@ from sidecar.lifecycle.errors import BadValueError
 from sidecar.model.identity import ProjectRecord, TenantId, TenantRecord
 from sidecar.policy.schema.addresses import UpstreamUrl, Url
 from sidecar.policy.schema.names import TenantName, Word
+from sidecar.policy.schema.origins import Origin
 
 MOST_ITEMS: Final = 1000
 ATTRIBUTE_CHARACTERS: Final = 1024
@@ -19,7 +20,6 @@ ATTRIBUTE_CHARACTERS: Final = 1024
 _LABEL: Final = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z)(?![0-9.]+\Z){_LABEL}(?:\.{_LABEL})*\Z")
 _DOMAIN_HINT: Final = "a host name in lower case, such as acme.example; IDNs in their xn-- form"
-_ORIGIN_HINT: Final = "scheme, host and port alone, such as https://app.acme.example"
 _PROJECT_KEYS: Final = frozenset({"domains", "system"})
 
 T = TypeVar("T")
@@ -28,6 +28,7 @@ Reader = Callable[[object, str], object]
 _TENANT: Final[TypeAdapter[str]] = TypeAdapter(TenantName)
 _WORD: Final[TypeAdapter[str]] = TypeAdapter(Word)
 _URL: Final[TypeAdapter[UpstreamUrl]] = TypeAdapter(Url)
+_ORIGIN: Final[TypeAdapter[str]] = TypeAdapter(Origin)
 
 
 def tenant_id(value: object) -> TenantId:
@@ -120,10 +121,7 @@ def _domain(value: object, path: str) -> str:
 
 def _origin(value: object, path: str) -> str:
     """Read a web origin (RFC 6454 §6.2), as browsers write it: without the scheme's own port."""
-    url = _validated(_URL, value, path)
-    if url.scheme == "unix":
-        raise BadValueError(f"{path} is no web origin", _ORIGIN_HINT)
-    return str(url)
+    return _validated(_ORIGIN, value, path)
 
 
 def _upstream(value: object, path: str) -> str:

@@ -4,6 +4,7 @@ A record is what a store holds; a principal is what one credential proved. Nothi
 a token or another secret.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
@@ -13,7 +14,15 @@ TenantId = NewType("TenantId", str)
 KeyId = NewType("KeyId", str)
 KeyDigest = NewType("KeyDigest", bytes)
 
+# The grammar of ids in the policy: what breaks it is in no store, and must be in no header field.
+_TENANT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+
 NO_ROLES: Final[tuple[str, ...]] = ()
+
+
+def is_tenant_id(text: str) -> bool:
+    """Tell whether a tenant can have this id."""
+    return _TENANT_ID.match(text) is not None
 
 
 class Method(StrEnum):
@@ -150,6 +159,15 @@ class ProjectRecord:
 
     domains: tuple[str, ...] = ()
     is_system: bool = False
+
+    def has_domain(self, domain: str) -> bool:
+        """Tell whether a host name is registered, itself or as one label under `*.`.
+
+        Args:
+            domain: the name, in lower case.
+        """
+        wildcard = "*." + domain.partition(".")[2]
+        return any(own.lower() in {domain, wildcard} for own in self.domains)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

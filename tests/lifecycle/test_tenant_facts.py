@@ -63,7 +63,10 @@ def test_what_is_shown_can_be_said_again() -> None:
     [
         pytest.param("upstream", "https://acme.internal:443", "https://acme.internal", id="port"),
         pytest.param("upstream", "unix:///run/acme.sock", "unix:///run/acme.sock", id="socket"),
-        pytest.param("origins", ["https://A.example:443/"], ("https://a.example",), id="origin"),
+        pytest.param("origins", ["https://A.example:443"], ("https://a.example",), id="origin"),
+        pytest.param(
+            "origins", ["https://*.ä.example"], ("https://*.xn--4ca.example",), id="more of one"
+        ),
         pytest.param("domains", ["a.example", "a.example"], ("a.example",), id="twice"),
         pytest.param("domains", ["xn--bcher-kva.example"], ("xn--bcher-kva.example",), id="idn"),
         pytest.param("logins", [], (), id="no login method in particular"),
@@ -82,10 +85,10 @@ def test_one_meaning_is_kept_in_one_spelling(field: str, said: object, kept: obj
         pytest.param({"tier": "a b"}, "tier is no such name", id="a tier with a blank"),
         pytest.param({"tier": 7}, "tier is no text", id="a number for a tier"),
         pytest.param({"origins": "https://a"}, "origins is no list", id="one origin"),
-        pytest.param({"origins": ["null"]}, "origins[0] has no scheme", id="the null origin"),
+        pytest.param({"origins": ["null"]}, "origins[0] is what every", id="the null origin"),
         pytest.param({"origins": ["*"]}, "origins[0] has no scheme", id="any origin"),
         pytest.param({"origins": ["https://a/b"]}, "origins[0] has a path", id="a page"),
-        pytest.param({"origins": ["unix:///a"]}, "origins[0] is no web origin", id="a socket"),
+        pytest.param({"origins": ["unix:///a"]}, "origins[0] has no scheme", id="a socket"),
         pytest.param({"domains": ["a", "A.b"]}, "domains[1] is no domain", id="capitals"),
         pytest.param({"domains": [".a"]}, "domains[0] is no domain", id="a leading dot"),
         pytest.param({"domains": ["a."]}, "domains[0] is no domain", id="a trailing dot"),

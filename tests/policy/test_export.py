@@ -53,7 +53,7 @@ def test_what_the_loader_accepts_is_valid(extra: dict[str, object]) -> None:
     "extra",
     [
         {"version": 2},
-        {"cors": {}},
+        {"cors": True},
         {"workers": 0},
         {"workers": "two"},
         {"mode": "observe"},

@@ -115,7 +115,7 @@ workers: 2
 mode: ${MODE}
 listen: {admin: 0.0.0.0:9901, drain: soon}
 websockets: {idle: 2d}
-cors: {}
+gossip: {}
 routes:
   - {path: /a}
   - {path: /b, public: maybe}
@@ -127,7 +127,7 @@ routes:
         (4, 1, "workers"),
         (5, 7, "mode"),
         (6, 38, "listen.drain"),
-        (8, 1, "cors"),
+        (8, 1, "gossip"),
         (10, 5, "routes[0]"),
         (11, 24, "routes[1].public"),
         (12, 44, "routes[2].strip_prefix"),

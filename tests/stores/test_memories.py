@@ -185,7 +185,18 @@ def test_a_tenant_of_the_store_is_remembered_until_it_is_changed(
 def test_the_tenant_that_was_looked_up_first_makes_room(freshness: Freshness) -> None:
     tenants = RememberedTenants({}, freshness, limit=2)
     for name in ("t1", "t2", "t3"):
+        tenants.put(TenantId(name), TenantRecord(TenantId(name)), 0)
+    assert tenants.at_hand(TenantId("t1")) is UNKNOWN
+    assert isinstance(tenants.at_hand(TenantId("t3")), TenantRecord)
+
+
+def test_names_of_no_tenant_drive_out_no_tenant(freshness: Freshness) -> None:
+    tenants = RememberedTenants({}, freshness, limit=2)
+    good = TenantRecord(TenantId("good"))
+    tenants.put(good.id, good, 0)
+    for name in ("t1", "t2", "t3"):
         tenants.put(TenantId(name), None, 0)
+    assert tenants.at_hand(good.id) is good
     assert tenants.at_hand(TenantId("t1")) is UNKNOWN
     assert tenants.at_hand(TenantId("t3")) is None
 

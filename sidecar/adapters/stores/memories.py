@@ -140,11 +140,14 @@ class RememberedKeys:
 class RememberedTenants:
     """Tenants of the policy, which always answer, and those of the store that were looked up.
 
+    Names that are nobody's have a room of their own, as with keys: pages may make a path name a
+    tenant before anybody is known.
+
     Attributes:
         forgotten: as for keys.
     """
 
-    __slots__ = ("_found", "_freshness", "_limit", "_own", "forgotten")
+    __slots__ = ("_found", "_freshness", "_limit", "_missing", "_own", "forgotten")
 
     def __init__(
         self,
@@ -155,7 +158,8 @@ class RememberedTenants:
         self._own = dict(own)
         self._freshness = freshness
         self._limit = limit
-        self._found: dict[TenantId, TenantRecord | None] = {}
+        self._found: dict[TenantId, TenantRecord] = {}
+        self._missing: set[TenantId] = set()
         self.forgotten = 0
 
     def at_hand(self, tenant: TenantId) -> TenantRecord | Unsure | None:
@@ -165,11 +169,16 @@ class RememberedTenants:
             return own
         if not self._freshness.is_current():
             return UNKNOWN
-        return self._found.get(tenant, UNKNOWN)
+        return None if tenant in self._missing else self._found.get(tenant, UNKNOWN)
 
     def put(self, tenant: TenantId, record: TenantRecord | None, forgotten: int) -> None:
         """Remember the answer to a look-up."""
         if forgotten != self.forgotten:
+            return
+        if record is None:
+            if len(self._missing) >= self._limit:
+                self._missing.clear()
+            self._missing.add(tenant)
             return
         if len(self._found) >= self._limit:
             self._found.pop(next(iter(self._found)))
@@ -179,11 +188,13 @@ class RememberedTenants:
         """Forget a tenant that was changed."""
         self.forgotten += 1
         self._found.pop(TenantId(tenant), None)
+        self._missing.discard(TenantId(tenant))
 
     def forget_all(self) -> None:
         """Forget everything: nobody knows what was changed."""
         self.forgotten += 1
         self._found.clear()
+        self._missing.clear()
 
 
 class RememberedRevocations:

@@ -67,7 +67,8 @@ class Audit(Section):
 
     Attributes:
         sinks: where records go: `stdout`, or a mapping with `file`.
-        requests: `all` records every request, `refused` only what was not admitted.
+        requests: `all` records every request, `refused` only what was neither admitted nor
+            answered.
         flush: how long records may wait to be written together.
     """
 

@@ -1,4 +1,4 @@
-"""Names of the policy: tenants, roles, scopes, kinds, header fields and parameters."""
+"""Names of the policy: tenants, methods, roles, scopes, kinds, header fields and parameters."""
 
 import re
 from collections.abc import Callable
@@ -20,6 +20,19 @@ def _named(pattern: str, hint: str, example: str) -> Callable[[object], str]:
     return check
 
 
+_METHOD: Final = re.compile(r"[A-Z0-9!#$%&'*+.^_`|~-]{1,32}\Z")
+_REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
+
+
+def _method(value: object) -> str:
+    text = text_of(value, "GET")
+    if text in _REFUSED_METHODS:
+        raise misfit("is always refused by the sidecar", "take it out")
+    if not _METHOD.match(text):
+        raise misfit("is no method in capital letters", "GET, POST, PUT, PATCH, DELETE or OPTIONS")
+    return text
+
+
 _TENANT: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _WORD: Final = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
 _TEXT_SCHEMA: Final = WithJsonSchema({"type": "string", "minLength": 1})
@@ -32,6 +45,12 @@ TenantName = Annotated[
     ),
     _TEXT_SCHEMA,
     Field(examples=["acme"]),
+]
+Method = Annotated[
+    str,
+    PlainValidator(_method),
+    WithJsonSchema({"type": "string"}),
+    Field(examples=["GET", "POST"]),
 ]
 Role = Annotated[
     str,
@@ -65,6 +84,19 @@ FieldName = Annotated[
     _TEXT_SCHEMA,
     Field(examples=["X-Api-Key"]),
 ]
+ListedField = Annotated[
+    str,
+    PlainValidator(
+        _named(
+            r"(?:\*|[A-Za-z][A-Za-z0-9-]{0,63})",
+            "a name such as X-Total-Count, or '*'",
+            "X-Total-Count",
+        )
+    ),
+    _TEXT_SCHEMA,
+    Field(examples=["X-Total-Count"]),
+]
+"""A header field, or `*` for all."""
 Parameter = Annotated[
     str,
     PlainValidator(

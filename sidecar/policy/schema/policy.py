@@ -10,6 +10,7 @@ from sidecar.policy.schema.audit import Audit
 from sidecar.policy.schema.authentication import Authentication
 from sidecar.policy.schema.blocks import Blocks
 from sidecar.policy.schema.body import Body
+from sidecar.policy.schema.cors import Cors, CorsOrNone
 from sidecar.policy.schema.errors import ErrorTemplate
 from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.limits import RateLimits, Tiers
@@ -64,6 +65,7 @@ class Policy(Section):
         body: request bodies, for all routes.
         websockets: bounds on WebSocket connections.
         headers: response header fields, for all routes: the name of a preset or a mapping.
+        cors: which pages of other origins may use the service, for all routes; off if left out.
         errors: bodies of your own by refusal code.
         security_txt: whom to tell of a vulnerability, answered on every host; off if left out.
         absent: paths that everybody asks for and that are not there; off if left out.
@@ -96,6 +98,7 @@ class Policy(Section):
     body: Body = Body()
     websockets: Websockets = Websockets()
     headers: Headers = Headers()
+    cors: CorsOrNone = None
     errors: dict[RefusalCode, ErrorTemplate] = Field(default_factory=dict)
     security_txt: Annotated[
         SecurityTxt | None,
@@ -144,6 +147,14 @@ class Policy(Section):
     def headers_of(self, route: Route) -> Headers:
         """The response headers of a route, its own laid over the policy's."""
         return self.headers if route.headers is None else route.headers.over(self.headers)
+
+    def cors_of(self, route: Route) -> Cors | None:
+        """What holds for pages of other origins on a route, its own laid over the policy's."""
+        if "cors" not in route.model_fields_set:
+            return self.cors
+        if route.cors is None or self.cors is None:
+            return route.cors
+        return route.cors.over(self.cors)
 
     def mode_of(self, route: Route) -> Literal["enforce", "shadow"]:
         """The mode of a route, or the policy's."""

@@ -1,6 +1,5 @@
 """The section `routes`: what is admitted, and how it is treated."""
 
-import re
 from collections.abc import Callable
 from functools import cached_property
 from typing import Annotated, Final, Literal, TypeVar
@@ -9,17 +8,16 @@ from sidecar.model.template import Kind, Template, parse_host, parse_path
 from sidecar.policy.schema.addresses import Network
 from sidecar.policy.schema.alone import EITHER_FORM, LISTED
 from sidecar.policy.schema.body import Body
+from sidecar.policy.schema.cors import CorsOrNone
 from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.limits import Limit
-from sidecar.policy.schema.names import Parameter, Permission, Role, Scope, Word
+from sidecar.policy.schema.names import Method, Parameter, Permission, Role, Scope, Word
 from sidecar.policy.schema.quantities import Count, Flag, PositiveDuration
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.upstream import Upstream
 from sidecar.policy.schema.words import Field, PlainValidator, WithJsonSchema
 from sidecar.policy.written import misfit, text_of
 
-_METHOD: Final = re.compile(r"[A-Z0-9!#$%&'*+.^_`|~-]{1,32}\Z")
-_REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 _PATH_HINT: Final = "/orders, /orders/{order}, /files/** (no query, written decoded)"
 _HOST_HINT: Final = "api.example.com or *.example.com, without scheme and port"
 
@@ -51,15 +49,6 @@ def _prefix(value: object) -> str:
     return "/" + "/".join(segment.text for segment in segments)
 
 
-def _method(value: object) -> str:
-    text = text_of(value, "GET")
-    if text in _REFUSED_METHODS:
-        raise misfit("is always refused by the sidecar", "take it out")
-    if not _METHOD.match(text):
-        raise misfit("is no method in capital letters", "GET, POST, PUT, PATCH, DELETE or OPTIONS")
-    return text
-
-
 Path = Annotated[
     str,
     PlainValidator(_path),
@@ -77,12 +66,6 @@ Prefix = Annotated[
     PlainValidator(_prefix),
     WithJsonSchema({"type": "string", "pattern": r"^(/.|\$\{)"}),
     Field(examples=["/api"]),
-]
-Method = Annotated[
-    str,
-    PlainValidator(_method),
-    WithJsonSchema({"type": "string"}),
-    Field(examples=["GET", "POST"]),
 ]
 
 
@@ -161,6 +144,8 @@ class Route(Section):
         addresses: client addresses that may use the route.
         body: request bodies, over the policy's `body`.
         headers: response header fields, over the policy's `headers`.
+        cors: pages of other origins, over the policy's `cors`, whose origins count too; false takes
+            none of it.
         upstream: another upstream for this route: a URL or a mapping.
         strip_prefix: literal prefix of `path` that the upstream does not see.
         timeouts: time-outs, over those of the upstream.
@@ -197,6 +182,7 @@ class Route(Section):
     addresses: Addresses | None = None
     body: Body | None = None
     headers: Headers | None = None
+    cors: CorsOrNone = None
     upstream: Upstream | None = None
     strip_prefix: Prefix | None = None
     timeouts: RouteTimeouts | None = None

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from sidecar.policy.schema.addresses import Url
 from sidecar.policy.schema.jwt import Visible
 from sidecar.policy.schema.names import FieldName, TenantName, Word
+from sidecar.policy.schema.origins import Origin
 from sidecar.policy.schema.quantities import Flag
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.words import Field
@@ -28,6 +29,7 @@ class Tenant(Section):
     Attributes:
         status: only an `active` tenant is served.
         tier: tier of its callers whose credential names none.
+        origins: web origins of its own, whose pages may use the service (RS-4).
         domains: host names and e-mail domains that it owns.
         projects: its projects.
         logins: login methods that its callers may use; none given: all.
@@ -38,6 +40,7 @@ class Tenant(Section):
 
     status: Literal["active", "suspended"] = "active"
     tier: Word | None = None
+    origins: Annotated[tuple[Origin, ...], Field(examples=["[https://app.acme.example]"])] = ()
     domains: tuple[Visible, ...] = ()
     projects: dict[TenantName, Project] = Field(default_factory=dict)
     logins: Annotated[tuple[Word, ...], Field(min_length=1, examples=["[sso]"])] = ()
