@@ -50,18 +50,19 @@ class Callers(Strangers):
         self.managed_names = self._authentication.managed_names
         self.withheld = self._authentication.withheld
 
-    def steps(self, route: Route | None) -> Iterable[Step | None]:
+    def steps(self, route: Route | None, origin: Step | None) -> Iterable[Step | None]:
         """Make the steps that find out who calls, and judge what they may do."""
         policy, once = self._policy, self._once
         authenticate = self._authentication.step_for(route, self._failures)
         if route is None or not isinstance(authenticate, Authenticate):
-            return (authenticate,)
+            return (authenticate, origin)
         tenants = bindings_of(route, TENANT)
         known = self._at_hand.tenants
         return (
             authenticate,
             once((Tenant, tenants), lambda: Tenant(tenants, known)),
             self._blocked(),
+            origin,
             self._limiting.key(route.cost),
             Authorize.compile(policy, route),
             TenantBinding.compile(policy, route),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+from sidecar.decision.crossing import Crossing
 from sidecar.decision.limits import Limiting
 from sidecar.decision.steps.addresses import Addresses
 from sidecar.decision.steps.blocked_address import BlockedAddress
@@ -18,7 +19,7 @@ from sidecar.decision.steps.forbidden import Forbidden
 from sidecar.decision.steps.forward import Forward, host_for
 from sidecar.decision.steps.path import EncodedSlash, Path
 from sidecar.decision.steps.request_id import RequestId, ShowRequestId
-from sidecar.decision.steps.route import Route
+from sidecar.decision.steps.route import PreflightRoute, Route
 from sidecar.decision.steps.security_headers import SecurityHeaders
 from sidecar.decision.steps.upstream import Upstream, target_of
 from sidecar.decision.steps.well_known import WellKnown
@@ -78,6 +79,7 @@ def build(policy: Policy, at_hand: AtHand | None = None) -> Generation:
     unrouted = workshop.unrouted()
     plans = tuple(workshop.plan(route) for route in policy.routes)
     well_known = WellKnown.compile(policy)
+    routing = PreflightRoute if any(plan.answers_preflights for plan in plans) else Route
     edge: tuple[Step, ...] = (
         compile_client_address(policy),
         RequestId(),
@@ -85,7 +87,7 @@ def build(policy: Policy, at_hand: AtHand | None = None) -> Generation:
         *(() if policy.blocks is None else (BlockedAddress(at_hand.blocks),)),
         *workshop.limiting.edge(),
         *(() if well_known is None else (well_known,)),
-        Route(
+        routing(
             (
                 (route.template, _methods(route), plan)
                 for route, plan in zip(policy.routes, plans, strict=True)
@@ -113,12 +115,13 @@ class _Workshop:
     A memory of its own for each of 20,000 routes would grow to gigabytes.
     """
 
-    __slots__ = ("_policy", "_shared", "callers", "limiting")
+    __slots__ = ("_crossing", "_policy", "_shared", "callers", "limiting")
 
     def __init__(self, policy: Policy, at_hand: AtHand) -> None:
         self._policy = policy
         self._shared: dict[tuple[object, ...], object] = {}
         self.limiting = Limiting(policy, at_hand.limits)
+        self._crossing = Crossing(policy, at_hand.tenants, self._once)
         self.callers = _callers(policy, at_hand, self._once, self.limiting)
 
     def plan(self, route: RouteSection) -> RoutePlan:
@@ -128,10 +131,11 @@ class _Workshop:
         return RoutePlan(
             name=str(route.template),
             steps=steps,
-            response=self._response(policy.headers_of(route)),
+            response=self._response(policy.headers_of(route), route),
             timeouts=_timeouts(policy.timeouts_of(route)),
             shadow=policy.mode_of(route) == "shadow",
             identity=self.callers.identity(steps),
+            answers_preflights=self._crossing.section(route) is not None,
         )
 
     def unrouted(self) -> RoutePlan:
@@ -140,7 +144,7 @@ class _Workshop:
         return RoutePlan(
             name=UNROUTED,
             steps=self._steps(None),
-            response=self._response(policy.headers),
+            response=self._response(policy.headers, None),
             timeouts=_timeouts(policy.upstream.timeouts),
             shadow=policy.mode == "shadow",
         )
@@ -151,12 +155,14 @@ class _Workshop:
         upstream = policy.upstream if route is None else policy.upstream_of(route)
         addresses = None if route is None else route.addresses
         host = host_for(upstream)
+        crossing = self._crossing
         steps: tuple[Step | None, ...] = (
+            crossing.preflight(route),
             EncodedSlash.compile(route),
             None if route is None else Forbidden.compile(route),
             self._once((DeclaredBody, body), lambda: DeclaredBody(body)),
             None if addresses is None else self._once((addresses,), lambda: Addresses(addresses)),
-            *self.callers.steps(route),
+            *self.callers.steps(route, crossing.enforcement(route)),
             None if route is None else self.limiting.route(route),
             self.callers.upstream(route, self._upstream(route)),
             *self.callers.statements(route),
@@ -173,10 +179,11 @@ class _Workshop:
         withheld = self.callers.withheld
         return self._once((Upstream, target, prefix), lambda: Upstream(target, prefix, withheld))
 
-    def _response(self, headers: Headers) -> tuple[ResponseStep, ...]:
-        key = (SecurityHeaders, repr(headers.model_dump()))
+    def _response(self, headers: Headers, route: RouteSection | None) -> tuple[ResponseStep, ...]:
+        cors = self._crossing.response(route)
+        key = (SecurityHeaders, repr(headers.model_dump()), *cors)
         shown = self.limiting.response()
-        return self._once(key, lambda: (SecurityHeaders(headers), *shown, ShowRequestId()))
+        return self._once(key, lambda: (SecurityHeaders(headers), *cors, *shown, ShowRequestId()))
 
     def _once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
         made = self._shared.get(key)

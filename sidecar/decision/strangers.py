@@ -29,14 +29,15 @@ class Strangers:
     managed_names: frozenset[bytes] = frozenset()
     withheld: bytes = b""
 
-    def steps(self, route: Route | None) -> Iterable[Step | None]:
+    def steps(self, route: Route | None, origin: Step | None) -> Iterable[Step | None]:
         """Make the steps that find out who calls, and judge what they may do.
 
         Args:
             route: the route; None for what no route matches.
+            origin: judges where the request comes from, once it is known who calls.
         """
         del route
-        return ()
+        return (origin,)
 
     def identity(self, steps: Iterable[Step]) -> tuple[Step, ...]:
         """Choose the steps by which the caller of an exchange under way is judged again."""

@@ -77,6 +77,7 @@ CONTROLS: Final[dict[str, Control]] = {
     "RS-1": Control("HSTS over TLS only", "decision.steps.security_headers", "headers.hsts"),
     "RS-3": Control("Security headers", "decision.steps.security_headers", "headers"),
     "RT-3": Control("security.txt", "decision.steps.well_known", "security_txt"),
+    "RS-4": Control("CORS allowlists", "decision.steps.cors", "cors"),
     "SE-1": Control("Secrets at rest", "adapters.vault.box", "secrets.master_key"),
     "SE-2": Control("Created keys are shown once", "lifecycle.keys", ""),
     "TN-1": Control("Identity headers of clients are removed", "decision.steps.forward", ""),

@@ -12,6 +12,7 @@ class RefusalCode(StrEnum):
     UNAUTHORIZED = "UNAUTHORIZED"
     FORBIDDEN = "FORBIDDEN"
     INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
+    ORIGIN_NOT_ALLOWED = "ORIGIN_NOT_ALLOWED"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     CONFLICT = "CONFLICT"
@@ -64,6 +65,12 @@ REFUSALS: Final[dict[RefusalCode, Refusal]] = {
     ),
     RefusalCode.INSUFFICIENT_SCOPE: Refusal(
         403, "Insufficient scope", "the credential lacks a scope that the route asks for"
+    ),
+    RefusalCode.ORIGIN_NOT_ALLOWED: Refusal(
+        403,
+        "Origin not allowed",
+        "a CORS preflight asks for what `cors` does not allow, or with `cors.enforce` a request"
+        " comes from an origin that is not allowed",
     ),
     RefusalCode.NOT_FOUND: Refusal(404, "Not found", "no route of the policy matches"),
     RefusalCode.METHOD_NOT_ALLOWED: Refusal(

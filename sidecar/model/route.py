@@ -148,6 +148,7 @@ class RoutePlan:
         shadow: whether refusals of ROUTE steps are only recorded.
         identity: those of its steps that find out who the caller is; asked again when a credential
             of an exchange under way may not hold any more.
+        answers_preflights: whether CORS preflights for it are answered here.
     """
 
     name: str
@@ -156,3 +157,4 @@ class RoutePlan:
     timeouts: Timeouts
     shadow: bool
     identity: Sequence[Step] = ()
+    answers_preflights: bool = False

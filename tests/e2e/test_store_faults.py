@@ -281,3 +281,22 @@ async def test_core_dumps_are_off_in_the_process_that_serves(tmp_path: Path) -> 
         serving(a_policy(service.url), tmp_path) as sidecar,
     ):
         assert resource.prlimit(sidecar.child.pid, resource.RLIMIT_CORE) == (0, 0)
+
+
+@pytest.mark.control("RS-4")
+async def test_a_tenant_that_cannot_be_looked_up_allows_no_page(
+    server: Valkey, tmp_path: Path
+) -> None:
+    cors = {"origins": ["https://console.example"]}
+    asks = b"Access-Control-Request-Method: GET"
+    target = b"/orgs/stored/items"
+    async with guarded(Echo(), tmp_path, state_of(server), cors=cors) as proxy:
+        server.kill()
+        found = []
+        for page in (b"https://app.stored.example", b"https://console.example"):
+            async with a_client(proxy.port) as client:
+                origin = b"Origin: " + page
+                answer = await client.ask(get(target, origin, asks, method=b"OPTIONS"))
+                allowed = answer.values(b"access-control-allow-origin")
+                found.append((answer.status, allowed))
+        assert found == [(503, []), (204, [b"https://console.example"])]

@@ -71,7 +71,7 @@ class DomainLock(AskingStep):
             return PASS
         domain = _domain_of(exchange.head)
         project = _project_of(exchange)
-        if domain is not None and _is_registered(domain, project):
+        if domain is not None and project.has_domain(domain):
             return PASS
         return self._judge_unregistered(exchange, domain or _UNSENT, project)
 
@@ -124,8 +124,3 @@ def _domain_of(head: RequestHead | None) -> str | None:
         return None
     found = _URL.match(sent[0].lower())
     return None if found is None else found[1].decode()
-
-
-def _is_registered(domain: str, project: ProjectRecord) -> bool:
-    wildcard = "*." + domain.partition(".")[2]
-    return any(own.lower() in {domain, wildcard} for own in project.domains)

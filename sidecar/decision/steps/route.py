@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from sidecar.decision.matcher import Matcher
+from sidecar.knowledge.origins import asked_method
 from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import PASS, Outcome, Refuse
 from sidecar.model.refusals import RefusalCode
@@ -29,6 +30,11 @@ class _Choice:
         if b"GET" in methods:
             self.by_method.setdefault(b"HEAD", plan)
         self.by_method.update(dict.fromkeys(methods, plan))
+
+    def answering(self) -> RoutePlan | None:
+        """Choose one of the plans that answer preflights; None if there is none."""
+        plans = (*self.by_method.values(), *(() if self.every is None else (self.every,)))
+        return next((plan for plan in plans if plan.answers_preflights), None)
 
     def allow(self) -> bytes:
         """List the methods for `Allow` (RFC 9110 §10.2.1)."""
@@ -79,10 +85,41 @@ class Route(Step):
         plan = choice.by_method.get(head.method, choice.every)
         if plan is None:
             exchange.route = next(iter(choice.by_method.values()))
-            return Refuse(
-                RefusalCode.METHOD_NOT_ALLOWED,
-                "the route does not list the method",
-                (b"Allow: " + choice.allow(),),
-            )
+            return _not_listed(choice)
         exchange.route = plan
         return PASS
+
+
+class PreflightRoute(Route):
+    """The same where some route answers CORS preflights: they go by the method they ask for."""
+
+    def decide(self, exchange: Exchange) -> Outcome:
+        """Write the plan; a preflight for a route that answers none is an ordinary request.
+
+        Controls: AZ-4, RS-4.
+        """
+        head = exchange.head
+        asked = None if head is None else asked_method(head)
+        if head is None or asked is None:
+            return super().decide(exchange)
+        choice = self._matcher.find(head.host, exchange.segments)
+        answering = None if choice is None else choice.answering()
+        if choice is None or answering is None:
+            return super().decide(exchange)
+        # Nothing is to be asked for: who answers such a thing also says what is wrong with it.
+        plan = choice.by_method.get(asked, choice.every) if asked else answering
+        if plan is None:
+            exchange.route = answering
+            return _not_listed(choice)
+        if not plan.answers_preflights:
+            return super().decide(exchange)
+        exchange.route = plan
+        return PASS
+
+
+def _not_listed(choice: _Choice) -> Refuse:
+    return Refuse(
+        RefusalCode.METHOD_NOT_ALLOWED,
+        "the route does not list the method",
+        (b"Allow: " + choice.allow(),),
+    )

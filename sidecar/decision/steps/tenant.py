@@ -1,7 +1,6 @@
 """Find the tenant that a request is for: one of the caller's own, and only while it is served."""
 
-import re
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from sidecar.decision.bindings import Bindings
 from sidecar.knowledge.auth.prover import unauthorized
@@ -14,6 +13,7 @@ from sidecar.model.identity import (
     TenantId,
     TenantRecord,
     TenantStatus,
+    is_tenant_id,
 )
 from sidecar.model.memo import Memo
 from sidecar.model.outcome import PASS, Ask, Outcome
@@ -21,9 +21,6 @@ from sidecar.model.ports import UNKNOWN, KnownTenants
 from sidecar.model.questions import FindTenant, Question
 from sidecar.model.route import AskingStep
 from sidecar.policy.schema.tenants import Tenant as Section
-
-# The grammar of ids in the policy: what breaks it is in no store, and must be in no header field.
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 
 class Tenant(AskingStep):
@@ -62,7 +59,7 @@ class Tenant(AskingStep):
             return PASS
         record = self._known.at_hand(TenantId(chosen))
         if record is UNKNOWN:
-            if not _ID.match(chosen):
+            if not is_tenant_id(chosen):
                 return unauthorized("the tenant's id is malformed")
             return Ask(FindTenant(TenantId(chosen)))
         return self._judge(exchange, chosen, record)
@@ -93,7 +90,7 @@ class Tenant(AskingStep):
         if record is None:
             if not principal.accepts_unknown_tenant:
                 return unauthorized("unknown tenant")
-            if not _ID.match(chosen):
+            if not is_tenant_id(chosen):
                 return unauthorized("the tenant's id is malformed")
             record = self._accepted(chosen)
         if record.status is not TenantStatus.ACTIVE:
@@ -116,6 +113,7 @@ def record_of(tenant: str, section: Section) -> TenantRecord:
         TenantId(tenant),
         status=TenantStatus(section.status),
         tier=section.tier,
+        origins=section.origins,
         domains=section.domains,
         projects={
             name: ProjectRecord(project.domains, is_system=project.system)
