@@ -38,12 +38,13 @@ _ISSUER: Final = {
     "jwks": "file:jwks.json",
     "claims": {"tenant": "tenants", "roles": "roles", "login": "amr"},
 }
+_PAGES: Final = {"origins": ["https://console.example"]}
 _ASSERTION: Final = {"assertion": {"key": "file:assertion.pem"}}
 _MASTER: Final = {"secrets": {"pepper": "file:pepper", "master_key": "file:master"}}
 # What each profile says is the user's to give.
 _GIVEN: Final[Mapping[str, Mapping[str, object]]] = {
-    "edge-database": _ASSERTION,
-    "interaction-api": {"secrets": {"pepper": "file:pepper"}},
+    "edge-database": {**_ASSERTION, "cors": _PAGES},
+    "interaction-api": {"secrets": {"pepper": "file:pepper"}, "cors": _PAGES},
     "agent-platform": _ASSERTION,
     "license-platform": {**_MASTER, "authentication": {"jwt": [_ISSUER]}},
     "agent-workspace": {**_MASTER, "authentication": {"jwt": [_ISSUER]}},
@@ -51,6 +52,7 @@ _GIVEN: Final[Mapping[str, Mapping[str, object]]] = {
 _ACME: Final = {
     "id": "acme",
     "tier": "pro",
+    "origins": ["https://app.acme.example"],
     "projects": {"shop": {"domains": ["shop.example"]}, "depot": {}},
     # A rate of its own, for callers of a tier that allows one.
     "attributes": {"rate_limit": "30/min", "rate_burst": "40"},
