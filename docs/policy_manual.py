@@ -105,7 +105,7 @@ class PolicyManual:
         if "const" in about:
             return code(about["const"])
         if "enum" in about:
-            return ", ".join(code(word) for word in about["enum"])
+            return ", ".join(code(_flow(word)) for word in about["enum"])
         return self._typed(about)
 
     def _typed(self, about: Schema) -> str:
