@@ -1,5 +1,6 @@
 # Everything that a developer or CI runs. `make` alone lists it.
-# PYTHON names the interpreter of .venv; ARGS goes on to the tool behind a target.
+# PYTHON names the interpreter of .venv; ARGS goes on to the tool behind a target; JOBS says in how
+# many processes `make test` runs (0: in one, as a debugger wants it).
 
 .DEFAULT_GOAL := help
 .PHONY: help setup compiled peers lock demo fmt lint types test coverage e2e bench soak timing test-system docs \
@@ -7,6 +8,8 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 CODE := $(wildcard sidecar tests bench ci) $(wildcard docs/*.py examples/*.py)
+JOBS ?= 2
+SPREAD := -n $(JOBS) --dist worksteal
 TIERS_APART := --ignore=tests/system --ignore=tests/soak --ignore=tests/timing
 
 help: ## list the targets
@@ -42,11 +45,11 @@ types: setup ## mypy --strict on code and tests
 	$(BIN)/mypy $(CODE)
 
 test: setup ## all tests that need PyPI alone, under ten minutes (ARGS="-k name" for some)
-	$(BIN)/pytest $(TIERS_APART) $(ARGS)
+	$(BIN)/pytest $(SPREAD) $(TIERS_APART) $(ARGS)
 
 coverage: setup ## the same tests, and the branch coverage that each room owes
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(TIERS_APART) $(ARGS)
+	$(BIN)/coverage run -m pytest $(SPREAD) $(TIERS_APART) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage json --quiet
 	$(BIN)/python -m ci.coverage_gate coverage.json
