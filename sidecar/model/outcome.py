@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal
 
+from sidecar.model.body import Fault
 from sidecar.model.questions import Question
 from sidecar.model.refusals import RefusalCode
 
@@ -28,6 +29,7 @@ class Refuse:
         has_floor: whether the answer waits for the time floor of authentication (AN-5).
         hides_route: whether the answer must be that of an unknown route, response fields included
             (TN-2).
+        faults: places of the request's body that the answer names; no value of it is among them.
     """
 
     code: RefusalCode
@@ -35,6 +37,7 @@ class Refuse:
     lines: tuple[bytes, ...] = ()
     has_floor: bool = False
     hides_route: bool = False
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

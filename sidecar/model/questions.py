@@ -6,6 +6,7 @@ to the step's `resume`. A question that cannot be answered (`StoreUnavailableErr
 
 from dataclasses import dataclass
 
+from sidecar.model.body import About, Collected, Rules, Watch
 from sidecar.model.identity import KeyDigest, TenantId
 from sidecar.model.limits import Charge
 
@@ -106,6 +107,45 @@ class TakeLimits:
         self.because = because
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadBody:
+    """What is the body of the request? Answer: `Collected`, or the `Refuse` of what watched it.
+
+    Who has the client's connection answers it. The bound on all bodies, when it is reached, is a
+    `Refuse` too.
+
+    Attributes:
+        about: what the step that asks knows of the body, to go on.
+        watch: looks at it while it comes; None for nothing.
+    """
+
+    about: About
+    watch: Watch | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgeBody:
+    """What do rules say of a body that takes long to read? Answer: `Finding | None`.
+
+    Attributes:
+        body: the body.
+        rules: the rules.
+        about: what is known of it.
+    """
+
+    body: Collected
+    rules: Rules
+    about: About
+
+
 Question = (
-    FindKey | FindTenant | FindKeySet | Introspect | AdmitDomain | FindCredential | TakeLimits
+    FindKey
+    | FindTenant
+    | FindKeySet
+    | Introspect
+    | AdmitDomain
+    | FindCredential
+    | TakeLimits
+    | ReadBody
+    | JudgeBody
 )

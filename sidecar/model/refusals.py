@@ -20,6 +20,7 @@ class RefusalCode(StrEnum):
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     URI_TOO_LONG = "URI_TOO_LONG"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    UNPROCESSABLE = "UNPROCESSABLE"
     RATE_LIMITED = "RATE_LIMITED"
     HEADERS_TOO_LARGE = "HEADERS_TOO_LARGE"
     INTERNAL = "INTERNAL"
@@ -49,7 +50,10 @@ class Refusal:
 
 REFUSALS: Final[dict[RefusalCode, Refusal]] = {
     RefusalCode.BAD_REQUEST: Refusal(
-        400, "Bad request", "the message is malformed or ambiguous, or its path has two readings"
+        400,
+        "Bad request",
+        "the message is malformed or ambiguous, its path has two readings, or its body is not what"
+        " its type says",
     ),
     RefusalCode.UNAUTHORIZED: Refusal(
         401,
@@ -86,13 +90,23 @@ REFUSALS: Final[dict[RefusalCode, Refusal]] = {
         408, "Request timeout", "the client was too slow in sending its request"
     ),
     RefusalCode.PAYLOAD_TOO_LARGE: Refusal(
-        413, "Payload too large", "the body is larger than the route accepts"
+        413,
+        "Payload too large",
+        "the body is larger than the route accepts, as it came or unpacked, or has more items",
     ),
     RefusalCode.URI_TOO_LONG: Refusal(
         414, "URI too long", "the request line is longer than the limit"
     ),
     RefusalCode.UNSUPPORTED_MEDIA_TYPE: Refusal(
-        415, "Unsupported media type", "the content type is not among the route's, or it is gRPC"
+        415,
+        "Unsupported media type",
+        "the content type is not among the route's, it is gRPC, or the body is in a form, charset"
+        " or coding that the rules of the route cannot read",
+    ),
+    RefusalCode.UNPROCESSABLE: Refusal(
+        422,
+        "Unprocessable content",
+        "the body breaks the rules of the route; `errors` says where",
     ),
     RefusalCode.RATE_LIMITED: Refusal(
         429,
@@ -112,7 +126,9 @@ REFUSALS: Final[dict[RefusalCode, Refusal]] = {
         502, "Bad gateway", "the upstream's answer is malformed, ambiguous or cut short"
     ),
     RefusalCode.OVERLOADED: Refusal(
-        503, "Overloaded", "a bound on connections or requests in flight is reached"
+        503,
+        "Overloaded",
+        "a bound on connections, on requests in flight or on bodies that rules read is reached",
     ),
     RefusalCode.STORE_UNAVAILABLE: Refusal(
         503,

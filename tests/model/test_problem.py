@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from sidecar.model.body import Fault
 from sidecar.model.problem import Faces, fill_template, problem_body, problem_page
 from sidecar.model.refusals import REFUSALS, RefusalCode
 
@@ -67,6 +68,30 @@ def test_who_navigates_gets_the_page_and_others_the_document() -> None:
     assert faces.of(RefusalCode.FORBIDDEN, navigates=False) == (
         b"application/problem+json", problem_body(RefusalCode.FORBIDDEN),
     )  # fmt: skip
+
+
+FAULTS = (
+    Fault("/items/3/text", "must have 1 characters or more"),
+    Fault("", "lacks the member id"),
+)
+
+
+def test_a_refusal_names_the_places_of_a_body_and_nothing_else_of_it() -> None:
+    code = RefusalCode.UNPROCESSABLE
+    document = json.loads(Faces({}, {}).of(code, FAULTS, navigates=False)[1])
+    assert document == {
+        **json.loads(problem_body(code)),
+        "errors": [
+            {"pointer": "/items/3/text", "detail": "must have 1 characters or more"},
+            {"pointer": "", "detail": "lacks the member id"},
+        ],
+    }
+    assert Faces({}, {}).of(code, FAULTS, navigates=True)[1] == problem_page(code)
+
+
+def test_a_body_of_the_policy_s_own_names_no_places() -> None:
+    own = Faces({RefusalCode.UNPROCESSABLE: "{code}"}, {})
+    assert own.of(RefusalCode.UNPROCESSABLE, FAULTS, navigates=False)[1] == b"UNPROCESSABLE"
 
 
 def test_the_policy_s_own_bodies_stand_for_their_codes_alone() -> None:

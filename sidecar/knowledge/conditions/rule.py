@@ -1,7 +1,5 @@
 """The rule that judges the conditions of a policy, for whoever loads one."""
 
-from typing import Final
-
 from sidecar.policy.rules.findings import Findings, Judged
 
 
@@ -19,7 +17,3 @@ def unusable_conditions(judged: Judged) -> Findings:
             compile_condition(condition)
         except ConditionError as error:
             yield judged.error(("routes", index, "condition"), str(error), error.hint)
-
-
-RULES: Final = (unusable_conditions,)
-"""Rules that join those of the policy's own level when one is loaded to be run or checked."""

@@ -1,0 +1,1 @@
+"""What rules read in request bodies: strict content, items, schemas, tenants, storage keys."""
