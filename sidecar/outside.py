@@ -27,6 +27,7 @@ from sidecar.model.ports import Answers, AtHand, Events, KnownLimits, NothingAtH
 from sidecar.policy.schema.policy import Policy
 
 if TYPE_CHECKING:
+    from sidecar.adapters.bodies.judges import Judges
     from sidecar.adapters.clients.guarded_session import GuardedSession
     from sidecar.adapters.clients.introspections import Introspections
     from sidecar.adapters.clients.key_sets import KeySets
@@ -86,6 +87,7 @@ class Outside:
         self._introspections: Introspections | None = None
         self._asking: StoreAnswers | None = None
         self._limits: RedisLimits | None = None
+        self._judges: Judges | None = None
         self._forgetting: asyncio.TimerHandle | None = None
         self.counts: MemoryLimits | None = None
         self._clock = around.clock
@@ -96,6 +98,8 @@ class Outside:
             self._build(policy, around)
         if policy.has_limits:
             self._build_limits(policy, around)
+        if any(policy.reads_bodies(route) for route in policy.routes):
+            self._build_judges()
 
     def _build(self, policy: Policy, around: Around) -> None:
         store = self.store = open_store(
@@ -125,6 +129,12 @@ class Outside:
         )
         if memories.blocks is not None:
             self.at_hand = replace(self.at_hand, blocks=memories.blocks)
+
+    def _build_judges(self) -> None:
+        # Memory for those alone who have rules for bodies.
+        from sidecar.adapters.bodies.judges import Judges
+
+        self.answers = self._judges = Judges(self.answers)
 
     def _build_limits(self, policy: Policy, around: Around) -> None:
         # What counts is memory for those alone who have something to count.
@@ -267,7 +277,10 @@ class Outside:
             await self.feed.close()
         if self._asking is not None:
             await self._asking.close()
-        clients = (self.key_sets, self._introspections, self._session, self.store, self._limits)
+        clients = (
+            self._judges, self.key_sets, self._introspections, self._session, self.store,
+            self._limits,
+        )  # fmt: skip
         for client in clients:
             if client is not None:
                 # Nobody may hold up the end of the process, least of all a server that is gone.

@@ -75,6 +75,9 @@ class Proxy:
         watch("sidecar_connections", lambda: len(live.connections))
         watch("sidecar_requests_in_flight", lambda: live.requests)
         watch("sidecar_websockets", lambda: live.websockets)
+        room = self._context.room
+        watch("sidecar_body_buffer_bytes", lambda: room.used)
+        watch("sidecar_body_buffer_refusals_total", lambda: room.refused)
         watch("sidecar_upstream_connections", lambda: pools.counts()[0], "idle")
         watch("sidecar_upstream_connections", lambda: pools.counts()[1], "busy")
         for sink in self.audit.sinks:
@@ -98,6 +101,8 @@ class Proxy:
             OSError: a sink, the address or a TLS file cannot be used.
             StoreUnavailableError: the state store cannot be used.
         """
+        if any(self.policy.reads_bodies(route) for route in self.policy.routes):
+            self._context.room.prove()
         await self.audit.start()
         try:
             await self.outside.start()

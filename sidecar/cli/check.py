@@ -10,7 +10,7 @@ import click
 
 from sidecar.cli.exit_codes import DONE, NO
 from sidecar.decision.pipeline import build
-from sidecar.knowledge.conditions.rule import RULES
+from sidecar.knowledge.rules import RULES
 from sidecar.model.errors import PolicyError, Problem
 from sidecar.policy.load import load
 from sidecar.policy.loaded import Loaded

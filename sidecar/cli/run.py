@@ -9,7 +9,7 @@ import click
 
 from sidecar.adapters.handover import hand_over
 from sidecar.cli.exit_codes import NO
-from sidecar.knowledge.conditions.rule import RULES
+from sidecar.knowledge.rules import RULES
 from sidecar.model.errors import PolicyError
 from sidecar.policy.load import load, load_try
 from sidecar.policy.loaded import Loaded

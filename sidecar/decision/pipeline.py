@@ -164,11 +164,20 @@ class _Workshop:
             None if addresses is None else self._once((addresses,), lambda: Addresses(addresses)),
             *self.callers.steps(route, crossing.enforcement(route)),
             None if route is None else self.limiting.route(route),
+            None if route is None else self._body_rules(route),
             self.callers.upstream(route, self._upstream(route)),
             *self.callers.statements(route),
             self._once((Forward, host), lambda: Forward(host)),
         )
         return tuple(step for step in steps if step is not None)
+
+    def _body_rules(self, route: RouteSection) -> Step | None:
+        if not self._policy.reads_bodies(route):
+            return None
+        # What reads bodies is memory for those alone who have rules for them.
+        from sidecar.decision.bodies import body_rules
+
+        return body_rules(self._policy, route, self._once)
 
     def _upstream(self, route: RouteSection | None) -> Upstream:
         """Make the step that says where requests go; the route's own upstream comes first."""

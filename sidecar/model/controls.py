@@ -72,6 +72,8 @@ CONTROLS: Final[dict[str, Control]] = {
     "RL-6": Control("Limits of endpoints", "decision.limits", "routes[].limits"),
     "RL-7": Control("Counts end with their time", "adapters.limits.memory", ""),
     "RQ-1": Control("Body caps", "decision.steps.declared_body", "body.max"),
+    "RQ-2": Control("Batch item cap", "knowledge.validate.items", "body.items"),
+    "RQ-3": Control("Schema validation", "decision.steps.body_rules", "body.schema"),
     "RQ-4": Control("Path normalisation", "decision.steps.path", "routes[].allow_encoded_slash"),
     "RQ-7": Control("Request framing", "knowledge.http1", ""),
     "RS-1": Control("HSTS over TLS only", "decision.steps.security_headers", "headers.hsts"),
@@ -86,6 +88,7 @@ CONTROLS: Final[dict[str, Control]] = {
         "Identity headers for the upstream", "decision.steps.identity_headers", "identity_headers"
     ),
     "TN-4": Control("Row-level security upstream", "decision.steps.assertion", "assertion"),
+    "TN-5": Control("Storage prefixes", "knowledge.validate.storage", "routes[].storage_keys"),
     "TN-6": Control("An upstream of a tenant's own", "decision.steps.tenant_upstream", "tenants"),
     "TN-7": Control("Forbidden parameters", "decision.steps.forbidden", "routes[].forbid"),
 }

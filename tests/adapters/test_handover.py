@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.adapters.handover import Handover, hand_over
-from sidecar.knowledge.conditions.rule import RULES
+from sidecar.knowledge.rules import RULES
 from sidecar.policy.load import load
 from sidecar.policy.loaded import Loaded
 from sidecar.policy.schema.declaring import be_plain

@@ -20,6 +20,7 @@ FILES: Final = {
     "latin.json": b"\xe9",
     "huge.html": b"a" * 262_145,
     "empty": b"\n",
+    "nan.json": b'{"minimum": NaN}',
     "lines": b"one\ntwo\n",
     "jwks": b'{"keys": [{"kty": "EC"}]}',
     "private-jwks": b'{"keys": [{"kty": "EC", "d": "AQ"}]}',

@@ -118,6 +118,14 @@ METRICS: Final[Mapping[str, Metric]] = {
         ),
         Metric("sidecar_received_bytes_total", _C, ("route",), "Body bytes from clients"),
         Metric("sidecar_sent_bytes_total", _C, ("route",), "Body bytes to clients"),
+        Metric(
+            "sidecar_body_buffer_bytes", _G, (),
+            "Bytes of bodies that rules read, in memory and in files",
+        ),
+        Metric(
+            "sidecar_body_buffer_refusals_total", _C, (),
+            "Bodies for which there was no room",
+        ),
         Metric("sidecar_connections", _G, (), "Open client connections"),
         Metric("sidecar_requests_in_flight", _G, (), "Requests in flight"),
         Metric("sidecar_websockets", _G, (), "Open WebSockets"),

@@ -3,7 +3,7 @@
 The steps run at once; where one asks, or a failure is held back, the exchange waits (`pause`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sidecar.decision.runner import Waiting, decide
@@ -11,6 +11,7 @@ from sidecar.fronts.proxy.pause import Pause
 from sidecar.model.exchange import Exchange
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse, Respond
+from sidecar.model.questions import ReadBody
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import RoutePlan, Step
 from sidecar.model.verdict import Ending
@@ -122,6 +123,10 @@ class Admission:
         if all(noted.code is not cause.code for noted in exchange.shadow):
             exchange.shadow.append(cause)
         return None
+
+    def collect(self, question: ReadBody, then: Callable[[object], None]) -> None:
+        """Keep the body until it is whole, then call back with it."""
+        raise NotImplementedError
 
     def drop_body(self) -> None:
         """Let go of what was kept of the body, and take the rest in only to drop it."""

@@ -71,7 +71,7 @@ def own_parts(
     exchange.status = REFUSALS[own.code].status
     if own.hides_route:
         plan = generation.unrouted
-    content_type, body = generation.faces.of(own.code, navigates=_navigates(head))
+    content_type, body = generation.faces.of(own.code, own.faults, navigates=_navigates(head))
     exchange.response_lines = [
         b"Content-Type: " + content_type,
         b"Content-Length: %d" % len(body),

@@ -10,6 +10,7 @@ from sidecar.decision.pipeline import Generation
 from sidecar.fronts.proxy.alarm import Alarm
 from sidecar.fronts.proxy.deadlines import Wheel
 from sidecar.fronts.proxy.pause import Floor
+from sidecar.fronts.proxy.spool import Room
 from sidecar.knowledge.http1.request import new_hosts, new_request_lines
 from sidecar.knowledge.http1.response import new_response_lines, new_statuses
 from sidecar.knowledge.http1.strict import HeadLimits
@@ -99,6 +100,7 @@ class Context:
         response_lines: memory of response field lines.
         statuses: memory of status lines.
         hosts: memory of Host values.
+        room: what bodies that rules read may hold.
         tasks: tasks that were spawned and have not ended.
         timeouts: patience with clients, from the policy in force.
         idle_seconds: that between two requests.
@@ -109,7 +111,8 @@ class Context:
     __slots__ = (
         "_dates", "_most_requests", "alarm", "answers", "clock", "floor", "generation",
         "head_limits", "hosts", "idle_seconds", "ledgers", "limits", "live", "monotonic", "new_id",
-        "pools", "request_lines", "response_lines", "statuses", "tasks", "timeouts", "wheel",
+        "pools", "request_lines", "response_lines", "room", "statuses", "tasks", "timeouts",
+        "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -134,6 +137,8 @@ class Context:
         self.alarm = Alarm()
         self.pools = pools
         self.live = Live()
+        bodies = generation.policy.bodies
+        self.room = Room(bodies.memory, bodies.total, bodies.folder)
         self.request_lines = new_request_lines(generation.managed, generation.credentials)
         self.response_lines = new_response_lines()
         self.statuses = new_statuses()

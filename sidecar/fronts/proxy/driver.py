@@ -10,11 +10,9 @@ A flight is called by its downstream (request side) and its upstream connection 
 never touches a socket itself.
 """
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from sidecar.fronts.proxy.admission import Admission
 from sidecar.fronts.proxy.answering import (
     SWITCHING_PROTOCOLS,
     answer_head,
@@ -23,16 +21,16 @@ from sidecar.fronts.proxy.answering import (
     own_parts,
     switch_head,
 )
-from sidecar.fronts.proxy.flow import HIGH_WATER, NOT_CONNECTED, PEER_FULL
+from sidecar.fronts.proxy.flow import NOT_CONNECTED
 from sidecar.fronts.proxy.pool import may_repeat
+from sidecar.fronts.proxy.request_side import RequestSide
 from sidecar.fronts.proxy.tunnel import Tunnel, is_accepted
 from sidecar.knowledge.http1.framing import LAST_CHUNK, encode_chunk
 from sidecar.knowledge.http1.write import write_head
 from sidecar.model.errors import ProtocolError, UpstreamError
-from sidecar.model.message import CHUNKED, RequestHead, ResponseHead
+from sidecar.model.message import RequestHead, ResponseHead
 from sidecar.model.outcome import Refuse, Respond
 from sidecar.model.refusals import RefusalCode
-from sidecar.model.route import Timeouts
 from sidecar.model.verdict import CLIENT_LEFT, Ending, Verdict
 
 if TYPE_CHECKING:
@@ -47,29 +45,24 @@ _BROKEN: Final = Refuse(RefusalCode.INTERNAL, "internal error")
 _ADMITTED: Final = Ending.ADMITTED
 
 
-class Flight(Admission):
+class Flight(RequestSide):
     """One exchange between a downstream and an upstream connection.
 
     Attributes:
-        is_request_complete: whether the whole request was taken from the client.
-        is_over: whether audit and metrics were told.
         keeps_alive: whether the client's connection goes on after the answer.
         tunnel: the WebSocket that it has become.
     """
 
     __slots__ = (
-        "_answered_in", "_encodes", "_ends_by_close", "_handed_over", "_is_upgraded", "_opening",
-        "_out", "_pending", "_retried", "_sent", "_upstream", "is_over",
-        "is_request_complete", "is_response_begun", "keeps_alive", "tunnel",
+        "_answered_in", "_encodes", "_ends_by_close", "_handed_over", "_is_upgraded", "_out",
+        "_retried", "_sent", "is_response_begun", "keeps_alive", "tunnel",
     )  # fmt: skip
 
     def __init__(
         self, context: "Context", downstream: "Downstream", head: RequestHead | None
     ) -> None:
         super().__init__(context, downstream, head)
-        self._upstream: UpstreamConnection | None = None
         self.tunnel: Tunnel | None = None
-        self._pending: list[bytes] = []
         self._out = b""
         self._sent = 0
         self._handed_over = 0.0
@@ -77,17 +70,9 @@ class Flight(Admission):
         self._encodes = False
         self._ends_by_close = False
         self._retried = False
-        self._opening: asyncio.Task[None] | None = None
         self._is_upgraded = False
         self.keeps_alive = head is not None and head.keeps_alive
-        self.is_request_complete = head is None or head.length == 0
         self.is_response_begun = False
-        self.is_over = False
-
-    @property
-    def timeouts(self) -> Timeouts:
-        """Patience with the upstream."""
-        return self.plan.timeouts
 
     # --- the request side
 
@@ -96,7 +81,7 @@ class Flight(Admission):
         connection = self._context.pools.of(self.exchange.target).take()
         if connection is not None:
             self._hand_over(connection)
-            if self._received:
+            if self._received and self._kept is None:
                 # What came with the head may have been more than may wait for a connection.
                 self._downstream.release(NOT_CONNECTED)
         else:
@@ -114,57 +99,14 @@ class Flight(Admission):
         self._upstream = connection
         start = head.method + b" " + exchange.upstream_path + b" HTTP/1.1"
         first = write_head(start, exchange.upstream_lines)
-        if self._pending:
-            first = b"".join((first, *self._pending))
-            self._pending.clear()
+        if head.length != 0:
+            first += self._first()
         self._handed_over = self._context.monotonic()
         connection.begin(self, head.method, first)
-        if self.is_request_complete:
+        if self._kept is not None:
+            self._send_on()
+        elif self.is_request_complete:
             connection.await_head(self.timeouts.response)
-
-    def body(self, data: bytes) -> None:
-        """Take bytes of the request's body.
-
-        Raises:
-            ProtocolError: the body is larger than the route accepts (RQ-1).
-        """
-        if self._pause is not None and self._pause.is_refused:
-            return
-        before = self._received
-        self._received += len(data)
-        if before <= self.exchange.body_limit < self._received and (cause := self.overrun()):
-            raise ProtocolError(cause.code, cause.reason)
-        head = self.exchange.head
-        if head is not None and head.length == CHUNKED:
-            data = encode_chunk(data)
-        self._send(data)
-
-    def drop_body(self) -> None:
-        """Let go of what was kept of the body, and take the rest in only to drop it.
-
-        Whoever is held back must not hold memory meanwhile, and a client that was read to the end
-        of its request can use its connection for the next.
-        """
-        self._pending.clear()
-        if self._received > HIGH_WATER:
-            self._downstream.release(NOT_CONNECTED)
-
-    def body_ended(self) -> None:
-        """Note that the request is complete."""
-        self.is_request_complete = True
-        head = self.exchange.head
-        if head is not None and head.length == CHUNKED:
-            self._send(LAST_CHUNK)
-        if self._upstream is not None:
-            self._upstream.await_head(self.timeouts.response)
-
-    def _send(self, data: bytes) -> None:
-        if self._upstream is not None:
-            self._upstream.write(data)
-        elif not self.is_over:
-            self._pending.append(data)
-            if self._received > HIGH_WATER:
-                self._downstream.hold(NOT_CONNECTED)
 
     def client_drained(self) -> None:
         """Read the upstream's answer on: the client takes it."""
@@ -205,16 +147,6 @@ class Flight(Admission):
         self._opening = None
         self._hand_over(connection)
         self._downstream.release(NOT_CONNECTED)
-
-    def upstream_full(self) -> None:
-        """Stop reading the client: the upstream does not take its body."""
-        self._downstream.hold(PEER_FULL)
-
-    def upstream_drained(self) -> None:
-        """Read the client on."""
-        self._downstream.release(PEER_FULL)
-        if self.is_request_complete and self._upstream is not None:
-            self._upstream.await_head(self.timeouts.response)
 
     def interim(self, head: ResponseHead) -> None:
         """Pass an interim response on, if the client can use it."""
@@ -354,7 +286,7 @@ class Flight(Admission):
     ) -> None:
         exchange, downstream = self.exchange, self._downstream
         self.is_response_begun = True
-        self._pending.clear()
+        self._let_go()
         lines, body = own_parts(self._generation, self.plan, exchange, own, self._context.date())
         if not downstream.can_follow() or self._context.live.is_draining:
             self.keeps_alive = False
@@ -381,6 +313,8 @@ class Flight(Admission):
         if self.is_over:
             return
         self.is_over = True
+        if self._kept is not None:
+            self._let_go()
         context = self._context
         self.leave_count()
         verdict = Verdict(

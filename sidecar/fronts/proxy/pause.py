@@ -15,6 +15,7 @@ from sidecar.decision.runner import Waiting, refuse_unanswered, resume
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.limits import let_go
 from sidecar.model.outcome import Refuse, Respond
+from sidecar.model.questions import ReadBody
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import RoutePlan
 
@@ -105,7 +106,9 @@ class Pause:
     def _wait(self, waiting: Waiting) -> None:
         """Have a question answered without a task if that can be done."""
         self._waiting = waiting
-        if not self._context.answers.find_soon(waiting.question, self._answered_soon):
+        if isinstance(waiting.question, ReadBody):
+            self._flight.collect(waiting.question, self._answered_soon)
+        elif not self._context.answers.find_soon(waiting.question, self._answered_soon):
             self._task = self._context.spawn(self._ask(waiting))
 
     def _answered_soon(self, answer: object) -> None:

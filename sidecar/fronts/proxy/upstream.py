@@ -183,7 +183,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Read on."""
         self._flow.release(PEER_FULL)
         self._await_body()
-        if self._state is _HEAD and self._flight is not None and self._flight.is_request_complete:
+        if self._state is _HEAD and self._flight is not None and self._flight.is_sent:
             self._deadline.arm(self._flight.timeouts.response)
 
     def _await_body(self) -> None:
@@ -318,7 +318,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._flight = None
         self._deadline.disarm()
         self._flow.release(PEER_FULL)
-        if is_clean and flight.is_request_complete and not self._transport.is_closing():
+        if is_clean and flight.is_sent and not self._transport.is_closing():
             self._state = _IDLE
             self._pool.give_back(self)
         else:

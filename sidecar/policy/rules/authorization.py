@@ -1,5 +1,6 @@
 """Rules about who may use a route: names that must be known, and demands that contradict."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from sidecar.policy.nodes import Path
@@ -149,14 +150,25 @@ def tenant_named_twice(judged: Judged) -> Findings:
 def bound_and_forbidden(judged: Judged) -> Findings:
     """A parameter that must be the caller's own, and must not be there (TN-2, TN-7)."""
     for index, route in enumerate(judged.policy.routes):
-        bound = {name.lower() for name in route.bind.query}
-        forbidden = enumerate(route.forbid.query)
-        for number in [number for number, name in forbidden if name.lower() in bound]:
+        for key, number in _bound_and_forbidden(route):
             yield judged.error(
-                ("routes", index, "forbid", "query", number),
-                "is bound by bind.query",
+                ("routes", index, "forbid", key, number),
+                f"is bound by bind.{key}",
                 "bind or forbid a parameter, not both",
             )
+
+
+def _bound_and_forbidden(route: Route) -> Iterator[tuple[str, int]]:
+    bind, forbid = route.bind, route.forbid
+    # The last name of a pointer is one that may stand nowhere, where it is forbidden by name.
+    members = {part for at in bind.json_members for part in (at, at.rpartition("/")[2])}
+    for key, bound, forbidden in (
+        ("query", set(bind.query), forbid.query),
+        ("json", members, forbid.json_members),
+        ("form", set(bind.form), forbid.form),
+    ):
+        both = {name.lower() for name in bound}
+        yield from ((key, at) for at, name in enumerate(forbidden) if name.lower() in both)
 
 
 def _roles_hint(judged: Judged) -> str:
@@ -179,7 +191,10 @@ def _bound_by(route: Route) -> str:
     """Name the key by which a route's requests name a tenant or a project; empty for none."""
     if _BOUND_NAMES & set(route.template.names):
         return "path"
-    return "bind" if route.bind.query or route.bind.host is not None else ""
+    bind = route.bind
+    if bind.query or bind.json_members or bind.form or bind.host is not None:
+        return "bind"
+    return "" if route.storage_keys is None else "storage_keys"
 
 
 def _methods(judged: Judged) -> frozenset[str]:

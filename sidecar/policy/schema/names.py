@@ -105,6 +105,32 @@ Parameter = Annotated[
     _TEXT_SCHEMA,
     Field(examples=["org"]),
 ]
+JsonPointer = Annotated[
+    str,
+    # RFC 6901; `*` stands for every item of a list.
+    PlainValidator(
+        _named(
+            r"(?:/(?:[^/~\x00-\x1f]|~[01]){1,200}){1,16}",
+            "a JSON Pointer such as /tenant_id or /items/*/id",
+            "/id",
+        )
+    ),
+    _TEXT_SCHEMA,
+    Field(examples=["/tenant_id", "/items/*/tenant_id"]),
+]
+Member = Annotated[
+    str,
+    PlainValidator(
+        _named(
+            r"(?:[^/~\x00-\x1f][^/\x00-\x1f]{0,199}|(?:/(?:[^/~\x00-\x1f]|~[01]){1,200}){1,16})",
+            "the name of a member such as db_id, or a JSON Pointer such as /query/db_id",
+            "db_id",
+        )
+    ),
+    _TEXT_SCHEMA,
+    Field(examples=["db_id", "/query/db_id"]),
+]
+"""A member wherever it stands, by its name, or one place, by a JSON Pointer."""
 CookieName = Annotated[
     str,
     # RFC 6265 §4.1.1: a token.

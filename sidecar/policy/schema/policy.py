@@ -9,6 +9,7 @@ from sidecar.policy.schema.assertion import Assertion
 from sidecar.policy.schema.audit import Audit
 from sidecar.policy.schema.authentication import Authentication
 from sidecar.policy.schema.blocks import Blocks
+from sidecar.policy.schema.bodies import Bodies
 from sidecar.policy.schema.body import Body
 from sidecar.policy.schema.cors import Cors, CorsOrNone
 from sidecar.policy.schema.errors import ErrorTemplate
@@ -63,6 +64,7 @@ class Policy(Section):
             out.
         assertion: a signed statement of who the caller is, for the upstream; off if left out.
         body: request bodies, for all routes.
+        bodies: room for bodies that rules read.
         websockets: bounds on WebSocket connections.
         headers: response header fields, for all routes: the name of a preset or a mapping.
         cors: which pages of other origins may use the service, for all routes; off if left out.
@@ -96,6 +98,7 @@ class Policy(Section):
     blocks: Annotated[Blocks | None, Field(examples=["{}"])] = None
     assertion: Assertion | None = None
     body: Body = Body()
+    bodies: Bodies = Bodies()
     websockets: Websockets = Websockets()
     headers: Headers = Headers()
     cors: CorsOrNone = None
@@ -143,6 +146,32 @@ class Policy(Section):
     def body_of(self, route: Route) -> Body:
         """The body rules of a route, its own laid over the policy's."""
         return self.body if route.body is None else route.body.over(self.body)
+
+    def reads_json(self, route: Route) -> bool:
+        """Whether rules of a route read JSON bodies."""
+        body, storage = self.body_of(route), route.storage_keys
+        return bool(
+            body.json_body is not None
+            or body.items is not None
+            or body.json_schema is not None
+            or route.bind.json_members
+            or route.forbid.json_members
+            or (storage is not None and storage.json_members)
+        )
+
+    def reads_forms(self, route: Route) -> bool:
+        """Whether rules of a route read forms."""
+        storage = route.storage_keys
+        return bool(
+            self.body_of(route).form is not None
+            or route.bind.form
+            or route.forbid.form
+            or (storage is not None and storage.form)
+        )
+
+    def reads_bodies(self, route: Route) -> bool:
+        """Whether the bodies of a route are read before they pass on."""
+        return self.reads_json(route) or self.reads_forms(route)
 
     def headers_of(self, route: Route) -> Headers:
         """The response headers of a route, its own laid over the policy's."""

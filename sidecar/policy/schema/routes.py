@@ -1,5 +1,6 @@
 """The section `routes`: what is admitted, and how it is treated."""
 
+import re
 from collections.abc import Callable
 from functools import cached_property
 from typing import Annotated, Final, Literal, TypeVar
@@ -11,13 +12,23 @@ from sidecar.policy.schema.body import Body
 from sidecar.policy.schema.cors import CorsOrNone
 from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.limits import Limit
-from sidecar.policy.schema.names import Method, Parameter, Permission, Role, Scope, Word
+from sidecar.policy.schema.names import (
+    JsonPointer,
+    Member,
+    Method,
+    Parameter,
+    Permission,
+    Role,
+    Scope,
+    Word,
+)
 from sidecar.policy.schema.quantities import Count, Flag, PositiveDuration
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.upstream import Upstream
 from sidecar.policy.schema.words import Field, PlainValidator, WithJsonSchema
 from sidecar.policy.written import misfit, text_of
 
+_STORAGE_PREFIX: Final = re.compile(r"(?:[A-Za-z0-9_.-]+/)*\{tenant\}/(?:[A-Za-z0-9_.-]+/)*\Z")
 _PATH_HINT: Final = "/orders, /orders/{order}, /files/** (no query, written decoded)"
 _HOST_HINT: Final = "api.example.com or *.example.com, without scheme and port"
 
@@ -102,12 +113,24 @@ class Bind(Section):
 
     Attributes:
         query: by query parameter, what it names; every value is checked.
+        json_members: by JSON Pointer into the body, what the text there names; `*` is every item
+            of a list.
+        form: by field of a form, what it names; every value is checked.
+        optional: those of `json` and `form` that may be left out; others get 422.
         host: what the first label of the host names.
     """
 
     query: Annotated[
         dict[Parameter, Literal["tenant", "project"]], Field(examples=["{org: tenant}"])
     ] = Field(default_factory=dict)
+    json_members: Annotated[
+        dict[JsonPointer, Literal["tenant", "project"]],
+        Field(alias="json", examples=["{/tenant_id: tenant}"]),
+    ] = Field(default_factory=dict)
+    form: Annotated[
+        dict[Parameter, Literal["tenant", "project"]], Field(examples=["{org: tenant}"])
+    ] = Field(default_factory=dict)
+    optional: Annotated[tuple[str, ...], Field(examples=["[/project]"])] = ()
     host: Literal["tenant", "project"] | None = None
 
 
@@ -116,9 +139,40 @@ class Forbid(Section):
 
     Attributes:
         query: query parameters that are refused, in every spelling that a service could read.
+        json_members: members of JSON bodies: a name is refused wherever it stands, a JSON Pointer
+            in its place.
+        form: fields of forms, in every spelling.
     """
 
     query: Annotated[tuple[Parameter, ...], Field(examples=["[db_id]"])] = ()
+    json_members: Annotated[tuple[Member, ...], Field(alias="json", examples=["[db_id]"])] = ()
+    form: Annotated[tuple[Parameter, ...], Field(examples=["[db_id]"])] = ()
+
+
+def _storage_prefix(value: object) -> str:
+    text = text_of(value, "tenants/{tenant}/")
+    if not _STORAGE_PREFIX.match(text):
+        raise misfit("is no prefix of one tenant's keys", "tenants/{tenant}/")
+    return str(text)
+
+
+StoragePrefix = Annotated[str, PlainValidator(_storage_prefix), WithJsonSchema({"type": "string"})]
+
+
+class StorageKeys(Section):
+    """Fields that hold keys of object storage: each must lie below the tenant's prefix (TN-5).
+
+    Attributes:
+        json_members: JSON Pointers into the body, `*` for every item of a list.
+        form: fields of forms.
+        prefix: what each key must begin with, `{tenant}` for the id of the caller's tenant.
+    """
+
+    json_members: Annotated[
+        tuple[JsonPointer, ...], Field(alias="json", examples=["[/attachments/*/key]"])
+    ] = ()
+    form: Annotated[tuple[Parameter, ...], Field(examples=["[key]"])] = ()
+    prefix: StoragePrefix = "tenants/{tenant}/"
 
 
 class Route(Section):
@@ -141,6 +195,7 @@ class Route(Section):
         cost: units that a request takes from the limits of its key, its tier and the route.
         bind: where else the request names a tenant or a project.
         forbid: what the request must not have.
+        storage_keys: fields of the body that hold keys of object storage.
         addresses: client addresses that may use the route.
         body: request bodies, over the policy's `body`.
         headers: response header fields, over the policy's `headers`.
@@ -179,6 +234,7 @@ class Route(Section):
     cost: Count = 1
     bind: Bind = Bind()
     forbid: Forbid = Forbid()
+    storage_keys: StorageKeys | None = None
     addresses: Addresses | None = None
     body: Body | None = None
     headers: Headers | None = None

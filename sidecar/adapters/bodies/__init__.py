@@ -1,0 +1,1 @@
+"""Bodies that take long to judge, judged in processes of their own."""
