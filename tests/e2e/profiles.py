@@ -246,13 +246,13 @@ def _strangers(credentials: dict[str, bytes]) -> None:
 async def sent(world: World, probe: Probe) -> tuple[Message, float]:
     """Send a probe on a connection of its own; gives the answer, and the seconds that it took."""
     bodies = [added for added in probe.added if ": " not in added]
-    head, pieces = _head_and_body(bodies)
+    head, pieces = _head_and_body(bodies, probe.added)
     request = _head_of(world, probe, head)
     async with a_client(world.proxy.port) as client:
         began = time.perf_counter()
         await client.send(request)
         # A body that is refused at its declaration is not sent at all.
-        if probe.status != 413 or head.startswith(b"Transfer"):
+        if probe.status != 413 or not probe.said.startswith("declared"):
             await client.send(*pieces)
         answer = await client.response(probe.method.encode())
         return answer, time.perf_counter() - began
@@ -279,11 +279,25 @@ def _head_of(world: World, probe: Probe, more: bytes = b"") -> bytes:
     return b"\r\n".join([start, b"Host: a.example", *filter(None, [own, more, *lines]), b"", b""])
 
 
-def _head_and_body(bodies: Sequence[str]) -> tuple[bytes, list[bytes]]:
+def _head_and_body(bodies: Sequence[str], lines: Sequence[str]) -> tuple[bytes, list[bytes]]:
     if not bodies:
         return b"", []
-    word, size = bodies[0].split()
-    body = b"x" * int(size)
-    if word == "sent":
-        return b"Content-Length: " + size.encode(), [body]
-    return b"Transfer-Encoding: chunked", [b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n"]
+    word, _, said = bodies[0].partition(" ")
+    body = _document(word, said)
+    is_typed = any(line.startswith("Content-Type:") for line in lines)
+    kind = b"" if is_typed else b"Content-Type: application/json\r\n"
+    if word == "chunked":
+        pieces = [b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n"]
+        return kind + b"Transfer-Encoding: chunked", pieces
+    return kind + b"Content-Length: %d" % len(body), [body]
+
+
+def _document(word: str, said: str) -> bytes:
+    if word == "json":
+        return said.encode()
+    if word == "items":
+        return json.dumps([{}] * int(said)).encode()
+    if word == "text":
+        run = {"session_id": "0190a4c2-7d10-7abc-8def-0123456789ab", "text": "x" * int(said)}
+        return json.dumps(run).encode()
+    return b'["' + b"x" * (int(said) - 4) + b'"]'
