@@ -50,6 +50,12 @@ class Reader:
         self._connection: socket.socket | None = None
         self._started: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """Id of the process; None while there is none."""
+        started = self._started
+        return None if started is None else started.pid
+
     def judge(self, order: Order) -> Finding | None:
         """Have a body judged; whatever goes wrong is a finding, and the next body gets another."""
         self._patience = self._seconds + SECONDS_A_BYTE * _bytes_to_read(order)
@@ -133,6 +139,11 @@ class Judges:
             self._idle.put(process)
         self._threads = ThreadPoolExecutor(processes, "sidecar-bodies")
         self.waiting = 0
+
+    @property
+    def processes(self) -> list[int]:
+        """Ids of the processes that judge."""
+        return [reader.pid for reader in self._all if reader.pid is not None]
 
     async def find(self, question: Question) -> object:
         """Answer a question.

@@ -7,7 +7,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,18 +58,13 @@ async def some_judges(seconds: float = 20.0, processes: int = 1) -> AsyncIterato
         await judges.close()
 
 
-def children() -> list[int]:
-    """List the processes that this one started and that live."""
-    found: list[int] = []
-    for task in Path("/proc/self/task").iterdir():
-        with suppress(FileNotFoundError):  # a thread that ended meanwhile
-            found += map(int, (task / "children").read_text().split())
-    return found
-
-
 def about(process: int, what: str) -> bytes:
     """Read what the system says of a process."""
     return Path(f"/proc/{process}/{what}").read_bytes()
+
+
+def is_alive(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
 
 
 def descriptors() -> int:
@@ -109,7 +104,7 @@ async def test_a_process_that_died_is_replaced() -> None:
     async with some_judges() as judges:
         for _ in range(2):
             assert await judges.find(a_question(BAD)) == BROKEN
-            [process] = children()
+            [process] = judges.processes
             os.kill(process, signal.SIGKILL)
             options = os.WEXITED | os.WNOWAIT
             await asyncio.to_thread(os.waitid, os.P_PID, process, options)
@@ -121,17 +116,17 @@ async def test_a_judgement_without_an_end_is_ended() -> None:
         # The first one may take longer than that: a process has to start.
         while await judges.find(a_question(GOOD)) is not None:
             pass
-        [process] = children()
+        [process] = judges.processes
         os.kill(process, signal.SIGSTOP)
         finding = await judges.find(a_question(GOOD))
         assert finding == Finding(RefusalCode.OVERLOADED, "judging the body took too long")
-        assert process not in children()
+        assert not is_alive(process)
 
 
 async def test_a_process_that_ends_over_a_body_refuses_that_one() -> None:
     async with some_judges() as judges:
         assert await judges.find(a_question(GOOD)) is None
-        [process] = children()
+        [process] = judges.processes
         os.kill(process, signal.SIGSTOP)
         asked = asyncio.create_task(judges.find(a_question(GOOD)))
         while judges.waiting == 0:  # noqa: ASYNC110 -- a thread sends it
@@ -146,7 +141,7 @@ async def test_a_process_that_ends_over_a_body_refuses_that_one() -> None:
 async def test_only_so_many_bodies_wait_and_who_leaves_leaves_no_file() -> None:
     async with some_judges() as judges:
         assert await judges.find(a_question(GOOD)) is None
-        [process] = children()
+        [process] = judges.processes
         os.kill(process, signal.SIGSTOP)
         before = descriptors()
         question = a_question(GOOD, is_file=True)
@@ -167,8 +162,10 @@ async def test_only_so_many_bodies_wait_and_who_leaves_leaves_no_file() -> None:
 async def test_all_processes_end_with_whoever_started_them() -> None:
     async with some_judges(processes=2) as judges:
         await asyncio.gather(*[judges.find(a_question(GOOD)) for _ in range(4)])
-        assert children()
-    assert children() == []
+        processes = judges.processes
+        assert processes
+    assert judges.processes == []
+    assert not any(map(is_alive, processes))
 
 
 async def test_a_body_is_judged_by_a_reading_alone() -> None:
@@ -224,7 +221,7 @@ async def test_a_process_that_ends_by_itself_is_replaced_before_the_next_body() 
     async with some_judges() as judges:
         dense = b"[" + b'{"a":1},' * 1_400_000 + b"1]"
         assert await judges.find(a_question(dense, reading=large)) is None
-        assert children() == []
+        assert judges.processes == []
         assert await judges.find(a_question(BAD)) == BROKEN
 
 
@@ -292,7 +289,7 @@ async def test_a_process_is_the_first_to_go_where_memory_runs_out_and_knows_no_s
     monkeypatch.setenv("ADMIN_TOKEN", "hunter2")
     async with some_judges() as judges:
         assert await judges.find(a_question(GOOD)) is None
-        [process] = children()
+        [process] = judges.processes
         assert about(process, "oom_score_adj") == b"1000\n"
         assert b"hunter2" not in about(process, "environ")
 
