@@ -1,14 +1,19 @@
 """What bodies that rules read may hold, and that they let go of it."""
 
 import asyncio
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sidecar.model.identity import KeyId, KeyStatus
+from tests.e2e.callers import admit_all, callers, sections
 from tests.e2e.conftest import running
 from tests.e2e.records import entries
 from tests.e2e.test_read_bodies import JSON, a_document, held_bytes, holds, reading
-from tests.e2e.wire import Echo, Peer, a_client, a_full_backlog, a_service, ok, post
+from tests.e2e.test_websockets import HANDSHAKE, opens, reads
+from tests.e2e.wire import Echo, Peer, a_client, a_full_backlog, a_policy, a_service, get, ok, post
 
 
 @pytest.mark.parametrize("place", ["memory", "file"])
@@ -119,3 +124,69 @@ async def test_a_folder_that_is_gone_refuses_the_bodies_that_need_it(tmp_path: P
             "no file can be written for the body",
         ]
         assert await held_bytes(proxy) == 0
+
+
+async def test_a_flood_of_large_bodies_fills_the_room_and_no_more() -> None:
+    bodies = {"memory": "10KB", "total": "1MB"}
+    body = a_document(50_000)
+    async with (
+        a_service(Echo()) as service,
+        running(reading(service.url, "1MB", bodies=bodies)) as proxy,
+        AsyncExitStack() as stack,
+    ):
+        clients = [await stack.enter_async_context(a_client(proxy.port)) for _ in range(60)]
+        for client in clients:
+            await client.send(post(body, b"/json", JSON)[:-1])
+        # Whoever finds no room is told so; the others hold it, and are served once they are whole.
+        async with asyncio.timeout(5):
+            while proxy.gauge("sidecar_body_buffer_refusals_total") < 40:  # noqa: ASYNC110 -- no event
+                await asyncio.sleep(0.005)
+        assert await held_bytes(proxy) <= 1_000_000
+        answers = await asyncio.gather(*[finished(client) for client in clients])
+        refused = int(proxy.gauge("sidecar_body_buffer_refusals_total"))
+        assert sorted(answers) == [200] * (60 - refused) + [503] * refused
+        assert 40 <= refused < 60
+        assert await held_bytes(proxy) == 0
+
+
+async def finished(client: Peer) -> int:
+    """Send the last byte, unless the connection was closed by then; give the status."""
+    with suppress(ConnectionError):
+        await client.send(b"}")
+    return (await client.response()).status
+
+
+@pytest.mark.control("AN-10")
+async def test_a_credential_that_is_revoked_meanwhile_ends_the_wait_for_the_body(
+    tmp_path: Path,
+) -> None:
+    body = a_document(100_000)
+    given = sections(tmp_path, {"store": "memory"})
+    routes = [{"path": "/json", "role": "developer", "body": {"json": {}}}]
+    async with (
+        a_service(Echo()) as service,
+        running(a_policy(service.url, **{**given, "routes": routes}), tmp_path) as proxy,
+        a_client(proxy.port) as client,
+    ):
+        await admit_all(proxy.store)
+        request = post(body, b"/json", JSON, *callers()["developer"].lines)
+        await client.send(request[:-1])
+        await holds(proxy, 100_000)
+        record = await proxy.store.key(KeyId("id-developer"))
+        assert record is not None
+        gone = replace(record, status=KeyStatus.REVOKED, version=record.version + 1)
+        assert await proxy.store.replace_key(gone)
+        assert (await client.response()).status == 401
+        assert await held_bytes(proxy) == 0
+        assert service.connections == 0
+
+
+async def test_a_websocket_has_no_body_to_read() -> None:
+    async with (
+        a_service(opens(reads)) as service,
+        running(reading(service.url)) as proxy,
+        a_client(proxy.port) as client,
+    ):
+        await client.send(get(b"/json", *HANDSHAKE))
+        assert (await client.head()).startswith(b"HTTP/1.1 101 ")
+        await proxy.becomes(1, 0, 1, 1)
