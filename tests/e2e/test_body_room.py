@@ -190,3 +190,24 @@ async def test_a_websocket_has_no_body_to_read() -> None:
         await client.send(get(b"/json", *HANDSHAKE))
         assert (await client.head()).startswith(b"HTTP/1.1 101 ")
         await proxy.becomes(1, 0, 1, 1)
+
+
+async def test_others_are_served_while_a_large_body_is_judged() -> None:
+    answered: list[str] = []
+
+    async def asks(name: str, client: Peer) -> None:
+        assert (await client.response()).status == 200
+        answered.append(name)
+
+    async with (
+        a_service(Echo()) as service,
+        running(reading(service.url)) as proxy,
+        a_client(proxy.port) as first,
+        a_client(proxy.port) as second,
+    ):
+        dense = b"[" + b'{"a":[[],{}]},' * 300_000 + b"0]"
+        await first.send(post(dense, b"/json", JSON))
+        await holds(proxy, len(dense))
+        await second.send(post(b"{}", b"/json", JSON))
+        await asyncio.gather(asks("large", first), asks("small", second))
+    assert answered == ["small", "large"]

@@ -133,7 +133,8 @@ class Judges:
             seconds: longest judgement.
         """
         self._others = others
-        self._idle: queue.SimpleQueue[Reader] = queue.SimpleQueue()
+        # The one that judged last comes first: it has started, and knows the rules.
+        self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()
         self._all = [Reader(seconds) for _ in range(processes)]
         for process in self._all:
             self._idle.put(process)
