@@ -113,6 +113,12 @@ def _types() -> Iterator[Attack]:
         yield _json(f"the type {kind.decode()}", evil, NO_TYPE, line, status=415)
     yield Attack("no type", "/json", (b"X-A: 1",), evil, 415, NO_TYPE)
     yield _json("two types", evil, "two content-type fields", JSON, b"Content-Type: text/plain")
+    both = b'{"tenant_id":"acme","x":"&tenant_id=globex&"}'
+    respelt = "a field about the body in another spelling"
+    lines = (JSON, FORM.replace(b"-", b"_", 1))
+    yield Attack("a form to those who read CGI", "/own", lines, both, 400, respelt)
+    coded = (JSON, GZIP.replace(b"-", b"_", 1))
+    yield Attack("packed to those who read CGI", "/own", coded, both, 400, respelt)
     yield _json("a form", b"db_id=1", NO_TYPE, FORM, status=415)
     yield _json("JSON as the name of a form's field", evil, NO_TYPE, FORM, status=415)
     yield _json("a form in parts", part(b'name="db_id"') + END, NO_TYPE, PARTS, status=415)

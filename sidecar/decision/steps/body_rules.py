@@ -7,6 +7,7 @@ from sidecar.knowledge.validate.media import coding_of, media_type
 from sidecar.knowledge.validate.reading import Items, Judge, Reading, too_many
 from sidecar.model.body import About, Coding, Collected, Finding, Form
 from sidecar.model.exchange import Exchange
+from sidecar.model.headers import canonical
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import PASS, Ask, Outcome, Refuse
 from sidecar.model.questions import JudgeBody, Question, ReadBody
@@ -16,6 +17,8 @@ from sidecar.model.route import Step
 INLINE_BYTES: Final = 32_768
 """Largest body that is judged at once: 8 ms for the densest JSON, 0.3 ms for usual JSON."""
 
+_NAMES: Final = frozenset((b"content-type", b"content-encoding"))
+_LENGTHS: Final = frozenset(map(len, _NAMES))
 _BODIED: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 
 
@@ -99,6 +102,8 @@ class BodyRules(Step):
         return PASS
 
     def _about(self, exchange: Exchange, head: RequestHead) -> About | Refuse:
+        if _is_respelt(head):
+            return Refuse(RefusalCode.BAD_REQUEST, "a field about the body in another spelling")
         values = head.values(b"content-type")
         kind = media_type(values[0]) if len(values) == 1 else None
         form = None if kind is None else kind.form
@@ -139,6 +144,20 @@ class CallerBodyRules(BodyRules):
         project = exchange.principal.project
         projects = frozenset(tenant.projects)
         return About(form, coding, boundary, tenant.id, project or "", projects)
+
+
+def _is_respelt(head: RequestHead) -> bool:
+    """Tell whether a service could read the body by another field than we do.
+
+    CGI and its heirs take `Content_Type` for `Content-Type`, and JSON can be written so that it is
+    another form's fields as well.
+    """
+    names = [line.partition(b":")[0] for line in head.lines]
+    return any(
+        canonical(name) in _NAMES and name.lower() not in _NAMES
+        for name in names
+        if len(name) in _LENGTHS
+    )
 
 
 def _unreadable(reason: str) -> Refuse:

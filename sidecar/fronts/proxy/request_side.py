@@ -157,7 +157,8 @@ class RequestSide(Admission):
             self._keep(received)
         head = self.exchange.head
         if self.is_request_complete:
-            asyncio.get_running_loop().call_soon(self._give)
+            if not self._unseen:
+                asyncio.get_running_loop().call_soon(self._give)
             return
         if head is not None and head.expects_continue and not pending:
             # RFC 9110 §10.1.1: the client may wait for our word before it sends what we wait for.

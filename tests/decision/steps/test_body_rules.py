@@ -82,6 +82,8 @@ NAMELESS = (UNFIT, "the body names no tenant where it must")
 OUTSIDE = (FORBIDDEN, "a storage key is outside the tenant's prefix")
 NO_TYPE = (UNREAD, "the rules of the route cannot read a body of this type")
 
+RESPELT = (BAD, "a field about the body in another spelling")
+
 BIND: Keys = {"bind": {"json": {"/tenant_id": "tenant"}}}
 OPTIONAL: Keys = {"bind": {"json": {"/a/*/id": "tenant"}, "optional": ["/a/*/id"]}}
 PROJECT: Keys = {"bind": {"json": {"/p": "project"}}}
@@ -239,6 +241,10 @@ def test_rules_about_forms_in_parts() -> None:
             (b"Content-Encoding: gzip", b"Content-Encoding: gzip"),
             (UNREAD, "the content coding of the body cannot be undone"),
         ),
+        (JSON, (b"Content_Type: application/x-www-form-urlencoded",), RESPELT),
+        (JSON, (b"CONTENT.TYPE: text/plain",), RESPELT),
+        (JSON, (b"Content_Encoding: gzip",), RESPELT),
+        (JSON, (b"Content-Typ: text/plain", b"Accept_Typing: x"), None),
         (b"application/vnd.x+json", (), None),
     ],
 )
