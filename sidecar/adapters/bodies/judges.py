@@ -34,6 +34,9 @@ SECONDS: Final = 5.0
 SECONDS_A_BYTE: Final = 1e-6
 """How much longer each byte may take: four times the densest JSON."""
 
+LARGEST_KIB: Final = 256 * 1024
+"""Memory with which a process ends once it has answered."""
+
 _INHERITED: Final = frozenset(("LANG", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX", "PATH", "TZ"))
 _END_SECONDS: Final = 1.0
 _SERVING: Final = "sidecar.adapters.bodies.serving"
@@ -45,8 +48,9 @@ _GONE: Final = Finding(RefusalCode.OVERLOADED, "what judges bodies ended over th
 class Reader:
     """A process that judges bodies, started when there is one to judge."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, largest_kib: int) -> None:
         self._seconds = self._patience = seconds
+        self._largest_kib = largest_kib
         self._connection: socket.socket | None = None
         self._started: subprocess.Popen[bytes] | None = None
 
@@ -92,6 +96,7 @@ class Reader:
         with theirs:
             # -P: a module in the folder of whoever started it must not become part of it.
             words = [sys.executable, "-P", "-m", _SERVING, str(theirs.fileno())]
+            words.append(str(self._largest_kib))
             self._started = subprocess.Popen(  # noqa: S603 -- our own program, no shell
                 words, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env=_environment()
             )
@@ -123,19 +128,25 @@ class Judges:
     """Has bodies judged, and passes other questions on."""
 
     def __init__(
-        self, others: Answers, *, processes: int = PROCESSES, seconds: float = SECONDS
+        self,
+        others: Answers,
+        *,
+        processes: int = PROCESSES,
+        seconds: float = SECONDS,
+        largest_kib: int = LARGEST_KIB,
     ) -> None:
         """Start nothing yet.
 
         Args:
             others: answers all other questions.
             processes: bodies that are judged at a time.
-            seconds: longest judgement.
+            seconds: longest judgement of a small body.
+            largest_kib: memory with which a process ends, to be replaced by a small one.
         """
         self._others = others
         # The one that judged last comes first: it has started, and knows the rules.
         self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()
-        self._all = [Reader(seconds) for _ in range(processes)]
+        self._all = [Reader(seconds, largest_kib) for _ in range(processes)]
         for process in self._all:
             self._idle.put(process)
         self._threads = ThreadPoolExecutor(processes, "sidecar-bodies")

@@ -1,4 +1,6 @@
-"""The process that judges bodies for one that serves: python -m sidecar.adapters.bodies.serving FD.
+"""The process that judges bodies for one that serves.
+
+    python -m sidecar.adapters.bodies.serving DESCRIPTOR LARGEST_KIB
 
 It reads what strangers sent with parsers that nobody can interrupt, so that whoever serves can end
 it, and loses nothing with it. It ends with the other end of its socket, and by itself after a body
@@ -19,13 +21,12 @@ from sidecar.model.body import Finding
 from sidecar.model.refusals import RefusalCode
 
 _REMEMBERED: Final = 64
-LARGE_KIB: Final = 256 * 1024
 # ru_maxrss is in KiB on Linux, in bytes on macOS.
 _UNIT: Final = 1024 if sys.platform == "darwin" else 1
 _NO_MEMORY: Final = Finding(RefusalCode.OVERLOADED, "judging the body takes too much memory")
 
 
-def serve(connection: socket.socket, largest_kib: int = LARGE_KIB) -> None:
+def serve(connection: socket.socket, largest_kib: int) -> None:
     """Judge one body after the other, until nobody asks or too much memory was used.
 
     Args:
@@ -36,8 +37,20 @@ def serve(connection: socket.socket, largest_kib: int = LARGE_KIB) -> None:
     is_last = False
     while not is_last and (order := receive_order(connection)) is not None:
         finding = judged(order, judges)
-        is_last = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // _UNIT > largest_kib
+        is_last = largest_seen_kib() > largest_kib
         send_finding(connection, finding, is_last=is_last)
+
+
+def largest_seen_kib() -> int:
+    """Return the most memory that the process had at a time.
+
+    Where only `getrusage` can tell, that begins with what the process had that started this one.
+    """
+    try:
+        status = Path("/proc/self/status").read_bytes()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // _UNIT
+    return int(status.partition(b"VmHWM:")[2].split()[0])
 
 
 def judged(order: Order, judges: dict[Reading, Judge]) -> Finding | None:
@@ -61,7 +74,7 @@ def main() -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     with socket.socket(fileno=int(sys.argv[1])) as connection:
-        serve(connection)
+        serve(connection, int(sys.argv[2]))
 
 
 if __name__ == "__main__":
