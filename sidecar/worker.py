@@ -101,7 +101,7 @@ class Proxy:
             OSError: a sink, the address or a TLS file cannot be used.
             StoreUnavailableError: the state store cannot be used.
         """
-        if any(self.policy.reads_bodies(route) for route in self.policy.routes):
+        if any(r.webhook or self.policy.reads_bodies(r) for r in self.policy.routes):
             self._context.room.prove()
         await self.audit.start()
         try:

@@ -115,10 +115,11 @@ class _Workshop:
     A memory of its own for each of 20,000 routes would grow to gigabytes.
     """
 
-    __slots__ = ("_crossing", "_policy", "_shared", "callers", "limiting")
+    __slots__ = ("_at_hand", "_crossing", "_policy", "_shared", "callers", "limiting")
 
     def __init__(self, policy: Policy, at_hand: AtHand) -> None:
         self._policy = policy
+        self._at_hand = at_hand
         self._shared: dict[tuple[object, ...], object] = {}
         self.limiting = Limiting(policy, at_hand.limits)
         self._crossing = Crossing(policy, at_hand.tenants, self._once)
@@ -164,12 +165,21 @@ class _Workshop:
             None if addresses is None else self._once((addresses,), lambda: Addresses(addresses)),
             *self.callers.steps(route, crossing.enforcement(route)),
             None if route is None else self.limiting.route(route),
+            None if route is None else self._webhook(route),
             None if route is None else self._body_rules(route),
             self.callers.upstream(route, self._upstream(route)),
             *self.callers.statements(route),
             self._once((Forward, host), lambda: Forward(host)),
         )
         return tuple(step for step in steps if step is not None)
+
+    def _webhook(self, route: RouteSection) -> Step | None:
+        if route.webhook is None:
+            return None
+        # What checks signatures is memory for those alone who have some.
+        from sidecar.decision.webhooks import webhook_signature
+
+        return webhook_signature(self._policy, route, self._at_hand)
 
     def _body_rules(self, route: RouteSection) -> Step | None:
         if not self._policy.reads_bodies(route):

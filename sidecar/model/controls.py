@@ -76,6 +76,9 @@ CONTROLS: Final[dict[str, Control]] = {
     "RQ-3": Control("Schema validation", "decision.steps.body_rules", "body.schema"),
     "RQ-4": Control("Path normalisation", "decision.steps.path", "routes[].allow_encoded_slash"),
     "RQ-7": Control("Request framing", "knowledge.http1", ""),
+    "RQ-8": Control(
+        "Signatures of inbound webhooks", "decision.steps.webhook_signature", "routes[].webhook"
+    ),
     "RS-1": Control("HSTS over TLS only", "decision.steps.security_headers", "headers.hsts"),
     "RS-3": Control("Security headers", "decision.steps.security_headers", "headers"),
     "RT-3": Control("security.txt", "decision.steps.well_known", "security_txt"),

@@ -115,11 +115,11 @@ class ReadBody:
     `Refuse` too.
 
     Attributes:
-        about: what the step that asks knows of the body, to go on.
+        about: what the step that asks knows of the body, to go on; None where it needs nothing.
         watch: looks at it while it comes; None for nothing.
     """
 
-    about: About
+    about: About | None
     watch: Watch | None = None
 
 

@@ -23,6 +23,7 @@ from sidecar.policy.rules import (
     routes,
     secrets,
     tokens,
+    webhooks,
 )
 from sidecar.policy.rules.findings import Findings, Judged
 from sidecar.policy.schema.policy import Policy
@@ -35,6 +36,9 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (network.upstream_is_the_sidecar, frozenset({"listen", "upstream", "tenants"})),
     (network.tls_without_https, frozenset({"upstream"})),
     (network.nobody_admitted, frozenset()),
+    (webhooks.webhooks_of_callers, frozenset()),
+    (webhooks.secrets_of_nobody, frozenset({"secrets"})),
+    (webhooks.signatures_without_a_time, frozenset()),
     (routes.nothing_admits, frozenset()),
     (routes.methods_ruled_twice, frozenset()),
     (routes.prefix_not_of_the_path, frozenset()),

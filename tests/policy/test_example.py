@@ -27,6 +27,7 @@ FILES = {
     "/secrets/assertion.pem": PEM,
     **dict.fromkeys(["/tls/redis-ca.crt", "/tls/idp-ca.crt"], b"pem"),
     **dict.fromkeys(["/secrets/redis", "/secrets/introspection"], b"correct horse"),
+    "/secrets/hook": b"0123456789abcdef\n",
     **dict.fromkeys(["/secrets/pepper", "/secrets/master", "/secrets/jwt"], b"7f" * 32),
     "pages/not-found.html": b"<h1>{status} {title}</h1>",
     "pages/not-found.json": b'{"code": "{code}"}',

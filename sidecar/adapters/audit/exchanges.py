@@ -144,12 +144,21 @@ def _milliseconds(seconds: float) -> float:
     return int(seconds * 1_000_000) / 1000
 
 
+def _signer(exchange: Exchange) -> str | None:
+    """Name the tenant whose secret signed a webhook."""
+    try:
+        tenant = exchange.tenant
+    except AttributeError:
+        return None
+    return None if tenant is None else tenant.id
+
+
 def _caller(exchange: Exchange) -> tuple[str | None, str | None, str | None]:
     """Name tenant, subject and credential of the caller, as far as they are known."""
     try:
         principal = exchange.principal
     except AttributeError:
-        return None, None, None
+        return _signer(exchange), None, None
     if not principal.credential_id:
         return None, None, None
     try:

@@ -134,7 +134,7 @@ class StoreAnswers:
     async def _credential(self, question: FindCredential) -> object:
         if self._memories.secrets is None:
             raise StoreUnavailableError(
-                "the tenant's upstream needs a credential, and there is no secrets.master_key"
+                "a secret of the tenant is needed, and there is no secrets.master_key"
             )
         return await self._memories.secrets.find(question)
 

@@ -83,14 +83,15 @@ class BodyRules(Step):
         """
         if isinstance(answer, Refuse):
             return answer
-        if not isinstance(answer, Collected) or not isinstance(question, ReadBody):
+        about = question.about if isinstance(question, ReadBody) else None
+        if not isinstance(answer, Collected) or about is None:
             return self._outcome(answer if isinstance(answer, Finding) else None)
         head = exchange.head
         if not answer.size and head is not None:
             return self._of_nothing(head)
-        if answer.content is None or self._becomes(answer.size, question.about) > INLINE_BYTES:
-            return Ask(JudgeBody(answer, self._reading, question.about))
-        return self._outcome(self._judge.judge(answer.content, question.about))
+        if answer.content is None or self._becomes(answer.size, about) > INLINE_BYTES:
+            return Ask(JudgeBody(answer, self._reading, about))
+        return self._outcome(self._judge.judge(answer.content, about))
 
     def _becomes(self, size: int, about: About) -> int:
         return size if about.coding is Coding.IDENTITY else size * self._reading.unpacking.ratio

@@ -151,7 +151,11 @@ class RequestSide(Admission):
             then: called with the answer, never at once.
         """
         self._question, self._then = question, then
-        self._kept = Spool(self._context.room)
+        if self._kept is not None and (self.is_request_complete or self._objection is not None):
+            # Another step had it kept: it is whole, or will never be.
+            asyncio.get_running_loop().call_soon(self._give)
+            return
+        self._kept = self._kept or Spool(self._context.room)
         pending, self._pending = self._pending, []
         for received in pending:
             self._keep(received)

@@ -62,7 +62,7 @@ def public_contradicted(judged: Judged) -> Findings:
                 "asks who the caller is, and public asks nobody",
                 "one of the two",
             )
-        if route.public and (bound := _bound_by(route)):
+        if route.public and (bound := _bound_by(route)) and not is_of_a_tenant(route):
             yield judged.error(
                 ("routes", index, bound),
                 "names whose request it is, and public asks nobody",
@@ -185,6 +185,13 @@ def _unknown_grantees(judged: Judged, path: Path, grant: Grant) -> Findings:
     for index, role in enumerate(grant.roles):
         if role not in known:
             yield judged.error((*listed, index), f"{role} is no role", _roles_hint(judged))
+
+
+def is_of_a_tenant(route: Route) -> bool:
+    """Tell whether the path of a webhook names the tenant whose secret signs, and nothing else."""
+    names = _BOUND_NAMES & set(route.template.names)
+    is_signed = route.webhook is not None and route.webhook.tenant_secret is not None
+    return is_signed and len(names) == 1 and names <= _TENANT_NAMES and _bound_by(route) == "path"
 
 
 def _bound_by(route: Route) -> str:

@@ -124,12 +124,17 @@ class Policy(Section):
             or section.key
             or section.failed_authentication
             or any(route.limits for route in self.routes)
+            or any(route.webhook and route.webhook.replay == "refuse" for route in self.routes)
         )
 
     @property
     def has_store(self) -> bool:
         """Whether anything is looked up in the state store; else none is opened."""
-        return self.authentication.has_methods or self.blocks is not None
+        return (
+            self.authentication.has_methods
+            or self.blocks is not None
+            or any(route.webhook and route.webhook.tenant_secret for route in self.routes)
+        )
 
     def upstream_of(self, route: Route) -> Upstream:
         """The upstream that serves a route."""

@@ -25,6 +25,7 @@ from sidecar.policy.schema.names import (
 from sidecar.policy.schema.quantities import Count, Flag, PositiveDuration
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.upstream import Upstream
+from sidecar.policy.schema.webhook import Webhook
 from sidecar.policy.schema.words import Field, PlainValidator, WithJsonSchema
 from sidecar.policy.written import misfit, text_of
 
@@ -197,6 +198,7 @@ class Route(Section):
         forbid: what the request must not have.
         storage_keys: fields of the body that hold keys of object storage.
         addresses: client addresses that may use the route.
+        webhook: deliveries of another service, signed by it; for public routes.
         body: request bodies, over the policy's `body`.
         headers: response header fields, over the policy's `headers`.
         cors: pages of other origins, over the policy's `cors`, whose origins count too; false takes
@@ -236,6 +238,9 @@ class Route(Section):
     forbid: Forbid = Forbid()
     storage_keys: StorageKeys | None = None
     addresses: Addresses | None = None
+    webhook: Annotated[
+        Webhook | None, Field(examples=["{scheme: github, secret: file:/secrets/hook}"])
+    ] = None
     body: Body | None = None
     headers: Headers | None = None
     cors: CorsOrNone = None

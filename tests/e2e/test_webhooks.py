@@ -1,0 +1,189 @@
+"""Webhooks over the wire: signed, in time, once, and passed on byte for byte (RQ-8)."""
+
+import asyncio
+import hashlib
+import hmac
+import os
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from sidecar.adapters.vault.box import Box
+from sidecar.adapters.vault.secrets import Vault
+from sidecar.model.secret import Secret
+from tests.corpora.reader import Message
+from tests.e2e.conftest import Running, running
+from tests.e2e.records import entry_of
+from tests.e2e.wire import Echo, a_client, a_policy, a_service, get
+from tests.stores.servers import Valkey, valkey
+
+pytestmark = pytest.mark.control("RQ-8")
+
+KEY = b"a key of sixteen bytes or more"
+MASTER = b"\x01" * 32
+BODY = b'{"event": "paid", "amount": 12}'
+PATH = b"/hooks/acme"
+
+
+def signed(body: bytes = BODY, key: bytes = KEY, at: float | None = None) -> bytes:
+    moment = int(time.time() if at is None else at)
+    digest = hmac.new(key, b"%d." % moment + body, hashlib.sha256).hexdigest().encode()
+    return b"Stripe-Signature: t=%d,v1=%b" % (moment, digest)
+
+
+def delivery(*lines: bytes, body: bytes = BODY, path: bytes = PATH) -> bytes:
+    length = b"Content-Length: %d" % len(body)
+    return get(path, length, b"Content-Type: application/json", *lines, method=b"POST") + body
+
+
+def chunked(*lines: bytes, pieces: tuple[bytes, ...], path: bytes = PATH) -> bytes:
+    head = get(path, b"Transfer-Encoding: chunked", *lines, method=b"POST")
+    return head + b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
+
+
+@asynccontextmanager
+async def hooked(
+    folder: Path, echo: Echo, state: object = "memory", **keys: object
+) -> AsyncIterator[Running]:
+    (folder / "master").write_bytes(MASTER)
+    route = {
+        "path": "/hooks/{tenant}",
+        "methods": ["POST"],
+        "public": True,
+        "webhook": {"scheme": "stripe", "tenant_secret": "hook"},
+        **keys,
+    }
+    more: Mapping[str, object] = {
+        "state": state,
+        "secrets": {"master_key": "file:master"},
+        "tenants": {"acme": {}, "globex": {}, "late": {"status": "suspended"}},
+        "routes": [route],
+    }
+    async with (
+        a_service(echo) as service,
+        running(a_policy(service.url, **more), folder) as proxy,
+    ):
+        vault = Vault(proxy.store, Box((Secret(MASTER),), os.urandom))
+        await vault.set("acme", "hook", Secret(KEY))
+        yield proxy
+
+
+async def ask(proxy: Running, request: bytes) -> Message:
+    async with a_client(proxy.port) as client:
+        return await client.ask(request)
+
+
+async def reasons(proxy: Running) -> list[str | None]:
+    """Read why requests were refused; that a secret was opened is recorded too."""
+    found = []
+    for record in await proxy.records():
+        metadata = record["metadata"]
+        assert isinstance(metadata, Mapping)
+        if "status" in metadata:
+            found.append(entry_of(record).reason)
+    return found
+
+
+async def test_a_signed_delivery_reaches_the_service_as_it_was_sent(tmp_path: Path) -> None:
+    echo = Echo.new()
+    async with hooked(tmp_path, echo) as proxy:
+        spoofed = b"X-Tenant-Id: globex"
+        assert (await ask(proxy, delivery(signed(), spoofed))).status == 200
+        [request] = echo.requests
+        assert request.body == BODY
+        assert request.values(b"x-tenant-id") == [b"acme"]
+        assert len(request.values(b"stripe-signature")) == 1
+        *_, record = await proxy.records()
+        assert (record["tenant_id"], record["outcome"]) == ("acme", "admitted")
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        pytest.param(delivery(), "webhook without its signature, or with two", id="unsigned"),
+        pytest.param(delivery(signed(), signed()), "webhook without its signature, or with two",
+                     id="signed twice"),
+        pytest.param(delivery(signed(key=b"another key, long enough")),
+                     "webhook with a wrong signature", id="by somebody else"),
+        pytest.param(delivery(signed(b"{}")), "webhook with a wrong signature", id="another body"),
+        pytest.param(delivery(signed(at=1_700_000_000)), "webhook whose time is too far from ours",
+                     id="long ago"),
+        pytest.param(delivery(signed(), path=b"/hooks/globex"),
+                     "webhook for a tenant without a secret", id="for another tenant"),
+        pytest.param(delivery(signed(), path=b"/hooks/late"), "webhook for a suspended tenant",
+                     id="for one that is suspended"),
+        pytest.param(delivery(signed(), path=b"/hooks/nobody"), "webhook for an unknown tenant",
+                     id="for nobody"),
+        pytest.param(chunked(signed(), pieces=(BODY[:9], BODY[9:], b" ")),
+                     "webhook with a wrong signature", id="with a piece more"),
+        pytest.param(delivery(signed(), body=b""), "webhook with a wrong signature", id="nothing"),
+    ],
+)  # fmt: skip
+async def test_nothing_else_reaches_it(tmp_path: Path, request_: bytes, reason: str) -> None:
+    echo = Echo.new()
+    async with hooked(tmp_path, echo) as proxy:
+        assert (await ask(proxy, request_)).status == 401
+        assert await reasons(proxy) == [reason]
+        assert echo.requests == []
+
+
+async def test_bytes_may_come_in_any_pieces(tmp_path: Path) -> None:
+    echo = Echo.new()
+    async with hooked(tmp_path, echo) as proxy, a_client(proxy.port) as client:
+        for byte in chunked(signed(), pieces=(BODY[:1], BODY[1:])):
+            await client.send(bytes([byte]))
+        assert (await client.response(b"POST")).status == 200
+        assert echo.requests[0].body == BODY
+
+
+async def test_a_large_delivery_is_read_from_its_file(tmp_path: Path) -> None:
+    body = b"[" + b" " * 900_000 + b"]"
+    echo = Echo.new()
+    async with hooked(tmp_path, echo) as proxy:
+        assert (await ask(proxy, delivery(signed(body), body=body))).status == 200
+        assert echo.requests[0].body == body
+        assert (await ask(proxy, delivery(signed(body + b"x"), body=body))).status == 401
+
+
+async def test_rules_may_read_the_same_body_behind_the_signature(tmp_path: Path) -> None:
+    echo = Echo.new()
+    rules = {"items": {"max": 2}}
+    async with hooked(tmp_path, echo, body=rules) as proxy:
+        for body, status in ((b"[1, 2]", 200), (b"[1, 2, 3]", 413), (b"[1, 1", 400)):
+            assert (await ask(proxy, delivery(signed(body), body=body))).status == status
+            pieces = tuple(body[at : at + 1] for at in range(len(body)))
+            again = signed(body, at=time.time() - 60)
+            assert (await ask(proxy, chunked(again, b"Content-Type: application/json",
+                                             pieces=pieces))).status == status  # fmt: skip
+        assert [request.body for request in echo.requests] == [b"[1, 2]"] * 2
+
+
+@pytest.fixture
+def server() -> Iterator[Valkey]:
+    with valkey() as server:
+        yield server
+
+
+async def test_a_delivery_is_admitted_once_by_all_replicas(server: Valkey, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    state = {"store": server.url, "timeout": "300ms", "poll": "100ms"}
+    echo = Echo.new()
+    async with (
+        hooked(tmp_path / "one", echo, state) as one,
+        hooked(tmp_path / "other", echo, state) as other,
+    ):
+        request = delivery(signed())
+        asked = [ask(proxy, request) for proxy in (one, other) * 5]
+        found = await asyncio.gather(*asked)
+        assert sorted(answer.status for answer in found) == [200] + [401] * 9
+        assert len(echo.requests) == 1
+        told = {*await reasons(one), *await reasons(other)}
+        assert told == {None, "webhook that came before"}
+        await asyncio.to_thread(server.kill)
+        later = delivery(signed(at=time.time() - 9))
+        assert (await ask(one, later)).status == 503
+        assert len(echo.requests) == 1
