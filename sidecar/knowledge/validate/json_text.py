@@ -15,16 +15,10 @@ NUMBER_CHARACTERS: Final = 64
 LARGEST_INTEGER: Final = 2**64 - 1
 """Largest magnitude of an integer."""
 
-# Numbers are judged by their text, at a nanosecond a byte, where a look at every value takes
-# as long as parsing. Only numbers that look like these can be out of bounds.
-_SHAPE: Final = bytes(
-    ord("0") if byte in b"0123456789" else ord("e") if byte in b"eE" else ord(" ")
-    for byte in range(256)
-)
-_SIGNS: Final = b"+-"
-_SUSPECTS: Final = (b"0" * 20, b"0e000")
-_NUMBER: Final = re.compile(rb"-?([0-9]+)([0-9.eE+-]*)")
-_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# A look at every integer takes as long as parsing a list of them. Only where so many digits follow
+# each other, in a number or in a string, can one be out of bounds: a nanosecond a byte tells.
+_DIGITS: Final = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
+_SUSPECT: Final = b"0" * 20
 # Escapes alone can write a surrogate: UTF-8 cannot, and decoding has proved that by then.
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE: Final = re.compile(r"[\ud800-\udfff]")
@@ -64,18 +58,19 @@ def read_json(content: bytes, bounds: Bounds) -> object:
     Controls: RQ-3.
     """
     text = _decoded(content)
+    decoder = _WARY if _has_suspects(content) else _DECODER
     try:
-        value: object = _DECODER.decode(text)
+        value: object = decoder.decode(text)
     except RecursionError as error:
         raise UnfitError("the JSON is nested too deep") from error
     except UnfitError:
         raise
     except ValueError as error:
         raise UnfitError("the body is no JSON") from error
-    _judge_numbers(content)
     if _may_be_deeper(content, bounds.depth):
         _judge_depth(value, bounds.depth)
-    if bounds.string or (b"\\u" in content and _SURROGATE.search(text)):
+    # Most documents have no backslash, and one byte is found fifty times faster than two.
+    if bounds.string or (b"\\" in content and b"\\u" in content and _SURROGATE.search(text)):
         _judge_strings(value, bounds.string)
     return value
 
@@ -99,18 +94,28 @@ def _decoded(content: bytes) -> str:
     return text
 
 
-def _judge_numbers(content: bytes) -> None:
-    shape = content.translate(_SHAPE, _SIGNS)
-    if not any(suspect in shape for suspect in _SUSPECTS):
-        return
-    for number in _NUMBER.finditer(_STRING.sub(b'""', content)):
-        whole, rest = number.groups()
-        if len(number[0]) > NUMBER_CHARACTERS:
-            raise UnfitError("a number of the JSON is too long")
-        if not rest and len(whole) >= len(_SUSPECTS[0]) and int(whole) > LARGEST_INTEGER:
-            raise UnfitError("a number of the JSON has more than 64 bits")
-        if rest and float(number[0]) in {_INFINITY, -_INFINITY}:
-            raise UnfitError("a number of the JSON is beyond a double")
+def _has_suspects(content: bytes) -> bool:
+    return _SUSPECT in content.translate(_DIGITS)
+
+
+def _integer(text: str) -> int:
+    value = int(_short(text))
+    if abs(value) > LARGEST_INTEGER:
+        raise UnfitError("a number of the JSON has more than 64 bits")
+    return value
+
+
+def _double(text: str) -> float:
+    value = float(_short(text))
+    if value in {_INFINITY, -_INFINITY}:
+        raise UnfitError("a number of the JSON is beyond a double")
+    return value
+
+
+def _short(text: str) -> str:
+    if len(text) > NUMBER_CHARACTERS:
+        raise UnfitError("a number of the JSON is too long")
+    return text
 
 
 def _may_be_deeper(content: bytes, depth: int) -> bool:
@@ -179,4 +184,12 @@ def _no_number(_text: str) -> NoReturn:
 
 _INFINITY: Final = float("inf")
 # Made once: json.loads with these hooks would make one for every text.
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_once_each, parse_constant=_no_number)
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_once_each, parse_constant=_no_number, parse_float=_double
+)
+_WARY: Final = json.JSONDecoder(
+    object_pairs_hook=_once_each,
+    parse_constant=_no_number,
+    parse_int=_integer,
+    parse_float=_double,
+)
