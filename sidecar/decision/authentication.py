@@ -17,14 +17,15 @@ class Authentication:
     Attributes:
         is_used: whether the policy has any method.
         provers: the methods that it has.
+        credentials: reads what requests carry.
         fields: the field that carries keys, in lower case; none where there is none.
         managed_names: the same as `canonical` spells it, if it does not go on.
         withheld: query parameter that carries keys; empty for none.
     """
 
     __slots__ = (
-        "_credentials",
         "_policy",
+        "credentials",
         "fields",
         "is_used",
         "managed_names",
@@ -36,7 +37,7 @@ class Authentication:
         self._policy = policy
         self.provers = _provers(policy, at_hand)
         self.is_used = policy.authentication.has_methods
-        self._credentials = Credentials(_places(policy), self.provers)
+        self.credentials = Credentials(_places(policy), self.provers)
         forwards = policy.authentication.forward_credential
         keys = policy.authentication.api_keys
         header = keys.header.lower().encode() if keys is not None and keys.header else b""
@@ -57,9 +58,9 @@ class Authentication:
             return None
         section = self._policy.authentication
         if route is None or route.public:
-            return None if section.forward_credential else Withhold(self._credentials)
+            return None if section.forward_credential else Withhold(self.credentials)
         return Authenticate(
-            self._credentials,
+            self.credentials,
             None if route.authenticate is None else frozenset(map(Method, route.authenticate)),
             forwards=section.forward_credential,
             is_verbose=section.failure.verbose,

@@ -10,6 +10,7 @@ from sidecar.decision.steps.assertion import Assertion
 from sidecar.decision.steps.authenticate import Authenticate
 from sidecar.decision.steps.authorize import Authorize
 from sidecar.decision.steps.blocked_caller import BlockedCaller
+from sidecar.decision.steps.caller_csrf import CallerCsrf
 from sidecar.decision.steps.condition import Condition
 from sidecar.decision.steps.domain_lock import DomainLock
 from sidecar.decision.steps.identity_headers import IdentityHeaders
@@ -21,6 +22,7 @@ from sidecar.decision.strangers import Once, Strangers
 from sidecar.knowledge.auth.assertion import Signer
 from sidecar.model.ports import AtHand
 from sidecar.model.route import Step
+from sidecar.policy.schema.csrf import Csrf as CsrfSection
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.routes import Route
 
@@ -84,6 +86,13 @@ class Callers(Strangers):
             for step in steps
             if step.name in _IDENTITY
         )
+
+    def csrf(self, route: Route, section: CsrfSection, shared: Step) -> Step:
+        """Let callers pass whose credential no browser adds of itself."""
+        if route.public:
+            return shared
+        credentials = self._authentication.credentials
+        return self._once((CallerCsrf, section), lambda: CallerCsrf(section, credentials))
 
     def upstream(self, route: Route | None, shared: Upstream) -> Step:
         """Let tenants with an upstream of their own have it, unless the route has one (TN-6)."""

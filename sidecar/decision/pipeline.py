@@ -14,6 +14,7 @@ from sidecar.decision.limits import Limiting
 from sidecar.decision.steps.addresses import Addresses
 from sidecar.decision.steps.blocked_address import BlockedAddress
 from sidecar.decision.steps.client_address import compile_client_address
+from sidecar.decision.steps.csrf import Csrf
 from sidecar.decision.steps.declared_body import DeclaredBody
 from sidecar.decision.steps.forbidden import Forbidden
 from sidecar.decision.steps.forward import Forward, host_for
@@ -165,6 +166,7 @@ class _Workshop:
             None if addresses is None else self._once((addresses,), lambda: Addresses(addresses)),
             *self.callers.steps(route, crossing.enforcement(route)),
             None if route is None else self.limiting.route(route),
+            None if route is None else self._csrf(route),
             None if route is None else self._webhook(route),
             None if route is None else self._body_rules(route),
             self.callers.upstream(route, self._upstream(route)),
@@ -188,6 +190,13 @@ class _Workshop:
         from sidecar.decision.bodies import body_rules
 
         return body_rules(self._policy, route, self._once)
+
+    def _csrf(self, route: RouteSection) -> Step | None:
+        section = self._policy.csrf_of(route)
+        if section is None:
+            return None
+        shared = self._once((Csrf, section), lambda: Csrf(section))
+        return self.callers.csrf(route, section, shared)
 
     def _upstream(self, route: RouteSection | None) -> Upstream:
         """Make the step that says where requests go; the route's own upstream comes first."""

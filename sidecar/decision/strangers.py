@@ -9,6 +9,7 @@ from sidecar.decision.steps.upstream import Upstream
 from sidecar.model.fields import IDENTITY as IDENTITY_FIELDS
 from sidecar.model.headers import canonical
 from sidecar.model.route import Step
+from sidecar.policy.schema.csrf import Csrf as Section
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.routes import Route
 
@@ -43,6 +44,17 @@ class Strangers:
         """Choose the steps by which the caller of an exchange under way is judged again."""
         del steps
         return ()
+
+    def csrf(self, route: Route, section: Section, shared: Step) -> Step:
+        """Make the step that judges which site caused a request.
+
+        Args:
+            route: the route.
+            section: its rules.
+            shared: the step for callers of whom nothing is known.
+        """
+        del route, section
+        return shared
 
     def upstream(self, route: Route | None, shared: Upstream) -> Step:
         """Make the step that says where requests go.

@@ -13,6 +13,7 @@ class RefusalCode(StrEnum):
     FORBIDDEN = "FORBIDDEN"
     INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
     ORIGIN_NOT_ALLOWED = "ORIGIN_NOT_ALLOWED"
+    CSRF = "CSRF"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     CONFLICT = "CONFLICT"
@@ -75,6 +76,12 @@ REFUSALS: Final[dict[RefusalCode, Refusal]] = {
         "Origin not allowed",
         "a CORS preflight asks for what `cors` does not allow, or with `cors.enforce` a request"
         " comes from an origin that is not allowed",
+    ),
+    RefusalCode.CSRF: Refusal(
+        403,
+        "Cross-site request",
+        "a write or a WebSocket with a cookie or a browser's password comes from another origin, or"
+        " does not say where from",
     ),
     RefusalCode.NOT_FOUND: Refusal(404, "Not found", "no route of the policy matches"),
     RefusalCode.METHOD_NOT_ALLOWED: Refusal(

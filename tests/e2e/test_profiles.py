@@ -46,7 +46,7 @@ FIELDS = {
 COLUMN = {
     "edge-database": "AZ-3 AZ-4 AZ-7 RS-4 TN-4 TN-7",
     "interaction-api": "AN-3 AN-5 AN-6 AN-7 AZ-4 AZ-5 RL-1 RL-2 RQ-1 RQ-2 RS-4",
-    "agent-platform": "AZ-1 AZ-2 RL-3 RL-6 RQ-3 TN-4 TN-5",
+    "agent-platform": "AZ-1 AZ-2 RL-3 RL-6 RQ-3 RQ-5 TN-4 TN-5",
     "license-platform": "AN-8 AN-9 AZ-1 AZ-2 AZ-4 AZ-5 AZ-8 RQ-8",
     "agent-workspace": "AN-10 AN-13 AN-14 AZ-6 RL-4 TN-6 SE-1",
 }

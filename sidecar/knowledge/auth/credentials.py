@@ -28,9 +28,10 @@ class Place(Enum):
     KEY = 0
     BEARER = 1
     COOKIE = 2
+    QUERY = 3
 
 
-_KEY, _BEARER_PLACE, _COOKIE_PLACE = Place
+_KEY, _BEARER_PLACE, _COOKIE_PLACE, _QUERY = Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Credentials:
                 self._read_cookies(field, found)
         if self._places.query and head.query is not None:
             for value in values_of(head.query, self._places.query):
-                found.note(value, _KEY)
+                found.note(value, _QUERY)
         self._judge_bearer(found, claims_any=claims_any_bearer)
         return found
 
@@ -140,7 +141,7 @@ class Credentials:
         """
         keys, tokens = self._provers.keys, self._provers.tokens
         place = found.places[0]
-        if place is _KEY or tokens is None:
+        if place is _KEY or place is _QUERY or tokens is None:
             return None if place is _COOKIE_PLACE else keys
         if place is _BEARER_PLACE and keys is not None and keys.recognises(found.values[0]):
             return keys if self._places.takes_bearer_keys else None

@@ -12,6 +12,7 @@ from sidecar.policy.schema.blocks import Blocks
 from sidecar.policy.schema.bodies import Bodies
 from sidecar.policy.schema.body import Body
 from sidecar.policy.schema.cors import Cors, CorsOrNone
+from sidecar.policy.schema.csrf import Csrf
 from sidecar.policy.schema.errors import ErrorTemplate
 from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.limits import RateLimits, Tiers
@@ -68,6 +69,7 @@ class Policy(Section):
         websockets: bounds on WebSocket connections.
         headers: response header fields, for all routes: the name of a preset or a mapping.
         cors: which pages of other origins may use the service, for all routes; off if left out.
+        csrf: writes of browsers that another site may have caused; not judged if left out.
         errors: bodies of your own by refusal code.
         security_txt: whom to tell of a vulnerability, answered on every host; off if left out.
         absent: paths that everybody asks for and that are not there; off if left out.
@@ -102,6 +104,7 @@ class Policy(Section):
     websockets: Websockets = Websockets()
     headers: Headers = Headers()
     cors: CorsOrNone = None
+    csrf: Annotated[Csrf | None, Field(examples=["ambient"])] = None
     errors: dict[RefusalCode, ErrorTemplate] = Field(default_factory=dict)
     security_txt: Annotated[
         SecurityTxt | None,
@@ -189,6 +192,12 @@ class Policy(Section):
         if route.cors is None or self.cors is None:
             return route.cors
         return route.cors.over(self.cors)
+
+    def csrf_of(self, route: Route) -> Csrf | None:
+        """What is judged of a route's writes, its own laid over the policy's; None for nothing."""
+        own, general = route.csrf, self.csrf
+        section = general if own is None else own if general is None else own.over(general)
+        return None if section is None or section.applies_to == "nothing" else section
 
     def mode_of(self, route: Route) -> Literal["enforce", "shadow"]:
         """The mode of a route, or the policy's."""

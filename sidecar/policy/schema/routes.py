@@ -10,6 +10,7 @@ from sidecar.policy.schema.addresses import Network
 from sidecar.policy.schema.alone import EITHER_FORM, LISTED
 from sidecar.policy.schema.body import Body
 from sidecar.policy.schema.cors import CorsOrNone
+from sidecar.policy.schema.csrf import Csrf
 from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.limits import Limit
 from sidecar.policy.schema.names import (
@@ -203,6 +204,7 @@ class Route(Section):
         headers: response header fields, over the policy's `headers`.
         cors: pages of other origins, over the policy's `cors`, whose origins count too; false takes
             none of it.
+        csrf: writes of browsers, over the policy's `csrf`; `nothing` judges none.
         upstream: another upstream for this route: a URL or a mapping.
         strip_prefix: literal prefix of `path` that the upstream does not see.
         timeouts: time-outs, over those of the upstream.
@@ -244,6 +246,7 @@ class Route(Section):
     body: Body | None = None
     headers: Headers | None = None
     cors: CorsOrNone = None
+    csrf: Csrf | None = None
     upstream: Upstream | None = None
     strip_prefix: Prefix | None = None
     timeouts: RouteTimeouts | None = None
