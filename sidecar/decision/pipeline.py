@@ -14,6 +14,7 @@ from sidecar.decision.limits import Limiting
 from sidecar.decision.steps.addresses import Addresses
 from sidecar.decision.steps.blocked_address import BlockedAddress
 from sidecar.decision.steps.client_address import compile_client_address
+from sidecar.decision.steps.cookies import Cookies
 from sidecar.decision.steps.csrf import Csrf
 from sidecar.decision.steps.declared_body import DeclaredBody
 from sidecar.decision.steps.forbidden import Forbidden
@@ -29,12 +30,14 @@ from sidecar.model.exchange import GIVEN
 from sidecar.model.ports import AtHand
 from sidecar.model.problem import Faces
 from sidecar.model.route import ResponseStep, RoutePlan, Step, Timeouts
+from sidecar.policy.schema.cookies import Cookies as CookieRules
 from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.routes import Route as RouteSection
 from sidecar.policy.schema.upstream import UpstreamTimeouts
 
 Made = TypeVar("Made")
+_ResponseSteps = tuple[ResponseStep, ...]
 
 UNROUTED = "-"
 """Route label of requests that no route matched."""
@@ -133,7 +136,7 @@ class _Workshop:
         return RoutePlan(
             name=str(route.template),
             steps=steps,
-            response=self._response(policy.headers_of(route), route),
+            response=self._response(route),
             timeouts=_timeouts(policy.timeouts_of(route)),
             shadow=policy.mode_of(route) == "shadow",
             identity=self.callers.identity(steps),
@@ -146,7 +149,7 @@ class _Workshop:
         return RoutePlan(
             name=UNROUTED,
             steps=self._steps(None),
-            response=self._response(policy.headers, None),
+            response=self._response(None),
             timeouts=_timeouts(policy.upstream.timeouts),
             shadow=policy.mode == "shadow",
         )
@@ -207,11 +210,26 @@ class _Workshop:
         withheld = self.callers.withheld
         return self._once((Upstream, target, prefix), lambda: Upstream(target, prefix, withheld))
 
-    def _response(self, headers: Headers, route: RouteSection | None) -> tuple[ResponseStep, ...]:
+    def _response(self, route: RouteSection | None) -> _ResponseSteps:
+        policy = self._policy
+        headers = policy.headers if route is None else policy.headers_of(route)
+        cookies = policy.cookies if route is None else policy.cookies_of(route)
         cors = self._crossing.response(route)
-        key = (SecurityHeaders, repr(headers.model_dump()), *cors)
-        shown = self.limiting.response()
-        return self._once(key, lambda: (SecurityHeaders(headers), *cors, *shown, ShowRequestId()))
+        sections = (headers, cookies)
+        key = (SecurityHeaders, *(one and repr(one.model_dump()) for one in sections), *cors)
+        return self._once(key, lambda: self._made_response(headers, cookies, cors))
+
+    def _made_response(
+        self, headers: Headers, cookies: CookieRules | None, cors: Sequence[ResponseStep]
+    ) -> _ResponseSteps:
+        steps: tuple[ResponseStep | None, ...] = (
+            Cookies.compile(cookies),
+            SecurityHeaders(headers),
+            *cors,
+            *self.limiting.response(),
+            ShowRequestId(),
+        )
+        return tuple(step for step in steps if step is not None)
 
     def _once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
         made = self._shared.get(key)

@@ -27,7 +27,7 @@ from tests.e2e.profiles import (
 )
 from tests.e2e.records import Entry, entry_of
 from tests.e2e.test_websockets import HANDSHAKE, opens, reads
-from tests.e2e.wire import Echo, a_client, a_service, get
+from tests.e2e.wire import Echo, a_client, a_service, answers, get, post
 
 FLOOR_SECONDS = 0.08
 # AN-10: a revocation is in force everywhere within this time.
@@ -267,6 +267,17 @@ async def test_the_highest_plan_of_the_workspace_admits_50_000_a_minute_to_a_use
     assert len(bulk) * 100 + len(single) == 50_000
     assert (answer.status, answer.values(b"retry-after")) == (429, [b"60"])
     assert came_back == [429, 200]
+
+
+@pytest.mark.control("RQ-5")
+async def test_cookies_of_the_platform_are_kept_from_other_sites(tmp_path: Path) -> None:
+    cookie = b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=7f3a; Domain=example\r\nContent-Length: 0\r\n\r\n"
+    async with (
+        a_world("agent-platform", tmp_path, answers(cookie)) as world,
+        a_client(world.proxy.port) as client,
+    ):
+        signed_in = await client.ask(post(b"", b"/session", b"Sec-Fetch-Site: same-origin"))
+    assert signed_in.values(b"set-cookie") == [b"sid=7f3a; Secure; HttpOnly; SameSite=Lax"]
 
 
 @pytest.mark.control("RS-1")

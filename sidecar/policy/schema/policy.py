@@ -11,6 +11,7 @@ from sidecar.policy.schema.authentication import Authentication
 from sidecar.policy.schema.blocks import Blocks
 from sidecar.policy.schema.bodies import Bodies
 from sidecar.policy.schema.body import Body
+from sidecar.policy.schema.cookies import Cookies
 from sidecar.policy.schema.cors import Cors, CorsOrNone
 from sidecar.policy.schema.csrf import Csrf
 from sidecar.policy.schema.errors import ErrorTemplate
@@ -69,6 +70,7 @@ class Policy(Section):
         websockets: bounds on WebSocket connections.
         headers: response header fields, for all routes: the name of a preset or a mapping.
         cors: which pages of other origins may use the service, for all routes; off if left out.
+        cookies: what the service's cookies are at least; as they come if left out.
         csrf: writes of browsers that another site may have caused; not judged if left out.
         errors: bodies of your own by refusal code.
         security_txt: whom to tell of a vulnerability, answered on every host; off if left out.
@@ -104,6 +106,7 @@ class Policy(Section):
     websockets: Websockets = Websockets()
     headers: Headers = Headers()
     cors: CorsOrNone = None
+    cookies: Cookies | None = None
     csrf: Annotated[Csrf | None, Field(examples=["ambient"])] = None
     errors: dict[RefusalCode, ErrorTemplate] = Field(default_factory=dict)
     security_txt: Annotated[
@@ -192,6 +195,11 @@ class Policy(Section):
         if route.cors is None or self.cors is None:
             return route.cors
         return route.cors.over(self.cors)
+
+    def cookies_of(self, route: Route) -> Cookies | None:
+        """What a route's cookies are at least, its own rules laid over the policy's."""
+        own, general = route.cookies, self.cookies
+        return general if own is None else own if general is None else own.over(general)
 
     def csrf_of(self, route: Route) -> Csrf | None:
         """What is judged of a route's writes, its own laid over the policy's; None for nothing."""

@@ -9,6 +9,7 @@ from sidecar.model.template import Kind, Template, parse_host, parse_path
 from sidecar.policy.schema.addresses import Network
 from sidecar.policy.schema.alone import EITHER_FORM, LISTED
 from sidecar.policy.schema.body import Body
+from sidecar.policy.schema.cookies import Cookies
 from sidecar.policy.schema.cors import CorsOrNone
 from sidecar.policy.schema.csrf import Csrf
 from sidecar.policy.schema.headers import Headers
@@ -204,6 +205,7 @@ class Route(Section):
         headers: response header fields, over the policy's `headers`.
         cors: pages of other origins, over the policy's `cors`, whose origins count too; false takes
             none of it.
+        cookies: what cookies are at least, over the policy's `cookies`.
         csrf: writes of browsers, over the policy's `csrf`; `nothing` judges none.
         upstream: another upstream for this route: a URL or a mapping.
         strip_prefix: literal prefix of `path` that the upstream does not see.
@@ -246,6 +248,7 @@ class Route(Section):
     body: Body | None = None
     headers: Headers | None = None
     cors: CorsOrNone = None
+    cookies: Cookies | None = None
     csrf: Csrf | None = None
     upstream: Upstream | None = None
     strip_prefix: Prefix | None = None
