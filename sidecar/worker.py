@@ -2,11 +2,12 @@
 
 import os
 import time
+from dataclasses import replace
 from functools import partial
 
 from sidecar import __version__
 from sidecar.adapters.audit.writer import AuditLedger
-from sidecar.adapters.ids import UuidV7
+from sidecar.adapters.ids import RandomNonces, UuidV7
 from sidecar.adapters.telemetry.metrics import MetricsLedger
 from sidecar.decision.pipeline import build
 from sidecar.fronts.proxy.context import Context, Sources
@@ -52,7 +53,7 @@ class Proxy:
         if outside.uses is not None:
             ledgers.append(outside.uses)
         self._context = Context(
-            build(policy, outside.at_hand),
+            build(policy, replace(outside.at_hand, nonces=RandomNonces(os.urandom))),
             ledgers,
             Sources(new_id, time.time, time.monotonic, outside.answers),
             Wheel(time.monotonic()),

@@ -1,10 +1,12 @@
-"""Request ids: UUID version 7, which sort by the time they were made."""
+"""Request ids: UUID version 7, which sort by the time they were made; and nonces of answers."""
 
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Final
 
 _IDS_A_BLOCK: Final = 256
 _DIGITS_AN_ID: Final = 20
+_NONCE_BYTES: Final = 16
 # What follows the version digit, each `x` a random hexadecimal digit and `v` the variant.
 _TAIL: Final = b"xxx-vxxx-xxxxxxxxxxxx\n"
 # The variant is the two bits 10: a random hexadecimal digit becomes one of 8, 9, a, b.
@@ -55,3 +57,25 @@ class UuidV7:
                 block[place :: len(_TAIL)] = chosen.translate(_VARIANT) if mark in b"v" else chosen
                 column += 1
         return bytes(block).split()
+
+
+class RandomNonces:
+    """Makes nonces of 128 bits in base64; randomness is read in blocks, as above.
+
+    Args:
+        urandom: gives that many unpredictable bytes.
+    """
+
+    __slots__ = ("_made", "_urandom")
+
+    def __init__(self, urandom: Callable[[int], bytes]) -> None:
+        self._urandom = urandom
+        self._made: list[bytes] = []
+
+    def __call__(self) -> bytes:
+        """Return a fresh nonce of 24 ASCII characters."""
+        if not self._made:
+            block = self._urandom(_IDS_A_BLOCK * _NONCE_BYTES)
+            cuts = range(0, len(block), _NONCE_BYTES)
+            self._made = [b64encode(block[cut : cut + _NONCE_BYTES]) for cut in cuts]
+        return self._made.pop()

@@ -15,6 +15,7 @@ from sidecar.decision.steps.addresses import Addresses
 from sidecar.decision.steps.blocked_address import BlockedAddress
 from sidecar.decision.steps.client_address import compile_client_address
 from sidecar.decision.steps.cookies import Cookies
+from sidecar.decision.steps.csp import ContentPolicy, CspNonce
 from sidecar.decision.steps.csrf import Csrf
 from sidecar.decision.steps.declared_body import DeclaredBody
 from sidecar.decision.steps.forbidden import Forbidden
@@ -30,8 +31,6 @@ from sidecar.model.exchange import GIVEN
 from sidecar.model.ports import AtHand
 from sidecar.model.problem import Faces
 from sidecar.model.route import ResponseStep, RoutePlan, Step, Timeouts
-from sidecar.policy.schema.cookies import Cookies as CookieRules
-from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.routes import Route as RouteSection
 from sidecar.policy.schema.upstream import UpstreamTimeouts
@@ -174,6 +173,7 @@ class _Workshop:
             None if route is None else self._body_rules(route),
             self.callers.upstream(route, self._upstream(route)),
             *self.callers.statements(route),
+            self._nonce(route),
             self._once((Forward, host), lambda: Forward(host)),
         )
         return tuple(step for step in steps if step is not None)
@@ -213,23 +213,27 @@ class _Workshop:
     def _response(self, route: RouteSection | None) -> _ResponseSteps:
         policy = self._policy
         headers = policy.headers if route is None else policy.headers_of(route)
+        csp = policy.csp if route is None else policy.csp_of(route)
         cookies = policy.cookies if route is None else policy.cookies_of(route)
         cors = self._crossing.response(route)
-        sections = (headers, cookies)
+        sections = (headers, csp, cookies)
         key = (SecurityHeaders, *(one and repr(one.model_dump()) for one in sections), *cors)
-        return self._once(key, lambda: self._made_response(headers, cookies, cors))
 
-    def _made_response(
-        self, headers: Headers, cookies: CookieRules | None, cors: Sequence[ResponseStep]
-    ) -> _ResponseSteps:
-        steps: tuple[ResponseStep | None, ...] = (
-            Cookies.compile(cookies),
-            SecurityHeaders(headers),
-            *cors,
-            *self.limiting.response(),
-            ShowRequestId(),
-        )
-        return tuple(step for step in steps if step is not None)
+        def made() -> _ResponseSteps:
+            content = ContentPolicy(headers, csp, reports=False)
+            fields = SecurityHeaders(content.headers, content.ours)
+            shown = self.limiting.response()
+            return _used(Cookies.compile(cookies), fields, content.step, *cors, *shown)
+
+        return self._once(key, made)
+
+    def _nonce(self, route: RouteSection | None) -> Step | None:
+        section = None if route is None else self._policy.csp_of(route)
+        nonces = self._at_hand.nonces
+        if section is None or nonces is None or not section.has_nonce:
+            return None
+        header = section.nonce_header
+        return self._once((CspNonce, header), lambda: CspNonce(header, nonces))
 
     def _once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
         made = self._shared.get(key)
@@ -237,6 +241,10 @@ class _Workshop:
             made = self._shared[key] = make()
         # What stands under a key was made by the caller that uses keys of this kind.
         return cast("Made", made)
+
+
+def _used(*steps: ResponseStep | None) -> _ResponseSteps:
+    return (*(step for step in steps if step is not None), ShowRequestId())
 
 
 def _callers(policy: Policy, at_hand: AtHand, once: Once, limiting: Limiting) -> Strangers:

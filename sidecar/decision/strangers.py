@@ -82,4 +82,6 @@ def managed_names(policy: Policy) -> frozenset[bytes]:
     own = [str(name) for name in policy.identity_headers.model_dump().values() if name]
     if policy.assertion is not None:
         own.append(policy.assertion.header)
+    sections = (policy.csp, *map(policy.csp_of, policy.routes))
+    own += [one.nonce_header for one in sections if one is not None and one.has_nonce]
     return IDENTITY_FIELDS | {canonical(name.encode()) for name in own}

@@ -81,6 +81,7 @@ CONTROLS: Final[dict[str, Control]] = {
         "Signatures of inbound webhooks", "decision.steps.webhook_signature", "routes[].webhook"
     ),
     "RS-1": Control("HSTS over TLS only", "decision.steps.security_headers", "headers.hsts"),
+    "RS-2": Control("Content-Security-Policy", "decision.steps.csp", "csp"),
     "RS-3": Control("Security headers", "decision.steps.security_headers", "headers"),
     "RT-3": Control("security.txt", "decision.steps.well_known", "security_txt"),
     "RS-4": Control("CORS allowlists", "decision.steps.cors", "cors"),

@@ -74,6 +74,7 @@ class Exchange:
         tier: the caller's tier; None for none; by `tier` or `domain_lock`.
         identity_lines: request field lines that tell the upstream who the caller is; given,
             replaced by `identity_headers` and what stands behind it.
+        nonce: nonce of the answer, as its Content-Security-Policy has it; by `csp_nonce`.
         target: upstream that gets the request; by `upstream` or `tenant_upstream`.
         upstream_path: request target for the upstream; by `upstream` or `tenant_upstream`.
         upstream_authorization: value of Authorization for the upstream, in the place of the
@@ -100,6 +101,7 @@ class Exchange:
         "is_from_proxy",
         "is_secure",
         "named_tenant",
+        "nonce",
         "now",
         "own_id",
         "preflight",
@@ -130,6 +132,7 @@ class Exchange:
     is_from_proxy: bool
     is_secure: bool
     named_tenant: TenantRecord | None
+    nonce: bytes
     preflight: tuple[bytes, ...] | None
     principal: Principal
     refusal: RefusalCode

@@ -331,6 +331,7 @@ class AtHand:
         introspections: what issuers said of opaque tokens.
         limits: rate limits.
         blocks: who is blocked.
+        nonces: gives 128 random bits in base64; None where no answer will have them.
     """
 
     keys: KnownKeys = field(default_factory=NothingAtHand)
@@ -341,6 +342,7 @@ class AtHand:
     introspections: KnownIntrospections = field(default_factory=NothingAtHand)
     limits: KnownLimits = field(default_factory=NothingAtHand)
     blocks: KnownBlocks = field(default_factory=NoBlocksKnown)
+    nonces: Callable[[], bytes] | None = None
 
 
 class Answers(Protocol):

@@ -95,12 +95,26 @@ def entry_at(root: Mapping, path: Path) -> Entry:
 
 
 def as_written(root: Mapping, path: Path) -> Path:
-    """Leave the indexes of things out that stand alone where there may be a list of them."""
+    """Leave out what a short form does not write.
+
+    That is the index of a thing that stands alone where there may be a list, and the key whose
+    value stands in the place of the whole section.
+    """
     written: Path = ()
-    for step in path:
-        is_alone = step == 0 and not isinstance(entry_at(root, written).node, Sequence)
-        written = written if is_alone else (*written, step)
+    for place, step in enumerate(path):
+        node = entry_at(root, written).node
+        is_alone = step == 0 and not isinstance(node, Sequence)
+        if not (is_alone or _stands_for_section(node, path[place : place + 2])):
+            written = (*written, step)
     return written
+
+
+def _stands_for_section(node: Node, steps: Path) -> bool:
+    match node, steps:
+        case Mapping(entries=entries), (str(step), str(below)):
+            return step not in entries and below in entries
+        case _:
+            return False
 
 
 def key_path(path: Path) -> str:

@@ -1,9 +1,10 @@
 """Request ids."""
 
 import os
+from base64 import b64decode, b64encode
 from uuid import UUID
 
-from sidecar.adapters.ids import UuidV7
+from sidecar.adapters.ids import RandomNonces, UuidV7
 from tests.conftest import ManualClock
 
 
@@ -53,3 +54,11 @@ def test_randomness_is_read_in_blocks(clock: ManualClock) -> None:
     for _ in range(257):
         make()
     assert reads == [2560, 2560]
+
+
+def test_a_nonce_is_128_bits_of_the_source_and_never_the_same() -> None:
+    make = RandomNonces(os.urandom)
+    made = [make() for _ in range(1000)]
+    assert len(set(made)) == 1000
+    assert {len(b64decode(nonce, validate=True)) for nonce in made} == {16}
+    assert RandomNonces(lambda size: b"\xff" * size)() == b64encode(b"\xff" * 16)

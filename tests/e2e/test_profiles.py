@@ -269,6 +269,25 @@ async def test_the_highest_plan_of_the_workspace_admits_50_000_a_minute_to_a_use
     assert came_back == [429, 200]
 
 
+@pytest.mark.control("RS-2")
+@pytest.mark.parametrize("profile", NAMES)
+async def test_every_answer_of_a_profile_has_a_nonce_that_the_service_knows(
+    profile: str, tmp_path: Path
+) -> None:
+    async with a_world(profile, tmp_path) as world, a_client(world.proxy.port) as client:
+        request = get(b"/healthz", b"X-CSP-Nonce: mine", b"x_csp_nonce: mine")
+        answers = [await client.ask(request) for _ in range(2)]
+        unknown = await client.ask(get(b"/nowhere"))
+    nonces = [request.values(b"x-csp-nonce") for _, request in world.seen]
+    said = [answer.values(b"content-security-policy") for answer in (*answers, unknown)]
+    assert [len(policies) for policies in said] == [1, 1, 1]
+    assert [[part for part in policy.split(b"; ") if b"script" in part] for [policy] in said] == [
+        *([b"script-src 'nonce-" + nonce + b"' 'strict-dynamic'"] for [nonce] in nonces),
+        [b"script-src 'strict-dynamic'"],
+    ]
+    assert len({nonce for [nonce] in nonces} - {b"mine"}) == 2
+
+
 @pytest.mark.control("RQ-5")
 async def test_cookies_of_the_platform_are_kept_from_other_sites(tmp_path: Path) -> None:
     cookie = b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=7f3a; Domain=example\r\nContent-Length: 0\r\n\r\n"

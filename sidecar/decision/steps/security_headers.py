@@ -69,10 +69,18 @@ class SecurityHeaders(ResponseStep):
     name: ClassVar[str] = "security_headers"
     may_read: ClassVar[frozenset[str]] = frozenset({"is_secure", "connection"})
 
-    def __init__(self, headers: Headers) -> None:
+    def __init__(self, headers: Headers, elsewhere: AbstractSet[str] = frozenset()) -> None:
+        """Make the lists of fields.
+
+        Args:
+            headers: the section.
+            elsewhere: fields that another step writes, in lower case: the preset leaves them alone.
+        """
         preset_set, preset_default, preset_remove = _PRESETS[headers.preset]
         remove = {name.lower() for name in headers.remove}
-        named = remove.union(*map(_names, (headers.set, headers.default, headers.append)))
+        named = remove.union(
+            elsewhere, *map(_names, (headers.set, headers.default, headers.append))
+        )
         own_set = {**_without(preset_set, named), **headers.set}
         own_default = {**_without(preset_default, named), **headers.default}
         self._set = _lines(own_set)

@@ -1,11 +1,13 @@
 """Rules about what the upstream is told of the caller: names of fields, and keys that sign."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from sidecar.model.fields import IDENTITY, PASSES, treatment_of
 from sidecar.model.headers import canonical
 from sidecar.policy.nodes import Path
 from sidecar.policy.rules.findings import Findings, Judged
+from sidecar.policy.schema.csp import Csp
 
 # What clients say to the application, and what their browsers or proxies say of them.
 _OF_CLIENTS: Final = frozenset(
@@ -76,4 +78,17 @@ def _identity_fields(judged: Judged) -> list[tuple[Path, str]]:
     ]
     if policy.assertion is not None:
         fields.append((("assertion", "header"), policy.assertion.header))
-    return fields
+    return [*fields, *_nonce_fields(judged)]
+
+
+def _nonce_fields(judged: Judged) -> Iterable[tuple[Path, str]]:
+    """Name each field that tells a nonce once: routes may share one."""
+    policy = judged.policy
+    sections: list[tuple[Path, Csp | None]] = [(("csp",), policy.csp)]
+    sections += [(("routes", at, "csp"), route.csp) for at, route in enumerate(policy.routes)]
+    found: dict[str, tuple[Path, str]] = {}
+    for path, section in sections:
+        if section is not None and section.has_nonce:
+            name = section.nonce_header
+            found.setdefault(name.lower(), ((*path, "nonce_header"), name))
+    return found.values()

@@ -13,6 +13,7 @@ from sidecar.policy.schema.bodies import Bodies
 from sidecar.policy.schema.body import Body
 from sidecar.policy.schema.cookies import Cookies
 from sidecar.policy.schema.cors import Cors, CorsOrNone
+from sidecar.policy.schema.csp import Csp
 from sidecar.policy.schema.csrf import Csrf
 from sidecar.policy.schema.errors import ErrorTemplate
 from sidecar.policy.schema.headers import Headers
@@ -70,6 +71,8 @@ class Policy(Section):
         websockets: bounds on WebSocket connections.
         headers: response header fields, for all routes: the name of a preset or a mapping.
         cors: which pages of other origins may use the service, for all routes; off if left out.
+        csp: Content-Security-Policy of answers: its text, its directives or a mapping; that of the
+            preset of `headers` if left out.
         cookies: what the service's cookies are at least; as they come if left out.
         csrf: writes of browsers that another site may have caused; not judged if left out.
         errors: bodies of your own by refusal code.
@@ -106,6 +109,7 @@ class Policy(Section):
     websockets: Websockets = Websockets()
     headers: Headers = Headers()
     cors: CorsOrNone = None
+    csp: Annotated[Csp | None, Field(examples=["default-src 'self'"])] = None
     cookies: Cookies | None = None
     csrf: Annotated[Csrf | None, Field(examples=["ambient"])] = None
     errors: dict[RefusalCode, ErrorTemplate] = Field(default_factory=dict)
@@ -195,6 +199,11 @@ class Policy(Section):
         if route.cors is None or self.cors is None:
             return route.cors
         return route.cors.over(self.cors)
+
+    def csp_of(self, route: Route) -> Csp | None:
+        """The Content-Security-Policy of a route, its own keys laid over the policy's."""
+        own, general = route.csp, self.csp
+        return general if own is None else own if general is None else own.over(general)
 
     def cookies_of(self, route: Route) -> Cookies | None:
         """What a route's cookies are at least, its own rules laid over the policy's."""

@@ -11,6 +11,7 @@ from sidecar.policy.schema.alone import EITHER_FORM, LISTED
 from sidecar.policy.schema.body import Body
 from sidecar.policy.schema.cookies import Cookies
 from sidecar.policy.schema.cors import CorsOrNone
+from sidecar.policy.schema.csp import Csp
 from sidecar.policy.schema.csrf import Csrf
 from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.limits import Limit
@@ -205,6 +206,7 @@ class Route(Section):
         headers: response header fields, over the policy's `headers`.
         cors: pages of other origins, over the policy's `cors`, whose origins count too; false takes
             none of it.
+        csp: Content-Security-Policy of answers, over the policy's `csp`.
         cookies: what cookies are at least, over the policy's `cookies`.
         csrf: writes of browsers, over the policy's `csrf`; `nothing` judges none.
         upstream: another upstream for this route: a URL or a mapping.
@@ -248,6 +250,7 @@ class Route(Section):
     body: Body | None = None
     headers: Headers | None = None
     cors: CorsOrNone = None
+    csp: Csp | None = None
     cookies: Cookies | None = None
     csrf: Csrf | None = None
     upstream: Upstream | None = None
