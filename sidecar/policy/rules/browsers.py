@@ -5,9 +5,9 @@ from typing import Final
 from sidecar.policy.nodes import Path
 from sidecar.policy.rules.findings import Findings, Judged
 from sidecar.policy.schema.csrf import Csrf
+from sidecar.policy.schema.origins import is_local
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_LOCAL: Final = ("http://localhost", "http://127.0.0.1", "http://[::1]")
 
 
 def cookies_unjudged(judged: Judged) -> Findings:
@@ -34,9 +34,9 @@ def origins_in_clear_text(judged: Judged) -> Findings:
 
 def _clear_origins(judged: Judged, path: Path, section: Csrf | None) -> Findings:
     for index, origin in enumerate(() if section is None else section.origins):
-        if origin.startswith("http:") and not origin.startswith(_LOCAL):
+        if origin.startswith("http:") and not is_local(origin):
             yield judged.warning(
                 (*path, "origins", index),
                 "is an origin in clear text: whoever is on the way can write as it",
-                "https://…",
+                f"https:{origin[5:]}",
             )

@@ -1,8 +1,8 @@
 """The section `csrf`: which writes of browsers are another site's doing (RQ-5)."""
 
-import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
+from sidecar.policy.schema.origins import parse_origin
 from sidecar.policy.schema.quantities import Flag
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.words import (
@@ -14,32 +14,20 @@ from sidecar.policy.schema.words import (
     WithJsonSchema,
     model_validator,
 )
-from sidecar.policy.written import misfit, text_of
-
-# As browsers serialise an origin (RFC 6454 §6.2): host in lower case, no path, no default port.
-_ORIGIN: Final = re.compile(
-    r"(https?)://([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([1-9][0-9]{0,4}))?\Z"
-)
-_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
-_ORIGIN_HINT: Final = "https://console.example: scheme, host and port, nothing behind"
+from sidecar.policy.written import misfit
 
 
-def parse_origin(value: object) -> str:
-    """Read a web origin, as browsers write it."""
-    text = text_of(value, "https://console.example")
-    found = _ORIGIN.match(text)
-    if found is None:
-        raise misfit("is no origin (RFC 6454 §6.2)", _ORIGIN_HINT)
-    scheme, host, port = found.groups()
-    if port is None or port == _DEFAULT_PORTS[scheme]:
-        return f"{scheme}://{host}"
-    return f"{scheme}://{host}:{port}"
+def _exact(value: object) -> str:
+    origin = parse_origin(value)
+    if "*" in origin:
+        raise misfit("is no single origin", "each origin that may write by itself, and whole")
+    return origin
 
 
-WebOrigin = Annotated[
+ExactOrigin = Annotated[
     str,
-    PlainValidator(parse_origin),
-    WithJsonSchema({"type": "string", "pattern": r"^https?://[^/]+$|\$\{"}),
+    PlainValidator(_exact),
+    WithJsonSchema({"type": "string", "minLength": 1}),
     Field(examples=["https://console.example"]),
 ]
 
@@ -59,7 +47,7 @@ class Csrf(Section):
     """
 
     applies_to: Literal["ambient", "all", "nothing"] = "ambient"
-    origins: tuple[WebOrigin, ...] = ()
+    origins: tuple[ExactOrigin, ...] = ()
     same_site: Literal["refuse", "allow"] = "refuse"
     missing: Literal["refuse", "allow"] = "refuse"
     every_method: Flag = False
