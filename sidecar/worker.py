@@ -4,6 +4,7 @@ import os
 import time
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sidecar import __version__
 from sidecar.adapters.audit.writer import AuditLedger
@@ -16,9 +17,12 @@ from sidecar.fronts.proxy.listener import Listener
 from sidecar.fronts.proxy.live import Revoker
 from sidecar.fronts.proxy.pool import Pools
 from sidecar.model.errors import StoreUnavailableError
-from sidecar.model.ports import Ledger
+from sidecar.model.ports import Event, Ledger
 from sidecar.outside import Around, Outside
 from sidecar.policy.loaded import Loaded
+
+if TYPE_CHECKING:
+    from sidecar.knowledge.reports import Report
 
 
 class Proxy:
@@ -59,12 +63,33 @@ class Proxy:
             Wheel(time.monotonic()),
             Pools(),
         )
+        if policy.reports is not None:
+            self._collect(is_audited=policy.reports.audit)
         if outside.feed is not None:
             revoker = Revoker(self._context)
             outside.feed.listen(revoker.changed)
             outside.feed.listen_to_blocks(revoker.blocked)
         self._listener = Listener(self._context, policy.listen, is_shared=policy.workers > 1)
         self._watch()
+
+    def _collect(self, *, is_audited: bool) -> None:
+        """Take what browsers report; a policy without it pays no memory for what does."""
+        from sidecar.decision.steps.reports import COLLECTOR
+        from sidecar.fronts.proxy.collector import Collector
+
+        def taken(report: "Report", address: str) -> None:
+            self.metrics.note_report(report.directive, report.disposition)
+            if is_audited:
+                details = {
+                    "address": address,
+                    "disposition": report.disposition,
+                    "document": report.document,
+                    "blocked": report.blocked,
+                }
+                event = Event("csp.report", "browser", None, "csp", report.directive, None, details)
+                self.audit.note_event(event)
+
+        self._context.pools.adopt(COLLECTOR, Collector(self._context, taken))
 
     @property
     def port(self) -> int:

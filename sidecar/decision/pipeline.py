@@ -6,21 +6,23 @@ RESPONSE  on the way back, also for what the sidecar itself answers
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
+from sidecar.decision.charges import Networks
 from sidecar.decision.crossing import Crossing
 from sidecar.decision.limits import Limiting
 from sidecar.decision.steps.addresses import Addresses
 from sidecar.decision.steps.blocked_address import BlockedAddress
 from sidecar.decision.steps.client_address import compile_client_address
 from sidecar.decision.steps.cookies import Cookies
-from sidecar.decision.steps.csp import ContentPolicy, CspNonce
+from sidecar.decision.steps.csp import REPORTS, ContentPolicy, CspNonce
 from sidecar.decision.steps.csrf import Csrf
 from sidecar.decision.steps.declared_body import DeclaredBody
 from sidecar.decision.steps.forbidden import Forbidden
 from sidecar.decision.steps.forward import Forward, host_for
 from sidecar.decision.steps.path import EncodedSlash, Path
+from sidecar.decision.steps.reports import Collect, ReportsPath, ReportsRoute
 from sidecar.decision.steps.request_id import RequestId, ShowRequestId
 from sidecar.decision.steps.route import PreflightRoute, Route
 from sidecar.decision.steps.security_headers import SecurityHeaders
@@ -83,20 +85,19 @@ def build(policy: Policy, at_hand: AtHand | None = None) -> Generation:
     plans = tuple(workshop.plan(route) for route in policy.routes)
     well_known = WellKnown.compile(policy)
     routing = PreflightRoute if any(plan.answers_preflights for plan in plans) else Route
+    entries = (
+        (route.template, _methods(route), plan)
+        for route, plan in zip(policy.routes, plans, strict=True)
+    )
+    routes = routing(entries, fallback=unrouted)
     edge: tuple[Step, ...] = (
         compile_client_address(policy),
         RequestId(),
-        Path(),
+        Path() if policy.reports is None else ReportsPath(),
         *(() if policy.blocks is None else (BlockedAddress(at_hand.blocks),)),
         *workshop.limiting.edge(),
         *(() if well_known is None else (well_known,)),
-        routing(
-            (
-                (route.template, _methods(route), plan)
-                for route, plan in zip(policy.routes, plans, strict=True)
-            ),
-            fallback=unrouted,
-        ),
+        routes if policy.reports is None else ReportsRoute(routes, workshop.reports()),
     )
     for plan in (unrouted, *plans):
         prove_order((*edge, *plan.steps))
@@ -152,6 +153,11 @@ class _Workshop:
             timeouts=_timeouts(policy.upstream.timeouts),
             shadow=policy.mode == "shadow",
         )
+
+    def reports(self) -> RoutePlan:
+        """Compile what holds for the reports of browsers."""
+        collect = Collect(Networks(self._policy.limits))
+        return replace(self.unrouted(), name=REPORTS, steps=(collect,), shadow=False)
 
     def _steps(self, route: RouteSection | None) -> tuple[Step, ...]:
         policy = self._policy
@@ -220,7 +226,7 @@ class _Workshop:
         key = (SecurityHeaders, *(one and repr(one.model_dump()) for one in sections), *cors)
 
         def made() -> _ResponseSteps:
-            content = ContentPolicy(headers, csp, reports=False)
+            content = ContentPolicy(headers, csp, reports=policy.reports is not None)
             fields = SecurityHeaders(content.headers, content.ours)
             shown = self.limiting.response()
             return _used(Cookies.compile(cookies), fields, content.step, *cors, *shown)

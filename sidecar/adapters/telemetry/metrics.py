@@ -116,6 +116,10 @@ METRICS: Final[Mapping[str, Metric]] = {
             "sidecar_security_txt_expires_timestamp_seconds", _G, (),
             "Unix time from which security.txt is not to be trusted any more",
         ),
+        Metric(
+            "sidecar_csp_reports_total", _C, ("directive", "disposition"),
+            "Reports of browsers of what Content-Security-Policy blocked, or would have",
+        ),
         Metric("sidecar_received_bytes_total", _C, ("route",), "Body bytes from clients"),
         Metric("sidecar_sent_bytes_total", _C, ("route",), "Body bytes to clients"),
         Metric(
@@ -230,6 +234,7 @@ class MetricsLedger(Ledger):
         self._revocations = [0] * len(BOUNDS)
         self._revocation_seconds = 0.0
         self._store_errors: dict[str, int] = {}
+        self._reports: dict[tuple[str, str], int] = {}
         self.watch("sidecar_build_info", lambda: 1, version, platform.python_version())
 
     def note(self, exchange: Exchange, verdict: Verdict) -> None:
@@ -298,6 +303,11 @@ class MetricsLedger(Ledger):
         """Count a call of the state store that failed."""
         self._store_errors[operation] = self._store_errors.get(operation, 0) + 1
 
+    def note_report(self, directive: str, disposition: str) -> None:
+        """Count what a browser reported; both words are of ours, whatever it sent."""
+        reported = (directive, disposition)
+        self._reports[reported] = self._reports.get(reported, 0) + 1
+
     def set_policy(self, sha256: str) -> None:
         """Say which policy is in force."""
         self._policy = sha256
@@ -326,6 +336,8 @@ class MetricsLedger(Ledger):
         if any(self._revocations):
             numbers = (*self._revocations, self._revocation_seconds)
             yield "sidecar_revocation_latency_seconds", (), numbers
+        for reported, count in self._reports.items():
+            yield "sidecar_csp_reports_total", reported, (count,)
         for operation, count in self._store_errors.items():
             yield "sidecar_store_errors_total", (operation,), (count,)
         if self._policy:

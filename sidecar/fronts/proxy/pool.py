@@ -153,11 +153,16 @@ TARGETS: Final = 4096
 class Pools:
     """The pools of all targets; one that serves nobody may be forgotten and made again."""
 
-    __slots__ = ("_by_key", "_by_target")
+    __slots__ = ("_by_key", "_by_target", "_own")
 
     def __init__(self) -> None:
         self._by_key: dict[tuple[object, ...], Pool] = {}
         self._by_target: dict[UpstreamTarget, Pool] = {}
+        self._own: dict[UpstreamTarget, Pool] = {}
+
+    def adopt(self, target: UpstreamTarget, pool: Pool) -> None:
+        """Have a pool that is made elsewhere serve a target, for good."""
+        self._own[target] = self._by_target[target] = pool
 
     def of(self, target: UpstreamTarget) -> Pool:
         """Return the pool of a target."""
@@ -170,7 +175,7 @@ class Pools:
         return pool
 
     def _forget_unused(self) -> None:
-        self._by_target.clear()
+        self._by_target = dict(self._own)
         self._by_key = {key: pool for key, pool in self._by_key.items() if pool.idle or pool.busy}
 
     def counts(self) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from sidecar.policy.schema.listen import Listen
 from sidecar.policy.schema.names import TenantName
 from sidecar.policy.schema.permissions import Permissions, Roles
 from sidecar.policy.schema.quantities import Workers
+from sidecar.policy.schema.reports import Reports
 from sidecar.policy.schema.routes import Route
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.state import Secrets, State
@@ -73,6 +74,7 @@ class Policy(Section):
         cors: which pages of other origins may use the service, for all routes; off if left out.
         csp: Content-Security-Policy of answers: its text, its directives or a mapping; that of the
             preset of `headers` if left out.
+        reports: what browsers report of `csp`, counted, at /.sidecar/reports; off if left out.
         cookies: what the service's cookies are at least; as they come if left out.
         csrf: writes of browsers that another site may have caused; not judged if left out.
         errors: bodies of your own by refusal code.
@@ -110,6 +112,7 @@ class Policy(Section):
     headers: Headers = Headers()
     cors: CorsOrNone = None
     csp: Annotated[Csp | None, Field(examples=["default-src 'self'"])] = None
+    reports: Annotated[Reports | None, Field(examples=["{}"])] = None
     cookies: Cookies | None = None
     csrf: Annotated[Csrf | None, Field(examples=["ambient"])] = None
     errors: dict[RefusalCode, ErrorTemplate] = Field(default_factory=dict)

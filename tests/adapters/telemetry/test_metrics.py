@@ -231,3 +231,13 @@ def test_every_metric_of_the_table_can_be_exposed_as_the_table_says() -> None:
 def test_a_metric_is_named_by_the_conventions(name: str) -> None:
     assert name.startswith(("sidecar_", "process_"))
     assert name.endswith("_total") == (METRICS[name].kind is Kind.COUNTER)
+
+
+def test_reports_of_browsers_are_counted_by_directive() -> None:
+    ledger = a_ledger()
+    for _ in range(2):
+        ledger.note_report("script-src", "report")
+    found = value(
+        ledger.snapshot(), "sidecar_csp_reports_total", directive="script-src", disposition="report"
+    )
+    assert found == 2

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sidecar.fronts.proxy.pool import TARGETS, Pools
+from sidecar.fronts.proxy.pool import TARGETS, Pool, Pools
 from sidecar.model.route import UpstreamTarget
 from tests.builders import a_target
 
@@ -30,3 +30,13 @@ def test_pools_that_serve_nobody_are_forgotten_when_there_are_too_many() -> None
     assert pools.of(owned("busy")) is busy
     assert pools.of(owned("unused")) is not unused
     assert pools.counts() == (0, 1)
+
+
+def test_a_pool_that_was_adopted_is_never_forgotten() -> None:
+    pools = Pools()
+    own = owned("")
+    adopted = Pool(own)
+    pools.adopt(own, adopted)
+    for number in range(TARGETS + 1):
+        pools.of(owned(f"t{number}"))
+    assert pools.of(own) is adopted
