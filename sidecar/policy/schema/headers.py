@@ -61,21 +61,33 @@ def _field_value(value: object) -> str:
     return text
 
 
-def _hsts(value: object) -> str:
-    directives = [part.strip() for part in _field_value(value).split(";")]
+def flaw_of_hsts(text: str) -> tuple[str, str] | None:
+    """Say what is wrong with a value of Strict-Transport-Security, and what to write instead.
+
+    Preloading is for domains that keep to TLS with all their subdomains, for a year at least
+    (hstspreload.org): browsers build the list in, and who wants to leave it waits for months.
+    """
+    directives = [part.strip() for part in text.split(";")]
     ages = [int(found[1]) for part in directives if (found := _MAX_AGE.match(part))]
     if len(ages) != 1:
-        raise misfit(
+        return (
             "has no max-age, so browsers ignore it (RFC 6797 §6.1)",
             "max-age=31536000; includeSubDomains",
         )
     names = {part.lower() for part in directives}
     if "preload" in names and ("includesubdomains" not in names or ages[0] < _YEAR_SECONDS):
-        raise misfit(
+        return (
             "asks for preload without includeSubDomains and a year",
             "max-age=31536000; includeSubDomains; preload",
         )
-    return text_of(value, "max-age=31536000")
+    return None
+
+
+def _hsts(value: object) -> str:
+    text = _field_value(value)
+    if flaw := flaw_of_hsts(text):
+        raise misfit(*flaw)
+    return text
 
 
 _NAME_SCHEMA: Final = {"type": "string", "pattern": r"^([A-Za-z0-9!#$%&'*+.^_`|~-]+|.*\$\{.*)$"}
@@ -100,7 +112,8 @@ class Headers(Section):
         default: fields that are added where the upstream sends none of that name.
         append: values that join the upstream's own.
         remove: fields that are taken away.
-        hsts: value of Strict-Transport-Security, sent over TLS only; null never sends it.
+        hsts: value of Strict-Transport-Security, sent over TLS only; null never sends it. `preload`
+            needs a year and includeSubDomains, and is hard to undo.
     """
 
     preset: Literal["api", "web", "none"] = "api"
