@@ -137,3 +137,13 @@ async def test_two_requests_on_one_connection_are_answered_in_order() -> None:
         first = await client.response(b"POST")
         second = await client.response()
     assert (first.status, second.status) == (204, 200)
+
+
+async def test_whoever_leaves_before_the_answer_is_forgotten_too() -> None:
+    async with a_service(Echo()) as upstream, running(a_policy(upstream.url, reports={})) as proxy:
+        async with a_client(proxy.port) as client:
+            await client.send(post(REPORT, REPORTS, TYPE))
+            client.reset()
+        await proxy.rests()
+        trail = [entry_of(record) for record in await proxy.records()]
+    assert [entry.outcome in {"answered", "abandoned"} for entry in trail] == [True]

@@ -80,9 +80,9 @@ class Csrf(Step):
             return PASS
         if head.method in _SAFE and not head.is_websocket and not self._judges_reads:
             return PASS
-        if not self._judges_all and (not _has_ambient(head) or self._is_explicit(exchange, head)):
+        if not self._judges_all and not _has_ambient(head):
             return PASS
-        return self._judge(exchange, head)
+        return PASS if self._is_explicit(exchange, head) else self._judge(exchange, head)
 
     def _is_explicit(self, exchange: Exchange, head: RequestHead) -> bool:
         """Tell whether the caller proved who they are with what no browser adds of itself."""

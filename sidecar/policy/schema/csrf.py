@@ -37,8 +37,8 @@ class Csrf(Section):
 
     Attributes:
         applies_to: `ambient` judges what has a cookie or a browser's own Authorization (Basic,
-            Digest, Negotiate) and no key or token of a route's caller; `all` judges everything,
-            login forms too; `nothing` is for routes.
+            Digest, Negotiate); `all` judges everything, login forms too; `nothing` is for routes.
+            A caller whose key or token stands in a header field passes.
         origins: origins beside the service's own that may write.
         same_site: whether other subdomains may, where the browser says that it is one of them.
         missing: what becomes of requests without Sec-Fetch-Site, Origin and Referer, which browsers

@@ -23,10 +23,12 @@ JWT = {
 CALLERS = {"api_keys": KEYS, "jwt": [JWT], "cookie": "token"}
 
 
-def judged_caller(*lines: bytes, target: bytes = b"/orders", method: Method | None) -> Outcome:
+def judged_caller(
+    *lines: bytes, target: bytes = b"/orders", method: Method | None, applies_to: str = "ambient"
+) -> Outcome:
     """Judge a caller who proved who they are with what the lines carry; None for nobody."""
     routes = {"path": "/**", "public": False, "role": "viewer"}
-    policy = a_policy(routes, csrf={}, authentication=CALLERS)
+    policy = a_policy(routes, csrf=applies_to, authentication=CALLERS)
     [step] = [step for step in build(policy).plans[0].steps if step.name == "csrf"]
     exchange = an_exchange(a_head(b"POST", target, CROSS_SITE, *lines))
     exchange.is_secure = True
@@ -50,6 +52,7 @@ def test_a_caller_with_a_credential_that_no_browser_adds_passes(
     lines: list[bytes], method: Method
 ) -> None:
     assert judged_caller(*lines, method=method) is PASS
+    assert judged_caller(*lines, method=method, applies_to="all") is PASS
 
 
 @pytest.mark.parametrize(
@@ -74,3 +77,12 @@ def test_a_caller_with_one_that_a_browser_adds_is_judged(
     outcome = judged_caller(*lines, target=target, method=method)
     refusal = Refuse(RefusalCode.CSRF, "Sec-Fetch-Site says cross-site")
     assert outcome == refusal
+
+
+def test_a_public_route_knows_no_caller_whatever_comes_along() -> None:
+    policy = a_policy({"path": "/**"}, csrf={}, authentication=CALLERS)
+    [step] = [step for step in build(policy).plans[0].steps if step.name == "csrf"]
+    exchange = an_exchange(a_head(b"POST", b"/", CROSS_SITE, COOKIE, b"X-API-Key: ck_live_x"))
+    exchange.is_secure = True
+    exchange.is_from_proxy = False
+    assert isinstance(step.decide(exchange), Refuse)
