@@ -49,6 +49,28 @@ _SYNTAX_HINT: Final = "check indentation, quotes and brackets here and in the li
 
 
 @dataclass(frozen=True, slots=True)
+class Genre:
+    """What kind of document a text is: its bounds, and the words for its mistakes.
+
+    Attributes:
+        noun: what it is called.
+        beginning: what it begins with.
+        most_bytes: largest file.
+        depth: deepest nesting.
+        is_filled: whether `${NAME}` is filled in.
+    """
+
+    noun: str
+    beginning: str
+    most_bytes: int
+    depth: int
+    is_filled: bool
+
+
+POLICY: Final = Genre("policy", "version: 1", MAX_BYTES, MAX_DEPTH, is_filled=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """What was understood of a file, and every problem met on the way.
 
@@ -61,21 +83,22 @@ class Document:
     problems: list[Problem]
 
 
-def parse(name: str, content: bytes, environ: Mapping[str, str]) -> Document:
-    """Read a policy file.
+def parse(name: str, content: bytes, environ: Mapping[str, str], genre: Genre = POLICY) -> Document:
+    """Read a policy file, or another document that is as strict.
 
     Args:
         name: its name, for places and relative file names.
         content: its bytes.
         environ: variables for `${NAME}`.
+        genre: what kind of document it is.
 
     Returns:
         The tree and the problems; it raises for nothing that a file may hold.
     """
-    problem = _unreadable(name, content)
+    problem = unreadable(name, content, genre)
     if problem is not None:
         return Document(None, [problem])
-    composer = _Composer(name, content.decode("utf-8-sig"), environ)
+    composer = _Composer(name, content.decode("utf-8-sig"), environ, genre)
     try:
         root = composer.compose()
     except _UnreadableError:
@@ -84,10 +107,12 @@ def parse(name: str, content: bytes, environ: Mapping[str, str]) -> Document:
     return Document(root, composer.problems)
 
 
-def _unreadable(name: str, content: bytes) -> Problem | None:
-    if len(content) > MAX_BYTES:
-        message = f"the file has more than {MAX_BYTES // 2**20} MiB"
-        return Problem(name, 0, 0, "", message, "a policy has kilobytes: is it the right file?")
+def unreadable(name: str, content: bytes, genre: Genre) -> Problem | None:
+    """Say why no text can be made of a file; None if one can."""
+    if len(content) > genre.most_bytes:
+        message = f"the file has more than {genre.most_bytes // 2**20} MiB"
+        hint = f"a {genre.noun} has kilobytes: is it the right file?"
+        return Problem(name, 0, 0, "", message, hint)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -136,6 +161,7 @@ class _Composer:
     file: str
     text: str
     environ: Mapping[str, str]
+    genre: Genre
     problems: list[Problem] = field(default_factory=list)
     folder: PurePath = field(default_factory=PurePath)
     events: Iterator[yaml.Event] = field(default_factory=lambda: iter(()))
@@ -152,17 +178,20 @@ class _Composer:
         start = self._next()
         if isinstance(start, yaml.StreamEndEvent):
             self._stop(
-                self._place(start.start_mark), "the policy is empty", "begin with version: 1"
+                self._place(start.start_mark),
+                f"the {self.genre.noun} is empty",
+                f"begin with {self.genre.beginning}",
             )
         root = self._node(self._next(), depth=1)
         self._next()
         more = self._next()
         if not isinstance(more, yaml.StreamEndEvent):
-            hint = "one file, one policy: delete the --- and what follows"
+            hint = f"one file, one {self.genre.noun}: delete the --- and what follows"
             self._stop(self._place(more.start_mark), "a second document begins here", hint)
         if isinstance(root, nodes.Mapping):
             return root
-        self._note(root.place, "a policy is a mapping of keys", "begin with version: 1")
+        message = f"a {self.genre.noun} is a mapping of keys"
+        self._note(root.place, message, f"begin with {self.genre.beginning}")
         return None
 
     def _next(self) -> yaml.Event:
@@ -223,9 +252,9 @@ class _Composer:
         return self._scalar(event)
 
     def _bound_depth(self, event: yaml.Event, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            hint = "no key of a policy is that deep: close brackets, check indentation"
-            message = f"nested deeper than {MAX_DEPTH} levels"
+        if depth > self.genre.depth:
+            hint = f"no key of a {self.genre.noun} is that deep: close brackets, check indentation"
+            message = f"nested deeper than {self.genre.depth} levels"
             self._stop(self._place(event.start_mark), message, hint)
 
     def _refuse_tag(self, event: _Written) -> None:
@@ -289,6 +318,9 @@ class _Composer:
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         place = self._place(event.start_mark)
+        if not self.genre.is_filled:
+            value = typed(event.value) if event.style in _PLAIN else event.value
+            return Scalar(place, value, event.value, self.folder)
         filled = fill(event.value, self.environ)
         for message, hint in filled.wrong:
             self._note(place, message, hint)
