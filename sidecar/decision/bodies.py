@@ -51,6 +51,7 @@ def reading_of(policy: Policy, route: Route) -> Reading:
         storage=None
         if storage is None
         else StorageKeys(storage.json_members, storage.form, storage.prefix),
+        is_required=body.required,
     )
 
 

@@ -16,7 +16,7 @@ from sidecar.model.errors import Problem
 from sidecar.policy.hints import Mistake, explain
 from sidecar.policy.nodes import Mapping, Node, Path, Sequence, as_written, entry_at, key_path
 from sidecar.policy.schema.policy import Policy
-from sidecar.policy.written import Sources, Written
+from sidecar.policy.written import Embedded, Sources, Written
 
 # What stands in for a part that has errors, so that the rules between sections judge the others
 # in the same run; other sections fall back to their defaults. None of the rules has anything to
@@ -47,7 +47,7 @@ def decode(root: Mapping, sources: Sources) -> Decoded:
         root: the document.
         sources: where the files and secrets that it names come from.
     """
-    values = {name: _value(entry.node) for name, entry in root.entries.items()}
+    values = {name: value_of(entry.node) for name, entry in root.entries.items()}
     try:
         return Decoded(Policy.model_validate(values, context=sources), [], frozenset())
     except ValidationError as error:
@@ -61,11 +61,14 @@ def decode(root: Mapping, sources: Sources) -> Decoded:
     return Decoded(None, problems, broken)
 
 
-def _value(node: Node) -> object:
+def value_of(node: Node) -> object:
+    """Return a node as the schema reads it."""
     if isinstance(node, Mapping):
-        return {name: _value(entry.node) for name, entry in node.entries.items()}
+        return {name: value_of(entry.node) for name, entry in node.entries.items()}
     if isinstance(node, Sequence):
-        return [_value(item) for item in node.items]
+        return [value_of(item) for item in node.items]
+    if isinstance(node.value, Embedded):
+        return node.value
     if isinstance(node.value, str):
         return Written.of(node.value, node.folder, is_filled=node.is_filled)
     return node.value

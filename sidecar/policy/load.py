@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Environment
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Final
 
@@ -96,10 +96,23 @@ class _Loading:
             digest.update(general_content)
             problems += general.problems
             root = own.root if general.root is None else merged(general.root, own.root)
-        policy = self._judge(root, problems)
+        names: dict[Place, str] = {}
+        if "openapi" in root.entries:
+            # Only policies with a document pay for reading one.
+            from sidecar.policy.openapi.laying import lay
+
+            laid = lay(root, self.sources)
+            digest.update(laid.content)
+            root, names, problems = laid.root, laid.pointers, problems + laid.problems
+            if not laid.is_good and "routes" not in root.entries:
+                # That there are no routes is a consequence.
+                raise PolicyError(problems)
+        policy = self._judge(root, problems, names)
         return Loaded(policy, tuple(problems), digest.hexdigest())
 
-    def _judge(self, root: Mapping, problems: list[Problem]) -> Policy:
+    def _judge(
+        self, root: Mapping, problems: list[Problem], names: Environment[Place, str]
+    ) -> Policy:
         decoded = decode(root, self.sources)
         # The first problem of a place is the cause of the others: a variable that is not set is
         # no number either.
@@ -107,6 +120,8 @@ class _Loading:
         found = list(decoded.problems)
         if decoded.policy is not None:
             found += lint(decoded.policy, root, decoded.broken, self.rules)
+        if names:
+            found = _renamed(found, names)
         problems += [p for p in found if (p.file, p.line, p.column) not in known or not p.line]
         problems.sort(key=lambda p: (p.file != root.place.file, p.file, p.line, p.column))
         if decoded.policy is None or not all(problem.warning for problem in problems):
@@ -136,6 +151,13 @@ class _Loading:
                 _problem(nested.key, "a policy that is extended extends another", hint)
             )
         return general, content
+
+
+def _renamed(found: list[Problem], names: Environment[Place, str]) -> list[Problem]:
+    """Call what came from a document as it is called there, and say each mistake once."""
+    places = ((problem, Place(problem.file, problem.line, problem.column)) for problem in found)
+    named = [replace(p, path=names[at]) if at in names else p for p, at in places]
+    return list(dict.fromkeys(named))
 
 
 def merged(general: Mapping, special: Mapping) -> Mapping:

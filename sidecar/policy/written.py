@@ -29,6 +29,12 @@ class Written(str):
         return written
 
 
+class Embedded(str):
+    """JSON that stands for itself, taken from a document that the policy names."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What a policy may read while it is decoded.

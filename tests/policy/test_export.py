@@ -82,6 +82,13 @@ def test_a_policy_that_extends_another_may_leave_keys_to_it() -> None:
     assert not VALIDATOR.is_valid({"version": 1})
 
 
+def test_a_policy_with_a_document_may_leave_its_routes_to_it() -> None:
+    adding = {"version": 1, "upstream": "http://x", "openapi": {"file": "a", "routes": "add"}}
+    assert VALIDATOR.is_valid(adding)
+    for checking in ({"file": "a"}, {"file": "a", "routes": "check"}):
+        assert not VALIDATOR.is_valid({**adding, "openapi": checking})
+
+
 def described(node: object, path: str = "") -> list[str]:
     """List the keys of the schema that say nothing of themselves."""
     if not isinstance(node, dict):

@@ -80,6 +80,7 @@ class Reading:
         bound: members that name a tenant or a project.
         bound_fields: the same of forms.
         storage: fields that hold keys of object storage; None for none.
+        is_required: whether the schema wants a body to be there.
     """
 
     unpacking: Unpacking
@@ -92,11 +93,12 @@ class Reading:
     bound: tuple[Bound, ...] = ()
     bound_fields: tuple[Bound, ...] = ()
     storage: StorageKeys | None = None
+    is_required: bool = True
 
     @property
     def wants_content(self) -> bool:
         """Whether a body must be there for its rules to be kept."""
-        return bool(self.schema) or any(
+        return (bool(self.schema) and self.is_required) or any(
             not bound.is_optional for bound in (*self.bound, *self.bound_fields)
         )
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final, NoReturn
 
 from sidecar.policy.schema.files import read_file
 from sidecar.policy.schema.names import JsonPointer
-from sidecar.policy.schema.quantities import Count, PositiveSize, Size
+from sidecar.policy.schema.quantities import Count, Flag, PositiveSize, Size
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.words import (
     CoreSchema,
@@ -18,7 +18,7 @@ from sidecar.policy.schema.words import (
     WithJsonSchema,
     model_validator,
 )
-from sidecar.policy.written import misfit, text_of
+from sidecar.policy.written import Embedded, misfit, text_of
 
 _TCHARS: Final = r"[a-z0-9!#$%&'*+.^_`|~-]+"
 _MEDIA_TYPE: Final = re.compile(rf"(?!\*){_TCHARS}/(?:\*|(?!\*){_TCHARS})\Z")
@@ -56,6 +56,8 @@ def _schema(value: object, info: ValidationInfo) -> str:
     """Read a JSON Schema: the name of a file with one, or one written into the policy."""
     if isinstance(value, dict):
         return json.dumps(value)
+    if isinstance(value, Embedded):
+        return str(value)
     file = read_file(text_of(value, "schemas/order.json"), info)
     try:
         return json.dumps(json.loads(file.content.decode(), parse_constant=_no_constant))
@@ -147,6 +149,7 @@ class Body(Section):
         json_body: reads JSON strictly, before the service does.
         items: most items of a batch: a number, or a mapping.
         json_schema: JSON Schema 2020-12 that JSON must satisfy: a file, or a mapping.
+        required: false admits a POST, PUT or PATCH without a body where `schema` judges bodies.
         form: what forms may hold.
         ratio: how many times its size a compressed body that rules read may unpack to.
     """
@@ -160,5 +163,6 @@ class Body(Section):
     json_schema: Annotated[
         SchemaText | None, Field(alias="schema", examples=["schemas/order.json"])
     ] = None
+    required: Flag = True
     form: FormBody | None = None
     ratio: Annotated[Count, Field(le=1032)] = 100

@@ -21,15 +21,19 @@ from sidecar.policy.schema.section import Section
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ID: Final = "urn:tenant-sidecar:policy:1"
+_ADDS_ROUTES: Final = {
+    "properties": {"openapi": {"properties": {"routes": {"const": "add"}}, "required": ["routes"]}},
+    "required": ["openapi", "version", "upstream"],
+}
 _ATTRIBUTE: Final = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 
 
 def json_schema() -> dict[str, object]:
     """Describe the policy language as JSON Schema, draft 2020-12."""
     schema = Policy.model_json_schema(schema_generator=_Generator)
-    # What a policy extends may hold any of the keys that it must have.
+    # What a policy extends may hold any of the keys that it must have, and a document its routes.
     must_have = {"required": schema.pop("required")}
-    condition = {"if": {"required": ["extends"]}, "else": must_have}
+    condition = {"if": {"anyOf": [{"required": ["extends"]}, _ADDS_ROUTES]}, "else": must_have}
     return {"$schema": _DIALECT, "$id": _ID, **schema, "title": "Sidecar policy", **condition}
 
 

@@ -20,6 +20,7 @@ from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.limits import RateLimits, Tiers
 from sidecar.policy.schema.listen import Listen
 from sidecar.policy.schema.names import TenantName
+from sidecar.policy.schema.openapi import OpenApi
 from sidecar.policy.schema.permissions import Permissions, Roles
 from sidecar.policy.schema.quantities import Workers
 from sidecar.policy.schema.reports import Reports
@@ -69,6 +70,7 @@ class Policy(Section):
         assertion: a signed statement of who the caller is, for the upstream; off if left out.
         body: request bodies, for all routes.
         bodies: room for bodies that rules read.
+        openapi: an OpenAPI document that describes the service.
         websockets: bounds on WebSocket connections.
         headers: response header fields, for all routes: the name of a preset or a mapping.
         cors: which pages of other origins may use the service, for all routes; off if left out.
@@ -108,6 +110,7 @@ class Policy(Section):
     assertion: Assertion | None = None
     body: Body = Body()
     bodies: Bodies = Bodies()
+    openapi: OpenApi | None = None
     websockets: Websockets = Websockets()
     headers: Headers = Headers()
     cors: CorsOrNone = None

@@ -1,0 +1,1 @@
+"""The policy language, judged by what it makes of texts."""
