@@ -9,7 +9,7 @@ import yaml
 
 from sidecar.policy.load import load
 from sidecar.policy.loaded import Loaded
-from tests.docs.pages import Block
+from tests.docs.pages import HOUSE, Block
 from tests.policy.test_assertion import HEAD, a_pem
 
 FRAGMENT: Final = "fragment"
@@ -52,6 +52,9 @@ def loaded(text: str, folder: Path) -> Loaded:
     def read(name: str) -> bytes:
         if Path(name).exists():
             return Path(name).read_bytes()
+        if name.startswith(f"{folder}/docs/"):
+            # What ships with the pages is what it is.
+            return (HOUSE / Path(name).relative_to(folder)).read_bytes()
         if name.endswith("jwks.json"):
             return _JWKS
         # Each name is a key of its own: two of a list must differ.
