@@ -16,10 +16,10 @@ def unusable_schemas(judged: Judged) -> Findings:
     if not given:
         return
     # What compiles schemas is memory that only a policy with one pays.
-    from sidecar.knowledge.validate.schema import Schema, SchemaError
+    from sidecar.knowledge.validate.schema import error_of
 
+    # Operations of a document have many schemas in common.
+    found = {text: error_of(text) for text in {text for _, text in given}}
     for path, text in given:
-        try:
-            Schema(text)
-        except SchemaError as error:
+        if (error := found[text]) is not None:
             yield judged.error(path, str(error), error.hint)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final
 
+from sidecar.knowledge.validate.growth import GrowthError, check_growth
 from sidecar.knowledge.validate.json_text import count_of
 from sidecar.knowledge.validate.places import written
 from sidecar.model.body import Fault
@@ -76,8 +77,13 @@ class Schema:
             raise SchemaError(
                 "needs the library that reads schemas", "pip install 'tenant-sidecar[schemas]'"
             ) from error
-        document: object = json.loads(text)
-        _refuse_foreign(document)
+        try:
+            document: object = json.loads(text)
+            _refuse_foreign(document)
+            _refuse_growth(document)
+        except RecursionError as error:
+            hint = "names under $defs for its inner parts"
+            raise SchemaError("is nested too deeply", hint) from error
         try:
             self._validator = jsonschema_rs.Draft202012Validator(
                 text,
@@ -101,6 +107,15 @@ class Schema:
             return (first,)
         errors = islice(self._validator.iter_errors(value), FAULTS)
         return tuple(dict.fromkeys(_fault(error) for error in errors))
+
+
+def error_of(text: str) -> SchemaError | None:
+    """Say why a schema cannot be used; None if it can."""
+    try:
+        Schema(text)
+    except SchemaError as error:
+        return error
+    return None
 
 
 def _fault(error: ValueError) -> Fault:
@@ -152,6 +167,15 @@ def _refuse_foreign(document: object) -> None:
         dialect = node.get("$schema")
         if isinstance(dialect, str) and dialect.rstrip("#") != DIALECT:
             raise SchemaError("is of another dialect", f'"$schema": "{DIALECT}", or without it')
+
+
+def _refuse_growth(document: object) -> None:
+    """Refuse a schema that takes more than time linear in the body."""
+    try:
+        check_growth(document)
+    except GrowthError as error:
+        hint = "if, then and else instead of oneOf and anyOf where it refers to itself"
+        raise SchemaError(str(error), hint) from error
 
 
 def _is_foreign(reference: object) -> bool:

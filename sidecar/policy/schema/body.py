@@ -61,7 +61,7 @@ def _schema(value: object, info: ValidationInfo) -> str:
     file = read_file(text_of(value, "schemas/order.json"), info)
     try:
         return json.dumps(json.loads(file.content.decode(), parse_constant=_no_constant))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise misfit(
             "is a file without JSON in it", "a JSON Schema as JSON in UTF-8", detail=str(error)
         ) from error

@@ -92,6 +92,8 @@ KEYS: Keys = {"storage_keys": {"json": ["/files/*/key"]}}
 ITEMS: Keys = {"body": {"items": 2}}
 NAMED_ITEMS: Keys = {"body": {"items": {"at": "/items", "max": 2}}}
 SCHEMA: Keys = {"body": {"schema": {"type": "object", "required": ["id"]}}}
+FREE: Keys = {"body": {"schema": {"type": "object"}, "required": False}}
+FREE_BUT_BOUND: Keys = {**FREE, **BIND}
 STRICT: Keys = {"body": {"json": {"depth": 2, "string": 5}}}
 
 OF_JSON: list[tuple[Keys, bytes, tuple[RefusalCode, str] | None]] = [
@@ -274,6 +276,8 @@ def test_a_body_without_a_type_is_not_read() -> None:
         (SCHEMA, b"POST", True),
         (SCHEMA, b"PATCH", True),
         (SCHEMA, b"GET", False),
+        (FREE, b"POST", False),
+        (FREE_BUT_BOUND, b"POST", True),
         (BIND, b"PUT", True),
         (FORM_KEYS, b"POST", True),
         (OPTIONAL, b"POST", False),
