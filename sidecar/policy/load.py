@@ -155,8 +155,13 @@ class _Loading:
 
 def _renamed(found: list[Problem], names: Environment[Place, str]) -> list[Problem]:
     """Call what came from a document as it is called there, and say each mistake once."""
+    from sidecar.policy.openapi.described import printable
+
     places = ((problem, Place(problem.file, problem.line, problem.column)) for problem in found)
-    named = [replace(p, path=names[at]) if at in names else p for p, at in places]
+    named = [
+        replace(p, path=printable(names[at]), message=printable(p.message)) if at in names else p
+        for p, at in places
+    ]
     return list(dict.fromkeys(named))
 
 

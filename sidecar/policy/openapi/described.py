@@ -8,12 +8,19 @@ from sidecar.model.errors import Problem
 from sidecar.policy.nodes import Mapping, Node, Place, Scalar, Sequence, quoted
 
 _MOST_HOPS: Final = 16
+_SHOWN_CHARACTERS: Final = 400
 REFERENCE: Final = "$ref"
 
 
 def escaped(part: str) -> str:
     """Write a part of a JSON Pointer (RFC 6901 §3)."""
     return part.replace("~", "~0").replace("/", "~1")
+
+
+def printable(text: str) -> str:
+    """Write what a document says so that it cannot break a line or steer a terminal."""
+    short = text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
 
 
 def below(pointer: str, *parts: str) -> str:
@@ -71,8 +78,9 @@ class Described:
     def _note(
         self, place: Place, pointer: str, message: str, hint: str, *, is_warning: bool
     ) -> None:
+        path, message, hint = (printable(text) for text in (pointer, message, hint))
         self.problems.append(
-            Problem(place.file, place.line, place.column, pointer, message, hint, is_warning)
+            Problem(place.file, place.line, place.column, path, message, hint, is_warning)
         )
 
     def referred(self, at: At) -> str | None:

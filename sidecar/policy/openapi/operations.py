@@ -170,7 +170,7 @@ class Reader:
             return None
         text = self.prefix + "/".join(part for part in parts if part is not None)
         try:
-            return text, parse_path(text)
+            return text, _seen(parse_path(text))
         except ValueError as error:
             hint = f"a path of segments ({error})"
             self.described.error(place, pointer, "is no path that a route could have", hint)
@@ -257,6 +257,12 @@ class Reader:
 def shape_of(segments: Segments) -> Shape:
     """Return what two templates share exactly when they match the same paths."""
     return tuple((s.kind, s.text if s.kind is Kind.LITERAL else "") for s in segments)
+
+
+def _seen(segments: Segments) -> Segments:
+    if not all(segment.text.isprintable() for segment in segments):
+        raise ValueError("what it encodes cannot be seen")
+    return segments
 
 
 def _plain_type(name: str) -> str:

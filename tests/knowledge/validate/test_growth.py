@@ -1,9 +1,12 @@
 """Schemas that make more work of a body than it is large are refused, and no others."""
 
 import json
+from contextlib import suppress
 from typing import Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidecar.knowledge.validate.growth import GrowthError, check_growth
 from sidecar.knowledge.validate.schema import Schema, SchemaError
@@ -102,6 +105,25 @@ def test_a_schema_that_takes_ever_more_work_is_refused(schema: object, message: 
 @pytest.mark.parametrize("schema", [pytest.param(s, id=name) for name, s in STEADY])
 def test_a_schema_may_refer_to_itself_as_long_as_each_part_is_judged_once(schema: object) -> None:
     check_growth(schema)
+
+
+NAMES: Final = st.sampled_from(
+    ("$ref", "$defs", "a", "#", "#/$defs/a", "#/items", "allOf", "anyOf", "not", "if", "then",
+     "else",
+     "items", "prefixItems", "properties", "additionalProperties", "dependentSchemas", "$anchor")
+)  # fmt: skip
+
+
+@given(
+    st.recursive(
+        NAMES | st.booleans(),
+        lambda below: st.dictionaries(NAMES, below, max_size=4) | st.lists(below, max_size=3),
+        max_leaves=20,
+    )
+)
+def test_anything_grows_or_does_not(schema: object) -> None:
+    with suppress(GrowthError):
+        check_growth(schema)
 
 
 @pytest.mark.control("RQ-3")
