@@ -1,6 +1,6 @@
 """What a document describes and no route admits, and what routes admit and it does not describe."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -45,6 +45,7 @@ def differences(
     operations: list[Operation],
     routes: list[Route],
     prefix: tuple[Segment, ...],
+    apart: "Tree",
 ) -> None:
     """Warn of what stands on one side alone (RQ-3, AZ-4).
 
@@ -53,21 +54,21 @@ def differences(
         operations: its operations.
         routes: the routes of the policy.
         prefix: what the document's paths lie under; other routes are none of its business.
+        apart: what is not compared.
     """
-    tree = _Tree()
-    for route in routes:
-        tree.add(route)
+    tree = Tree.of(routes)
     for operation in operations:
-        _of_operation(described, operation, tree)
+        if not apart.best(operation.segments):
+            _of_operation(described, operation, tree)
     known: dict[Shape, set[str]] = {}
     for operation in operations:
         known.setdefault(shape_of(operation.segments), set()).add(operation.method)
     for route in routes:
-        if route.segments[: len(prefix)] == prefix:
+        if route.segments[: len(prefix)] == prefix and not apart.best(route.segments):
             _of_route(described, route, known.get(shape_of(route.segments)))
 
 
-def _of_operation(described: Described, operation: Operation, tree: "_Tree") -> None:
+def _of_operation(described: Described, operation: Operation, tree: "Tree") -> None:
     found = tree.best(operation.segments)
     place, pointer = operation.at.node.place, operation.at.pointer
     admitting = [route for route in found if route.admits(operation.method)]
@@ -113,24 +114,34 @@ def _of_route(described: Described, route: Route, known: set[str] | None) -> Non
 
 
 @dataclass(slots=True)
-class _Tree:
+class Tree:
     """Templates by their segments; finds which of them requests of a template reach."""
 
     routes: list[Route] = field(default_factory=list)
-    below: dict[tuple[Kind, str], "_Tree"] = field(default_factory=dict)
+    below: dict[tuple[Kind, str], "Tree"] = field(default_factory=dict)
 
     def add(self, route: Route) -> None:
         """Enter a route."""
         tree = self
         for part in shape_of(route.segments):
-            tree = tree.below.setdefault(part, _Tree())
+            tree = tree.below.setdefault(part, Tree())
         tree.routes.append(route)
+
+    @classmethod
+    def of(cls, routes: Iterable[Route]) -> "Tree":
+        """Enter routes."""
+        tree = cls()
+        for route in routes:
+            tree.add(route)
+        return tree
 
     def best(self, segments: tuple[Segment, ...]) -> list[Route]:
         """Find the routes of the most specific template that matches all that a template does."""
         if not segments:
             return self.routes or self._rest()
         first, *others = segments
+        if first.kind is Kind.REST:
+            return self._rest()
         rest = tuple(others)
         for below in self._steps(first):
             found = below.best(rest)
@@ -141,6 +152,6 @@ class _Tree:
     def _rest(self) -> list[Route]:
         return self.below[_REST].routes if _REST in self.below else []
 
-    def _steps(self, segment: Segment) -> Iterator["_Tree"]:
+    def _steps(self, segment: Segment) -> Iterator["Tree"]:
         keys = [(segment.kind, segment.text), _ONE] if segment.kind is Kind.LITERAL else [_ONE]
         yield from (self.below[key] for key in keys if key in self.below)

@@ -16,7 +16,7 @@ from sidecar.model.template import parse_path
 from sidecar.policy.decode import value_of
 from sidecar.policy.nodes import Entry, Mapping, Node, Place, Scalar, Sequence, key_path
 from sidecar.policy.openapi.described import At, Described, below, member
-from sidecar.policy.openapi.differences import Route, differences
+from sidecar.policy.openapi.differences import Route, Tree, differences
 from sidecar.policy.openapi.operations import (
     EXTENSION,
     Accepted,
@@ -130,13 +130,19 @@ class _Laying:
             nodes += self._added(operations, routes)
         else:
             self._check_guard()
-            differences(self.described, operations, routes, parse_path(prefix or "/"))
+            under = parse_path(prefix or "/")
+            differences(self.described, operations, routes, under, self._apart())
         place = self.root.entries["routes"].key if "routes" in self.root.entries else None
         if not nodes or (place is not None and not isinstance(self._routes(), Sequence)):
             return self.root
         at = self._routes_place()
         entries = {**self.root.entries, "routes": Entry(place or at, Sequence(at, nodes))}
         return Mapping(self.root.place, entries)
+
+    def _apart(self) -> Tree:
+        node = self.root
+        paths = self.section.apart
+        return Tree.of(Route(0, node, path, parse_path(path), None) for path in paths)
 
     def _routes(self) -> Node | None:
         return member(self.root, "routes")
@@ -216,10 +222,11 @@ class _Laying:
     def _added(self, operations: list[Operation], routes: list[Route]) -> Iterator[Node]:
         """Make routes of the operations that the policy has none for."""
         ruled: dict[Shape, list[Route]] = {}
+        apart = self._apart()
         for route in routes:
             if not route.has_host:
                 ruled.setdefault(shape_of(route.segments), []).append(route)
-        for operation in operations:
+        for operation in [one for one in operations if not apart.best(one.segments)]:
             own = ruled.get(shape_of(operation.segments), [])
             guard = self._guard_of(operation)
             if guard and not any(route.admits(operation.method) for route in own):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from sidecar.policy.schema.files import ExistingFile
 from sidecar.policy.schema.guard import Guard
 from sidecar.policy.schema.quantities import Flag
-from sidecar.policy.schema.routes import Prefix
+from sidecar.policy.schema.routes import Path, Prefix
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.words import Field
 
@@ -18,6 +18,8 @@ class OpenApi(Section):
         prefix: what all its paths lie under; the path of its first server if left out.
         routes: `check` compares its operations with the routes of the policy, `add` makes a route
             of each that the policy has none for.
+        apart: templates of paths that are neither compared nor added: routes that the document does
+            not know, operations that are not for clients.
         guard: who may use the routes that are added, where the operation does not say it.
         requests: true judges bodies of requests by the document.
     """
@@ -25,5 +27,6 @@ class OpenApi(Section):
     file: Annotated[ExistingFile, Field(examples=["api.yaml"])]
     prefix: Prefix | None = None
     routes: Literal["check", "add"] = "check"
+    apart: Annotated[tuple[Path, ...], Field(examples=["[/healthz, /internal/**]"])] = ()
     guard: Guard | None = None
     requests: Flag = True

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from tests.policy.openapi.reading import CHECK, a_body, problems
+from tests.policy.openapi.reading import ADD, CHECK, a_body, problems, read
 
 Row = tuple[str, list[str], list[tuple[str, str]]]
 
@@ -88,6 +88,35 @@ def test_what_stands_on_one_side_alone_is_a_warning(
     warnings = problems(DOCUMENT, policy)
     assert [(problem.path, problem.message) for problem in warnings] == found
     assert all(problem.warning and problem.line for problem in warnings)
+
+
+APART: Final[list[tuple[str, list[str], list[str]]]] = [
+    ("/other", [ORDERS, ORDER, "path: /v1/other, methods: [GET]"], ["routes[2]"]),
+    ("/v1/other", [ORDERS, ORDER, "path: /v1/other, methods: [GET]"], []),
+    ("/v1/other/**", [ORDERS, ORDER, "path: /v1/other/**, methods: [GET]"], []),
+    ("/v1/other/*", [ORDERS, ORDER, "path: /v1/other/**, methods: [GET]"], ["routes[2]"]),
+    ("'/v1/orders/{x}'", [ORDERS], []),
+    ("/v1/orders/1", [ORDERS], [SHOW]),
+    ("/**", [], []),
+]
+
+
+@pytest.mark.parametrize(("apart", "routes", "found"), APART, ids=range(len(APART)))
+def test_what_stands_apart_is_not_compared(apart: str, routes: list[str], found: list[str]) -> None:
+    policy = CHECK.replace("api.yaml}", f"api.yaml, apart: [{apart}]}}")
+    policy += "".join(f"  - {{{route}, public: true}}\n" for route in [*routes, "path: /x"])
+    assert [problem.path for problem in problems(DOCUMENT, policy)] == found
+
+
+@pytest.mark.control("AZ-4")
+def test_what_stands_apart_is_not_added_and_its_bodies_are_judged_all_the_same() -> None:
+    policy = ADD.replace("routes: add", "routes: add, apart: [/v1/orders]")
+    assert [route.path for route in read(DOCUMENT, policy).policy.routes] == ["/v1/orders/{id}"]
+    policy = CHECK.replace("api.yaml}", "api.yaml, apart: [/**]}")
+    policy += "  - {path: /v1/orders, methods: [POST], public: true}\n"
+    body = read(DOCUMENT, policy).policy.routes[0].body
+    assert body is not None
+    assert body.json_schema is not None
 
 
 def test_head_is_part_of_get() -> None:
