@@ -236,12 +236,27 @@ class Schemas:
             )  # fmt: skip
         for _, found in _written(at, ("$schema",)):
             check_dialect(self.described, found)
-        if member(at.node, "discriminator") is not None:
+        if self._is_told_apart_by_name(at):
             self.described.warn_once(
                 "discriminator", At(at.node, below(at.pointer, "discriminator")),
                 "is not followed: the schemas of oneOf and anyOf are tried one by one",
                 "const in the schemas tells them apart",
             )  # fmt: skip
+
+    def _is_told_apart_by_name(self, at: At) -> bool:
+        """Tell whether a discriminator says more than the schemas that it chooses from."""
+        discriminator = member(at.node, "discriminator")
+        if discriminator is None:
+            return False
+        name = text_of(member(discriminator, "propertyName"))
+        lists = [member(at.node, one) for one in ("oneOf", "anyOf")]
+        choices = [node for one in lists if isinstance(one, Sequence) for node in one.items]
+        return not choices or not all(self._has_constant(node, name) for node in choices)
+
+    def _has_constant(self, node: Node, name: str) -> bool:
+        target = text_of(member(node, REFERENCE)).removeprefix("#")
+        found = member(self.described.find(unquote(target)) if target else node, "properties")
+        return any(member(member(found, name), one) is not None for one in ("const", "enum"))
 
 
 def check_dialect(described: Described, at: At) -> None:

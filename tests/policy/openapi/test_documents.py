@@ -174,6 +174,20 @@ def test_a_schema_keeps_what_judges(written: object, schema: object) -> None:
     assert schema_of(document) == schema
 
 
+def test_a_discriminator_that_the_schemas_repeat_needs_no_word() -> None:
+    choices: list[object] = [
+        {"$ref": "#/components/schemas/Cat"},
+        {"properties": {"kind": {"enum": ["dog"]}}},
+    ]
+    pet = {"oneOf": choices, "discriminator": {"propertyName": "kind"}}
+    cat = {"properties": {"kind": {"const": "cat"}}}
+    assert problems(with_schema(pet, Cat=cat)) == []
+    for other in ({"properties": {"kind": {"type": "string"}}}, {"$ref": "#/components/schemas/B"}):
+        unlike = {**pet, "oneOf": [*choices, other]}
+        (problem,) = problems(with_schema(unlike, Cat=cat, B={}))
+        assert problem.path.endswith("/schema/discriminator")
+
+
 def test_a_dialect_that_is_ours_may_be_named() -> None:
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema#", "type": "object"}
     assert schema_of(with_schema(schema)) == {"type": "object"}
