@@ -175,7 +175,7 @@ class _Workshop:
             *self.callers.steps(route, crossing.enforcement(route)),
             None if route is None else self.limiting.route(route),
             None if route is None else self._csrf(route),
-            None if route is None else self._webhook(route),
+            *self._webhook(route),
             None if route is None else self._body_rules(route),
             self.callers.upstream(route, self._upstream(route)),
             *self.callers.statements(route),
@@ -184,13 +184,17 @@ class _Workshop:
         )
         return tuple(step for step in steps if step is not None)
 
-    def _webhook(self, route: RouteSection) -> Step | None:
-        if route.webhook is None:
-            return None
+    def _webhook(self, route: RouteSection | None) -> Sequence[Step | None]:
+        if route is None or route.webhook is None:
+            return ()
         # What checks signatures is memory for those alone who have some.
-        from sidecar.decision.webhooks import webhook_signature
+        from sidecar.decision.webhooks import blocked_tenant, webhook_signature
 
-        return webhook_signature(self._policy, route, self._at_hand)
+        policy, at_hand = self._policy, self._at_hand
+        return (
+            webhook_signature(policy, route, at_hand),
+            blocked_tenant(policy, route, at_hand),
+        )
 
     def _body_rules(self, route: RouteSection) -> Step | None:
         if not self._policy.reads_bodies(route):

@@ -1,6 +1,7 @@
 """Webhooks of a policy, as steps."""
 
 from sidecar.decision.bindings import TENANT, bindings_of
+from sidecar.decision.steps.blocked_caller import BlockedTenant
 from sidecar.decision.steps.webhook_signature import Once, Owner, WebhookSignature
 from sidecar.knowledge.auth.webhook_scheme import keys_of, scheme_of
 from sidecar.model.limits import SECOND, Limit
@@ -23,6 +24,14 @@ def webhook_signature(policy: Policy, route: Route, at_hand: AtHand) -> WebhookS
         owner=_owner(policy, route, section, at_hand),
         once=None if section.replay == "allow" else _once(route, section, at_hand),
     )
+
+
+def blocked_tenant(policy: Policy, route: Route, at_hand: AtHand) -> BlockedTenant | None:
+    """Make the step that keeps blocked tenants out; None where nobody is blocked, or has signed."""
+    section = route.webhook
+    if section is None or section.tenant_secret is None or policy.blocks is None:
+        return None
+    return BlockedTenant(at_hand.blocks)
 
 
 def _owner(policy: Policy, route: Route, section: Webhook, at_hand: AtHand) -> Owner | None:

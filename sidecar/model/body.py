@@ -21,11 +21,13 @@ class Collected:
         size: its bytes, as received.
         content: the bytes; None when they lie in a file.
         descriptor: of that file; NO_FILE without one. Whoever collected the body closes it.
+        at: Unix seconds when it was whole.
     """
 
     size: int
     content: bytes | None
     descriptor: int = NO_FILE
+    at: float = 0.0
 
 
 class Form(StrEnum):

@@ -112,12 +112,14 @@ class Count:
         wait: microseconds until a unit more than now is there; for a refused request until there is
             room for it.
         slot: what was taken and has to be given back; None for nothing.
+        is_doubted: whether it was refused since counts may be lost, or are those of several.
     """
 
     is_admitted: bool
     left: int
     wait: int
     slot: Slot | None
+    is_doubted: bool
 
     def __init__(
         self,
@@ -125,11 +127,13 @@ class Count:
         left: int,
         wait: int,
         slot: Slot | None = None,
+        is_doubted: bool = False,  # noqa: FBT001, FBT002 -- likewise
     ) -> None:
         self.is_admitted = is_admitted
         self.left = left
         self.wait = wait
         self.slot = slot
+        self.is_doubted = is_doubted
 
 
 def let_go(answer: object) -> None:

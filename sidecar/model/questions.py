@@ -4,7 +4,7 @@ A question names one fact of the outside world. The runner hands it to the answe
 to the step's `resume`. A question that cannot be answered (`StoreUnavailableError`) refuses.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sidecar.model.body import About, Collected, Rules, Watch
 from sidecar.model.identity import KeyDigest, TenantId
@@ -24,9 +24,15 @@ class FindKey:
 
 @dataclass(frozen=True, slots=True)
 class FindTenant:
-    """What is known of a tenant? Answer: `TenantRecord | None`."""
+    """What is known of a tenant? Answer: `TenantRecord | None`.
+
+    Attributes:
+        tenant: its id.
+        because: what the step that asks needs to go on.
+    """
 
     tenant: TenantId
+    because: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +82,17 @@ class AdmitDomain:
 
 @dataclass(frozen=True, slots=True)
 class FindCredential:
-    """Which credential does a tenant's upstream get (TN-6)? Answer: `Secret | None`.
+    """Which secret has a tenant by this name (TN-6, RQ-8)? Answer: `Secret | None`.
 
     Attributes:
         tenant: the tenant.
         name: name of the secret in the tenant's part of the vault.
+        because: what the step that asks needs to go on.
     """
 
     tenant: TenantId
     name: str
+    because: object = field(default=None, compare=False)
 
 
 @dataclass(init=False, slots=True, eq=False)

@@ -42,6 +42,7 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (webhooks.webhooks_of_callers, frozenset()),
     (webhooks.secrets_of_nobody, frozenset({"secrets"})),
     (webhooks.signatures_without_a_time, frozenset()),
+    (webhooks.deliveries_forgotten_too_soon, frozenset()),
     (routes.nothing_admits, frozenset()),
     (routes.methods_ruled_twice, frozenset()),
     (routes.prefix_not_of_the_path, frozenset()),

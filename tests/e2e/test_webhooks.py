@@ -13,11 +13,13 @@ import pytest
 
 from sidecar.adapters.vault.box import Box
 from sidecar.adapters.vault.secrets import Vault
+from sidecar.model.blocks import MOST_BLOCKS, BlockKind
 from sidecar.model.secret import Secret
 from tests.corpora.reader import Message
 from tests.e2e.conftest import Running, running
 from tests.e2e.records import entry_of
 from tests.e2e.wire import Echo, a_client, a_policy, a_service, get
+from tests.stores.rows import a_block
 from tests.stores.servers import Valkey, valkey
 
 pytestmark = pytest.mark.control("RQ-8")
@@ -26,6 +28,15 @@ KEY = b"a key of sixteen bytes or more"
 MASTER = b"\x01" * 32
 BODY = b'{"event": "paid", "amount": 12}'
 PATH = b"/hooks/acme"
+
+
+HOOK = {
+    "path": "/hooks/{tenant}",
+    "methods": ["POST"],
+    "public": True,
+    "webhook": {"scheme": "stripe", "tenant_secret": "hook"},
+}
+SECTIONS = ("blocks", "limits", "routes")
 
 
 def signed(body: bytes = BODY, key: bytes = KEY, at: float | None = None) -> bytes:
@@ -48,19 +59,15 @@ def chunked(*lines: bytes, pieces: tuple[bytes, ...], path: bytes = PATH) -> byt
 async def hooked(
     folder: Path, echo: Echo, state: object = "memory", **keys: object
 ) -> AsyncIterator[Running]:
+    """Run a sidecar with a webhook; keys of its route, and sections of the policy."""
     (folder / "master").write_bytes(MASTER)
-    route = {
-        "path": "/hooks/{tenant}",
-        "methods": ["POST"],
-        "public": True,
-        "webhook": {"scheme": "stripe", "tenant_secret": "hook"},
-        **keys,
-    }
+    sections = {name: keys.pop(name) for name in SECTIONS if name in keys}
     more: Mapping[str, object] = {
         "state": state,
         "secrets": {"master_key": "file:master"},
         "tenants": {"acme": {}, "globex": {}, "late": {"status": "suspended"}},
-        "routes": [route],
+        "routes": [{**HOOK, **keys}],
+        **sections,
     }
     async with (
         a_service(echo) as service,
@@ -187,3 +194,99 @@ async def test_a_delivery_is_admitted_once_by_all_replicas(server: Valkey, tmp_p
         later = delivery(signed(at=time.time() - 9))
         assert (await ask(one, later)).status == 503
         assert len(echo.requests) == 1
+
+
+# --- what attackers and operators found
+
+
+FORGED = signed(key=b"another key, long enough")
+
+
+async def test_a_delivery_that_never_ends_keeps_nothing_from_being_heard(tmp_path: Path) -> None:
+    """Blocks of others are read on, although the webhook has no caller to judge again."""
+    more = {"blocks": {}, "routes": [HOOK, {"path": "/free", "public": True}]}
+    state = {"store": "memory", "poll": "50ms"}
+    async with (
+        hooked(tmp_path, Echo.new(), state, **more) as proxy,
+        a_client(proxy.port) as evil,
+    ):
+        await evil.send(delivery(FORGED)[:-3])
+        await proxy.becomes(1, 1, 0, 0)
+        feed = proxy.sidecar.proxy.outside.feed
+        assert feed is not None
+        await proxy.store.put_block(a_block("203.0.113.0/24"), MOST_BLOCKS)
+        await feed.read()
+        assert proxy.gauge("sidecar_blocks") == 1
+        seen = await feed_revision(proxy)
+        await feed.read()
+        assert await feed_revision(proxy) == seen
+        assert (await ask(proxy, get(b"/free"))).status == 200
+
+
+async def feed_revision(proxy: Running) -> int:
+    return (await proxy.store.changes(None)).revision
+
+
+async def test_nothing_is_recorded_of_a_tenant_that_has_not_signed(tmp_path: Path) -> None:
+    async with hooked(tmp_path, Echo.new()) as proxy:
+        async with a_client(proxy.port) as evil:
+            await evil.send(delivery(FORGED)[:-3])
+            await proxy.becomes(1, 1, 0, 0)
+            evil.reset()
+        await proxy.rests()
+        *_, record = await proxy.records()
+        assert (record["tenant_id"], record["outcome"]) == (None, "abandoned")
+
+
+async def test_a_tenant_that_is_there_answers_no_other_than_one_that_is_not(tmp_path: Path) -> None:
+    async with hooked(tmp_path, Echo.new()) as proxy:
+        for tenant in (b"acme", b"globex", b"late", b"nobody"):
+            path = b"/hooks/" + tenant
+            request = delivery(FORGED, b"Expect: 100-continue", path=path)
+            async with a_client(proxy.port) as client:
+                await client.send(request[: -len(BODY)])
+                assert (await client.response(b"POST")).status == 100
+                await client.send(BODY)
+                assert (await client.response(b"POST")).status == 401
+
+
+async def test_a_blocked_tenant_signs_in_vain_even_in_shadow_mode(tmp_path: Path) -> None:
+    echo = Echo.new()
+    state = {"store": "memory", "poll": "50ms"}
+    async with hooked(tmp_path, echo, state, blocks={}, mode="shadow") as proxy:
+        assert (await ask(proxy, delivery(signed()))).status == 200
+        await proxy.store.put_block(a_block("acme", BlockKind.TENANT), MOST_BLOCKS)
+        feed = proxy.sidecar.proxy.outside.feed
+        assert feed is not None
+        await feed.read()
+        assert (await ask(proxy, delivery(signed(at=time.time() - 5)))).status == 401
+        assert len(echo.requests) == 1
+        assert [one for one in await reasons(proxy) if one] == [
+            "blocked tenant: acme until it is lifted"
+        ]
+
+
+def of_github(body: bytes) -> bytes:
+    digest = hmac.new(KEY, body, hashlib.sha256).hexdigest().encode()
+    return delivery(b"X-Hub-Signature-256: sha256=" + digest, body=body)
+
+
+GITHUB = {"webhook": {"scheme": "github", "tenant_secret": "hook"}}
+
+
+async def test_a_server_that_may_have_lost_deliveries_is_no_replay(
+    server: Valkey, tmp_path: Path
+) -> None:
+    """Senders repeat what gets 503; a 401 they take for the last word."""
+    async with hooked(tmp_path, Echo.new(), server.url, limits={"strict": True}, **GITHUB) as proxy:
+        assert (await ask(proxy, of_github(b"first ever"))).status == 503
+        assert await reasons(proxy) == ["whether the webhook came before is not known"]
+
+
+async def test_a_memory_that_is_full_is_no_replay(tmp_path: Path) -> None:
+    echo = Echo.new()
+    async with hooked(tmp_path, echo, limits={"entries": 3}, **GITHUB) as proxy:
+        # Once three are remembered, others share, and soon two of them one place.
+        found = [(await ask(proxy, of_github(b"%d" % n))).status for n in range(120)]
+        assert set(found) == {200, 503}
+        assert (await ask(proxy, of_github(b"0"))).status == 401

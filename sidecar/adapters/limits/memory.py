@@ -124,7 +124,10 @@ class MemoryLimits:
             else:
                 counter = self._kept(table, charge, counter)
                 counter.charge(now, charge.cost)
-        return Count(not wait, counter.left(now), wait or counter.next(now), slot)
+        if wait:
+            is_doubted = table is not None and counter is table.shared.get(_slot_of(charge))
+            return Count(False, counter.left(now), wait, slot, is_doubted)  # noqa: FBT003 -- not admitted
+        return Count(True, counter.left(now), counter.next(now), slot)  # noqa: FBT003 -- admitted
 
     def _occupy(self, charge: Charge) -> _Place:
         key = (charge.limit.id, charge.caller)
@@ -153,7 +156,7 @@ class MemoryLimits:
         """Return the counter that a caller without an entry may have used."""
         if not table.shared:
             return None
-        slot = hash(charge.place) % SHARED
+        slot = _slot_of(charge)
         shared = table.shared.get(slot)
         if shared is None:
             return None
@@ -168,7 +171,7 @@ class MemoryLimits:
         own = table.entries.get(caller)
         if own is not None:
             return own
-        slot = hash(charge.place) % SHARED
+        slot = _slot_of(charge)
         shared = table.shared.get(slot)
         if self._has_room():
             # From here on who shared is charged alone, and for nobody else.
@@ -218,3 +221,7 @@ class MemoryLimits:
     def _now(self, table: _Table) -> int:
         seconds = self.clock() if table.is_calendar else self.monotonic()
         return int(seconds * SECOND)
+
+
+def _slot_of(charge: Charge) -> int:
+    return hash(charge.place) % SHARED

@@ -38,6 +38,7 @@ _SHADOW: Final = 1
 _GREEDY: Final = 2
 _NUMBERS: Final = 4
 _LEASED: Final = 3
+_IN_DOUBT: Final = 2
 _REMEMBERED: Final = 20_000
 _CLOSED: Final = "the store is not open"
 _ENDS: Final = "the sidecar ends"
@@ -256,7 +257,8 @@ class RedisLimits:
 
     @staticmethod
     def _count(numbers: Sequence[int], at: int) -> Count:
-        return Count(numbers[at] == 1, numbers[at + 1], numbers[at + 2])
+        said = numbers[at]
+        return Count(said == 1, numbers[at + 1], numbers[at + 2], None, said == _IN_DOUBT)
 
     def _grant(
         self,

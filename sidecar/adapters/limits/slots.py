@@ -13,10 +13,10 @@ import asyncio
 import base64
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
-from sidecar.adapters.stores.redis.scripts import read_scripts
-from sidecar.adapters.stores.redis.wire import Wire, packed
+from sidecar.adapters.stores.redis.scripts import Script, read_scripts
+from sidecar.adapters.stores.redis.wire import packed
 from sidecar.model.limits import SECOND
 
 LIFE: Final = 30 * SECOND
@@ -47,11 +47,13 @@ class _Held:
         units: units that requests hold.
         asked: units that were asked for, and not answered yet.
         is_over: whether units that were only asked for were said to be held.
+        at: when something was asked for or given back last, in seconds of the loop.
     """
 
-    __slots__ = ("asked", "is_over", "units")
+    __slots__ = ("asked", "at", "is_over", "units")
 
     def __init__(self) -> None:
+        self.at = 0.0
         self.units = 0
         self.asked = 0
         self.is_over = False
@@ -71,11 +73,25 @@ class Held:
         self._slots.give_back(self._key)
 
 
+class Line(Protocol):
+    """Runs scripts in the order in which they are given."""
+
+    def run(
+        self,
+        script: Script,
+        arguments: Sequence[bytes],
+        then: Callable[[object], None],
+        *,
+        is_known: bool = True,
+    ) -> None:
+        """Send a script, as `Wire` does."""
+
+
 class Slots:
     """Units that this process holds.
 
     Args:
-        wire: the connection to the server.
+        line: the connection to the server.
         holder: name of the process (`new_holder`).
         failed: is told the operation of each call that failed.
 
@@ -85,12 +101,22 @@ class Slots:
     """
 
     __slots__ = (
-        "_closed", "_due", "_failed", "_held", "_holder", "_script", "_timer", "_unheard", "_wire",
-        "_wrong", "holder", "units",
+        "_closed",
+        "_due",
+        "_failed",
+        "_held",
+        "_holder",
+        "_line",
+        "_script",
+        "_timer",
+        "_unheard",
+        "_wrong",
+        "holder",
+        "units",
     )  # fmt: skip
 
-    def __init__(self, wire: Wire, holder: bytes, failed: Callable[[str], None]) -> None:
-        self._wire = wire
+    def __init__(self, line: Line, holder: bytes, failed: Callable[[str], None]) -> None:
+        self._line = line
         self.holder = holder
         self._holder = packed(holder)
         self._failed = failed
@@ -109,9 +135,11 @@ class Slots:
         own = self._held.get(key)
         if own is None:
             own = self._held[key] = _Held()
+        loop = asyncio.get_running_loop()
         own.asked += 1
+        own.at = loop.time()
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._again)
+            self._timer = loop.call_later(AGAIN_SECONDS, self._again)
 
     def settle(self, key: bytes, *, is_taken: bool) -> Held | None:
         """Take down what the server answered.
@@ -145,6 +173,7 @@ class Slots:
         own = self._held.get(key)
         if own is not None and self._closed is None:
             own.units -= 1
+            own.at = asyncio.get_running_loop().time()
             self._correct(key)
 
     async def close(self) -> None:
@@ -156,7 +185,7 @@ class Slots:
         for own in self._held.values():
             own.units = own.asked = 0
         self._wrong.update(self._held)
-        self._say()
+        self.say()
         if self._unheard:
             await self._closed
 
@@ -170,21 +199,22 @@ class Slots:
     def _again(self) -> None:
         self._timer = None
         if self._held:
-            self._wrong.update(self._held)
-            self._say()
             self._timer = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._again)
+            self._wrong.update(self._held)
+            self.say()
 
     def _correct(self, key: bytes) -> None:
         self._wrong.add(key)
         if self._due is None:
             # Together with all that this round of the loop gives back.
-            self._due = asyncio.get_running_loop().call_soon(self._say)
+            self._due = asyncio.get_running_loop().call_soon(self.say)
 
     def _retry(self) -> None:
         if self._due is None:
-            self._due = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._say)
+            self._due = asyncio.get_running_loop().call_later(RETRY_SECONDS, self.say)
 
-    def _say(self) -> None:
+    def say(self) -> None:
+        """Say what is held of each counter of which the server may think otherwise."""
         self._due = None
         wrong = list(self._wrong)
         self._wrong.clear()
@@ -195,12 +225,26 @@ class Slots:
             arguments = [packed(b"%d" % len(keys)), *keys, *words]
             self._unheard += 1
             # The text itself: a script that has to be sent again would come out of its turn.
-            self._wire.run(self._script, arguments, partial(self._heard, keys), is_known=False)
+            self._line.run(self._script, arguments, partial(self._heard, keys), is_known=False)
 
     def _said_to_be_held(self, key: bytes) -> str:
         own = self._held[key]
         own.is_over = own.asked > 0
         return str(own.units + own.asked)
+
+    def _keep(self, keys: Sequence[bytes]) -> None:
+        """Say it again soon, but for what the server has forgotten by itself."""
+        then = asyncio.get_running_loop().time() - LIFE / SECOND
+        for key in keys:
+            own = self._held.get(key)
+            if own is None:
+                continue
+            if own.units or own.asked or own.at > then:
+                self._wrong.add(key)
+            else:
+                del self._held[key]
+        if self._wrong:
+            self._retry()
 
     def _heard(self, keys: Sequence[bytes], answer: object) -> None:
         self._unheard -= 1
@@ -210,8 +254,7 @@ class Slots:
             return
         if answer != len(keys):
             self._failed(SCRIPT)
-            self._wrong.update(keys)
-            self._retry()
+            self._keep(keys)
             return
         for key in keys:
             own = self._held.get(key)

@@ -124,6 +124,7 @@ class Feed:
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._is_heard = True
         self._blocks_changed = True
+        self._is_to_tell = False
         self.errors = 0
 
     def listen(self, listener: Listener) -> None:
@@ -175,6 +176,8 @@ class Feed:
         unread = await self._read_blocks(changes, asked_at)
         self._revision = changes.revision
         self._memories.freshness.note(asked_at)
+        # Only now: whoever listens and fails must not have the same changes read for ever.
+        self._tell_of_blocks()
         if not is_first:
             self._tell(changes)
         if unread is not None:
@@ -186,6 +189,12 @@ class Feed:
         if changes.items or not changes.is_complete:
             for listener in self._listeners:
                 listener(changes)
+
+    def _tell_of_blocks(self) -> None:
+        if self._is_to_tell:
+            self._is_to_tell = False
+            for listener in self._blocks_listeners:
+                listener()
 
     async def _read_blocks(self, changes: Changes, asked_at: float) -> StoreUnavailableError | None:
         """Read the list of blocks anew if it was changed.
@@ -204,8 +213,7 @@ class Feed:
             except StoreUnavailableError as error:
                 return error
             self._blocks_changed = False
-            for listener in self._blocks_listeners:
-                listener()
+            self._is_to_tell = True
         blocks.note(asked_at)
         return None
 

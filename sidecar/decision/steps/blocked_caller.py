@@ -44,6 +44,26 @@ class BlockedCaller(Step):
         return PASS if known.is_current() else unavailable(UNKNOWN_BLOCKS)
 
 
+class BlockedTenant(Step):
+    """Refuse webhooks of a blocked tenant, once its secret has signed them."""
+
+    name: ClassVar[str] = "blocked_tenant"
+    reads: ClassVar[frozenset[str]] = frozenset({"now", "tenant"})
+    writes: ClassVar[frozenset[str]] = frozenset()
+    can_shadow: ClassVar[bool] = False
+
+    def __init__(self, known: KnownBlocks) -> None:
+        self._known = known
+
+    def decide(self, exchange: Exchange) -> Outcome:
+        """Look the tenant up."""
+        known, tenant = self._known, exchange.tenant
+        block = None if tenant is None else known.tenant(tenant.id, exchange.now)
+        if block is not None:
+            return unauthorized(reason_of(block))
+        return PASS if known.is_current() else unavailable(UNKNOWN_BLOCKS)
+
+
 def _tenants(exchange: Exchange) -> Iterable[str]:
     """Name the tenants that the request may be for.
 

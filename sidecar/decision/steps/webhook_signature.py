@@ -20,6 +20,7 @@ from sidecar.model.route import AskingStep
 from sidecar.model.secret import Secret
 
 # The grammar of ids in the policy: what breaks it is in no store.
+_TOO_FAR: Final = "webhook whose time is too far from ours"
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 
@@ -43,6 +44,14 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class _Asking:
+    """For which delivery of whom a secret is asked."""
+
+    claim: Claim
+    record: TenantRecord
+
+
+@dataclass(frozen=True, slots=True)
 class Once:
     """How a delivery is admitted once.
 
@@ -58,14 +67,32 @@ class Once:
 class Signature(Watch):
     """Takes the digest of a body while it comes, under each key.
 
-    Args:
+    Attributes:
         claim: what the delivery says of itself.
-        keys: keys of which one must have signed it.
-        algorithm: name of the hash function.
+        tenant: the tenant whose keys they are; None for keys of the policy.
+        reason: why no key could have signed it; empty where one could.
     """
 
-    def __init__(self, claim: Claim, keys: Sequence[bytes], algorithm: str) -> None:
-        self._claim = claim
+    def __init__(
+        self,
+        claim: Claim,
+        keys: Sequence[bytes],
+        algorithm: str,
+        tenant: TenantRecord | None = None,
+        reason: str = "",
+    ) -> None:
+        """Begin.
+
+        Args:
+            claim: what the delivery says of itself.
+            keys: keys of which one must have signed it.
+            algorithm: name of the hash function.
+            tenant: whose keys they are.
+            reason: why there is none.
+        """
+        self.claim = claim
+        self.tenant = tenant
+        self.reason = reason
         self._digests = [hmac.new(key, claim.signed, algorithm) for key in keys]
 
     def objection(self, received: bytes) -> Refuse | None:
@@ -80,7 +107,7 @@ class Signature(Watch):
         Every pair is compared, each in constant time.
         """
         made = [digest.digest() for digest in self._digests]
-        found = [digest for digest in made if self._claim.offers(digest)]
+        found = [digest for digest in made if self.claim.offers(digest)]
         return found[0] if found else None
 
 
@@ -122,9 +149,12 @@ class WebhookSignature(AskingStep):
         Controls: RQ-8.
         """
         exchange.tenant = None
-        claim = self._claim(exchange)
-        if isinstance(claim, Refuse):
-            return claim
+        head = exchange.head
+        claim = "no request" if head is None else self._scheme.claim(head.values)
+        if isinstance(claim, str):
+            return unauthorized(claim)
+        if not self._is_in_time(claim, exchange.now):
+            return unauthorized(_TOO_FAR)
         owner = self._owner
         if owner is None:
             return self._read(claim, self._keys)
@@ -133,8 +163,8 @@ class WebhookSignature(AskingStep):
             return unauthorized("the tenant's id is malformed")
         record = owner.tenants.at_hand(TenantId(tenant))
         if record is UNKNOWN:
-            return Ask(FindTenant(TenantId(tenant)))
-        return self._of_tenant(exchange, claim, owner, record)
+            return Ask(FindTenant(TenantId(tenant), claim))
+        return self._of_tenant(claim, owner, record)
 
     def resume(self, exchange: Exchange, question: Question, answer: object) -> Outcome | Ask:
         """Go on with the tenant, its secret, the body, or the memory of deliveries."""
@@ -142,58 +172,61 @@ class WebhookSignature(AskingStep):
             return self._judged(exchange, question, answer)
         if isinstance(question, TakeLimits) and isinstance(answer, tuple):
             return self._settled(exchange, answer)
-        claim, owner = self._claim(exchange), self._owner
-        if isinstance(claim, Refuse) or owner is None:
-            raise TypeError("only deliveries with a claim, of tenants, ask for more")
-        if isinstance(question, FindTenant):
+        because, owner = getattr(question, "because", None), self._owner
+        if isinstance(because, Claim) and owner is not None:
             record = answer if isinstance(answer, TenantRecord) else None
-            return self._of_tenant(exchange, claim, owner, record)
-        return self._with(exchange, claim, answer if isinstance(answer, Secret) else None)
+            return self._of_tenant(because, owner, record)
+        if isinstance(because, _Asking):
+            secret = answer if isinstance(answer, Secret) else None
+            return self._with(because.claim, because.record, secret)
+        raise TypeError("a webhook asks for its owner, its body and its limit alone")
 
-    def _claim(self, exchange: Exchange) -> Claim | Refuse:
-        head = exchange.head
-        claim = "no request" if head is None else self._scheme.claim(head.values)
-        if isinstance(claim, str):
-            return unauthorized(claim)
-        if claim.sent_at is not None and abs(exchange.now - claim.sent_at) > self._tolerance:
-            return unauthorized("webhook whose time is too far from ours")
-        return claim
+    def _is_in_time(self, claim: Claim, now: float) -> bool:
+        return claim.sent_at is None or abs(now - claim.sent_at) <= self._tolerance
 
-    def _of_tenant(
-        self, exchange: Exchange, claim: Claim, owner: Owner, record: TenantRecord | None
-    ) -> Outcome | Ask:
+    def _of_tenant(self, claim: Claim, owner: Owner, record: TenantRecord | None) -> Outcome | Ask:
+        # The body is read all the same: whether there is such a tenant must not show by when the
+        # answer comes, or by a 100 that does not.
         if record is None:
-            return unauthorized("webhook for an unknown tenant")
+            return self._read(claim, (), reason="webhook for an unknown tenant")
         if record.status is not TenantStatus.ACTIVE:
-            return unauthorized(f"webhook for a {record.status} tenant")
-        exchange.tenant = record
+            return self._read(claim, (), reason=f"webhook for a {record.status} tenant")
         secret = owner.secrets.at_hand(record.id, owner.secret)
         if secret is UNKNOWN:
-            return Ask(FindCredential(record.id, owner.secret))
-        return self._with(exchange, claim, secret)
+            return Ask(FindCredential(record.id, owner.secret, _Asking(claim, record)))
+        return self._with(claim, record, secret)
 
-    def _with(self, exchange: Exchange, claim: Claim, secret: Secret | None) -> Outcome | Ask:
+    def _with(self, claim: Claim, record: TenantRecord, secret: Secret | None) -> Outcome | Ask:
         if secret is None:
-            return _unproven(exchange, "webhook for a tenant without a secret")
+            return self._read(claim, (), reason="webhook for a tenant without a secret")
         keys = keys_of(self._scheme, secret)
         if not keys:
-            exchange.tenant = None
             return unavailable("the tenant's webhook secret is none of its scheme")
-        return self._read(claim, keys)
+        return self._read(claim, keys, record)
 
-    def _read(self, claim: Claim, keys: Sequence[bytes]) -> Ask:
-        return Ask(ReadBody(None, Signature(claim, keys, self._scheme.algorithm)))
+    def _read(
+        self,
+        claim: Claim,
+        keys: Sequence[bytes],
+        record: TenantRecord | None = None,
+        reason: str = "",
+    ) -> Ask:
+        signature = Signature(claim, keys, self._scheme.algorithm, record, reason)
+        return Ask(ReadBody(None, signature))
 
     def _judged(self, exchange: Exchange, question: ReadBody, answer: object) -> Outcome | Ask:
         if isinstance(answer, Refuse):
-            exchange.tenant = None
             return answer
         signature = question.watch
         if not isinstance(answer, Collected) or not isinstance(signature, Signature):
             raise TypeError("a signature is judged with the body")
         proven = signature.proven()
         if proven is None:
-            return _unproven(exchange, "webhook with a wrong signature")
+            return unauthorized(signature.reason or "webhook with a wrong signature")
+        exchange.tenant = signature.tenant
+        # Once more: whoever sends slowly could outlast the memory of deliveries.
+        if not self._is_in_time(signature.claim, answer.at):
+            return unauthorized(_TOO_FAR)
         if self._once is None:
             return self._vouched(exchange)
         charge = Charge(self._once.limit, proven, 1, proven)
@@ -203,7 +236,10 @@ class WebhookSignature(AskingStep):
         return self._settled(exchange, counts)
 
     def _settled(self, exchange: Exchange, counts: tuple[Count, ...]) -> Outcome:
-        if not counts[0].is_admitted:
+        [count] = counts
+        if count.is_doubted:
+            return unavailable("whether the webhook came before is not known")
+        if not count.is_admitted:
             return unauthorized("webhook that came before")
         return self._vouched(exchange)
 
@@ -213,9 +249,3 @@ class WebhookSignature(AskingStep):
         if owner is not None and owner.field and exchange.tenant is not None:
             exchange.identity_lines = [f"{owner.field}: {exchange.tenant.id}".encode()]
         return PASS
-
-
-def _unproven(exchange: Exchange, reason: str) -> Refuse:
-    """Refuse what may be of the tenant or of anybody: the audit must not say that it is."""
-    exchange.tenant = None
-    return unauthorized(reason)

@@ -46,7 +46,8 @@ class Revoker:
             if flight is None or flight.is_over or not hasattr(flight.exchange, "client"):
                 continue
             again = self._again(flight.exchange)
-            if hasattr(flight.exchange, "tenant"):
+            # A webhook has a tenant, and no principal.
+            if hasattr(flight.exchange, "principal") and hasattr(flight.exchange, "tenant"):
                 again.principal, again.tenant = flight.exchange.principal, flight.exchange.tenant
                 again.shadow = flight.exchange.shadow
                 steps = (*edge, *_blocking(flight.exchange.route.identity))

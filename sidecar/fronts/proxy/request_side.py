@@ -224,7 +224,7 @@ class RequestSide(Admission):
         self._question = None
         if then is None or self._kept is None:
             return
-        then(self._objection or self._kept.collected())
+        then(self._objection or self._kept.collected(self._context.clock()))
 
     def _first(self) -> bytes:
         """Take what goes to the upstream with the head: one write for most requests."""

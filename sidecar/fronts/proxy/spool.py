@@ -93,11 +93,15 @@ class Spool:
             return False
         return True
 
-    def collected(self) -> Collected:
-        """Hand out the whole, for reading alone."""
+    def collected(self, at: float) -> Collected:
+        """Hand out the whole, for reading alone.
+
+        Args:
+            at: Unix seconds now.
+        """
         if self._descriptor != NO_FILE:
-            return Collected(self.size, None, self._descriptor)
-        return Collected(self.size, bytes(self._memory))
+            return Collected(self.size, None, self._descriptor, at)
+        return Collected(self.size, bytes(self._memory), NO_FILE, at)
 
     def take(self) -> bytes:
         """Return the next bytes to send; empty at the end.

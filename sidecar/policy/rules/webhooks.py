@@ -33,6 +33,20 @@ def secrets_of_nobody(judged: Judged) -> Findings:
             )
 
 
+def deliveries_forgotten_too_soon(judged: Judged) -> Findings:
+    """Deliveries that are still in time when nobody remembers them any more."""
+    for index, route in enumerate(judged.policy.routes):
+        section = route.webhook
+        if section is None or section.replay == "allow" or not section.is_dated:
+            continue
+        if section.remembered_seconds < 2 * section.tolerance:
+            yield judged.error(
+                ("routes", index, "webhook", "remember"),
+                "is shorter than deliveries are in time, before and after their moment",
+                "twice the tolerance, or left out",
+            )
+
+
 def signatures_without_a_time(judged: Judged) -> Findings:
     """Deliveries that would be admitted for ever, as often as somebody sends them again."""
     for index, route in enumerate(judged.policy.routes):

@@ -137,4 +137,5 @@ def _key(charge: Charge) -> str:
 
 def _count(numbers: Iterator[int]) -> tuple[Count, int]:
     """Read what the script says of one charge, and the units that were leased."""
-    return Count(bool(next(numbers)), next(numbers), next(numbers)), next(numbers)
+    said, left, wait, leased = (next(numbers) for _ in range(4))
+    return Count(said == 1, left, wait, None, said == 2), leased

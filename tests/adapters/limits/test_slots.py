@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 
 import pytest
@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.adapters.limits.memory import MemoryLimits
-from sidecar.adapters.limits.slots import LIFE
+from sidecar.adapters.limits.slots import LIFE, Slots
+from sidecar.adapters.stores.redis.scripts import Script
+from sidecar.adapters.stores.redis.wire import packed
 from sidecar.knowledge.limits.occupancy import RETRY
-from sidecar.model.limits import Count, Slot, let_go
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.limits import SECOND, Count, Slot, let_go
 from sidecar.model.questions import TakeLimits
 from tests.adapters.limits.charges import a_charge, shadow
 from tests.adapters.limits.counting import Counting, counting
@@ -166,6 +169,14 @@ def test_a_process_that_comes_back_late_keeps_others_out_until_it_is_below(moved
     assert take(moved)
 
 
+def test_a_clock_that_was_set_back_keeps_no_places(moved: Moved) -> None:
+    moved.now += 3600 * SECOND
+    assert take(moved, OTHER)
+    assert take(moved, OTHER)
+    moved.now -= 3600 * SECOND
+    assert [take(moved) for _ in range(4)] == [True, True, True, False]
+
+
 def test_a_server_that_lost_its_counts_admits_nothing_in_strict_mode(moved: Moved) -> None:
     [[first]] = moved.on_server((THREE,), mode="strict")
     assert (first.is_admitted, first.left, first.wait) == (False, 0, LIFE)
@@ -294,6 +305,83 @@ async def test_an_answer_that_never_came_is_put_right(server: Valkey, replica: C
         assert (await replica.ask(THREE))[0].left == 1
         delays.flows.set()
         await becomes_free(replica, left=2)
+
+
+class Line:
+    """A connection whose answers the test gives."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[object], None]] = []
+        self.words: list[Sequence[bytes]] = []
+
+    def run(
+        self,
+        script: Script,
+        arguments: Sequence[bytes],
+        then: Callable[[object], None],
+        *,
+        is_known: bool = True,
+    ) -> None:
+        del script, is_known
+        self.words.append(arguments)
+        self.calls.append(then)
+
+
+KEY = packed(b"{sidecar}:limit:one")
+
+
+async def turn() -> None:
+    """Let the loop call what is due."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+async def test_a_word_that_fails_behind_one_that_ended_the_matter_is_no_trouble() -> None:
+    line = Line()
+    slots = Slots(line, b"12345678", lambda _: None)
+    for _ in range(2):
+        slots.ask(KEY)
+    first, second = (slots.settle(KEY, is_taken=True) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    first.release()
+    await turn()
+    second.release()
+    await turn()
+    heard, lost = line.calls
+    heard(1)
+    lost(StoreUnavailableError("gone"))
+    slots.ask(KEY)
+    third = slots.settle(KEY, is_taken=True)
+    assert third is not None
+    third.release()
+    await turn()
+    assert len(line.calls) == 3
+    line.calls[2](1)
+    await slots.close()
+
+
+async def test_what_is_only_doubted_is_forgotten_when_the_server_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = Line()
+    slots = Slots(line, b"12345678", lambda _: None)
+    keys = [packed(b"%d" % number) for number in range(300)]
+    for key in keys:
+        slots.ask(key)
+        slots.doubt(key)
+    slots.ask(KEY)
+    assert slots.settle(KEY, is_taken=True) is not None
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now + LIFE / SECOND + 1)
+    slots.say()
+    for call in tuple(line.calls):
+        call(StoreUnavailableError("gone"))
+    line.words.clear()
+    slots.say()
+    assert line.words == []
+    assert slots.units == 1
 
 
 ACTIONS = st.lists(

@@ -43,6 +43,7 @@ class Limits:
     """A memory of deliveries, or none at hand."""
 
     is_at_hand: bool = True
+    is_doubted: bool = False
     seen: list[bytes] = field(default_factory=list)
 
     def at_hand(self, charges: tuple[Charge, ...]) -> tuple[Count, ...] | Unsure:
@@ -52,7 +53,7 @@ class Limits:
         [charge] = charges
         is_new = charge.caller not in self.seen
         self.seen.append(charge.caller)
-        return (Count(is_new, 0, 0),)
+        return (Count(is_new and not self.is_doubted, 0, 0, None, self.is_doubted),)
 
 
 @dataclass
@@ -65,6 +66,7 @@ class World:
     )
     limits: Limits = field(default_factory=Limits)
     answers: dict[type[Question], object] = field(default_factory=dict)
+    whole_at: float = NOW
 
     def judge(self, exchange: Exchange, keys: Mapping[str, object], body: bytes = BODY) -> object:
         """Run the step as the front does, the body in two pieces."""
@@ -87,7 +89,7 @@ class World:
             assert question.watch is not None
             for piece in (body[:5], body[5:]):
                 assert question.watch.objection(piece) is None
-            return Collected(len(body), None)
+            return Collected(len(body), None, at=self.whole_at)
         if isinstance(question, TakeLimits):
             return self.limits.take(question.charges)
         return self.answers[type(question)]  # type: ignore[index]  # the others are named
@@ -155,6 +157,19 @@ def test_a_delivery_is_admitted_once(*, is_at_hand: bool) -> None:
     assert world.judge(delivered(), {**STRIPE, "replay": "allow"}) is PASS
 
 
+def test_a_memory_that_may_have_lost_deliveries_admits_none() -> None:
+    outcome = World(limits=Limits(is_doubted=True)).judge(delivered(), STRIPE)
+    assert isinstance(outcome, Refuse)
+    assert outcome.code is RefusalCode.STORE_UNAVAILABLE
+
+
+def test_a_delivery_is_in_time_when_it_is_whole() -> None:
+    world = World(whole_at=NOW + 301)
+    exchange = delivered()
+    assert world.judge(exchange, STRIPE) == refused("webhook whose time is too far from ours")
+    assert world.limits.seen == []
+
+
 def test_a_delivery_that_is_wrong_is_not_remembered() -> None:
     world = World()
     world.judge(delivered(key="another key, long enough"), STRIPE)
@@ -172,7 +187,7 @@ def test_the_tenant_of_the_path_is_told_once_its_secret_has_signed() -> None:
         assert exchange.tenant is not None
     exchange = delivered(key="another key, long enough")
     assert World().judge(exchange, OWNED) == refused("webhook with a wrong signature")
-    assert exchange.identity_lines == []
+    assert (exchange.identity_lines, exchange.tenant) == ([], None)
 
 
 def test_tenant_and_secret_are_asked_for() -> None:
@@ -205,7 +220,9 @@ def test_tenant_and_secret_are_asked_for() -> None:
 def test_a_tenant_that_cannot_have_signed_is_refused(
     path: str, answers: dict[type[Question], object], reason: str
 ) -> None:
-    assert World(answers=answers).judge(delivered(path=path), OWNED) == refused(reason)
+    exchange = delivered(path=path)
+    assert World(answers=answers).judge(exchange, OWNED) == refused(reason)
+    assert exchange.tenant is None
 
 
 def test_a_secret_that_is_none_admits_nobody() -> None:
@@ -233,7 +250,7 @@ def test_without_a_field_for_the_tenant_none_is_told() -> None:
     assert isinstance(asked.question, ReadBody)
     assert asked.question.watch is not None
     asked.question.watch.objection(BODY)
-    assert step.resume(exchange, asked.question, Collected(len(BODY), BODY)) is PASS
+    assert step.resume(exchange, asked.question, Collected(len(BODY), BODY, at=NOW)) is PASS
     assert exchange.identity_lines == []
 
 

@@ -10,7 +10,7 @@ for units in string.gmatch(ARGV[3], '%d+') do
   at = at + 1
   local held = redis.call('GET', KEYS[at])
   local state = slots.load(held)
-  slots.forget(state, nil, now)
+  slots.forget(state, { period = period }, now)
   state[ARGV[1]] = tonumber(units) > 0 and { units = tonumber(units), ends = now + period } or nil
   if next(state) then
     local life = math.ceil((slots.ends(state) - now) / 1000)

@@ -23,9 +23,10 @@ function slots.save(state)
   return table.concat(parts)
 end
 
+-- So far ahead only a clock can be that was set back since.
 function slots.forget(state, one, now)
   for name, own in pairs(state) do
-    if own.ends <= now then state[name] = nil end
+    if own.ends <= now or own.ends > now + 2 * one.period then state[name] = nil end
   end
 end
 

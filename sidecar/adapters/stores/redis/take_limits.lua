@@ -7,8 +7,8 @@
 -- word for each charge, in MessagePack: kind (window, bucket, day, month, slots), amount, period in
 -- microseconds, burst, cost, flags (1 shadow, 2 refused requests are charged), microseconds that a
 -- lease lasts; for slots the process, and the period is how long its word holds.
--- Returns four numbers for each charge: whether there is room, units left, microseconds to wait,
--- units that are leased.
+-- Returns four numbers for each charge: 1 for room, 0 for none, 2 where that cannot be known; units
+-- left, microseconds to wait, units that are leased.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local charges = #ARGV - 3
@@ -243,7 +243,7 @@ for size in string.gmatch(ARGV[2], '%d+') do
       changed[KEYS[at]] = one
     end
     local place = #answers
-    answers[place + 1] = wait > 0 and 0 or 1
+    answers[place + 1] = wait > 0 and (doubts[at] > 0 and 2 or 0) or 1
     answers[place + 2] = doubts[at] > 0 and 0 or one.way.left(state, one)
     answers[place + 3] = wait > 0 and wait or one.way.next(state, one)
     answers[place + 4] = leased
