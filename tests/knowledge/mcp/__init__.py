@@ -1,0 +1,1 @@
+"""Tests of the firewall for MCP: its tables, and what it promises of any text."""
