@@ -177,10 +177,11 @@ class _Workshop:
             None if route is None else self._csrf(route),
             *self._webhook(route),
             None if route is None else self._body_rules(route),
+            None if route is None else self._mcp(route),
             self.callers.upstream(route, self._upstream(route)),
             *self.callers.statements(route),
             self._nonce(route),
-            self._once((Forward, host), lambda: Forward(host)),
+            self._forward(route, host),
         )
         return tuple(step for step in steps if step is not None)
 
@@ -210,6 +211,21 @@ class _Workshop:
             return None
         shared = self._once((Csrf, section), lambda: Csrf(section))
         return self.callers.csrf(route, section, shared)
+
+    def _mcp(self, route: RouteSection) -> Step | None:
+        section = route.mcp
+        if section is None:
+            return None
+        from sidecar.decision.mcp import mcp_firewall
+
+        return mcp_firewall(self._policy, route, section)
+
+    def _forward(self, route: RouteSection | None, host: bytes | None) -> Forward:
+        if route is None or route.mcp is None:
+            return self._once((Forward, host), lambda: Forward(host))
+        from sidecar.decision.steps.mcp_forward import McpForward
+
+        return self._once((McpForward, host), lambda: McpForward(host))
 
     def _upstream(self, route: RouteSection | None) -> Upstream:
         """Make the step that says where requests go; the route's own upstream comes first."""

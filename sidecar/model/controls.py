@@ -76,6 +76,7 @@ CONTROLS: Final[dict[str, Control]] = {
     "RQ-3": Control("Schema validation", "decision.steps.body_rules", "body.schema"),
     "RQ-4": Control("Path normalisation", "decision.steps.path", "routes[].allow_encoded_slash"),
     "RQ-5": Control("Cross-site writes are refused", "decision.steps.csrf", "csrf"),
+    "RQ-6": Control("Reserved control tokens", "knowledge.mcp.tokens", "routes[].mcp"),
     "RQ-7": Control("Request framing", "knowledge.http1", ""),
     "RQ-8": Control(
         "Signatures of inbound webhooks", "decision.steps.webhook_signature", "routes[].webhook"

@@ -10,6 +10,7 @@ from typing import Final
 
 from sidecar.model.identity import Principal, TenantRecord
 from sidecar.model.limits import Slot, Taken
+from sidecar.model.mcp import Rpc
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse
 from sidecar.model.refusals import RefusalCode
@@ -34,7 +35,7 @@ class Connection:
 GIVEN: Final = frozenset(
     (
         "connection", "credential_lines", "head", "identity_lines", "now", "own_id",
-        "response_lines", "shadow", "slots", "taken", "upstream_authorization",
+        "response_lines", "rpc", "shadow", "slots", "taken", "upstream_authorization",
     )
 )  # fmt: skip
 """Facts that the driver writes before the first step."""
@@ -72,6 +73,7 @@ class Exchange:
         tenant: tenant that the request is for; None for none; by `tenant`.
         roles: the caller's roles in that tenant; by `tenant`.
         tier: the caller's tier; None for none; by `tier` or `domain_lock`.
+        rpc: what is known of a request of MCP; given as None, replaced by `mcp`.
         identity_lines: request field lines that tell the upstream who the caller is; given,
             replaced by `identity_headers` and what stands behind it.
         nonce: nonce of the answer, as its Content-Security-Policy has it; by `csp_nonce`.
@@ -112,6 +114,7 @@ class Exchange:
         "response_lines",
         "roles",
         "route",
+        "rpc",
         "segments",
         "shadow",
         "slots",
@@ -160,6 +163,7 @@ class Exchange:
         self.taken: tuple[Taken, ...] = ()
         self.slots: tuple[Slot, ...] = ()
         self.credential_lines: Mapping[bytes, bytes | None] = _NO_LINES
+        self.rpc: Rpc | None = None
         self.identity_lines: list[bytes] = []
         self.response_lines: list[bytes] = []
         self.upstream_authorization: bytes | None = None

@@ -30,6 +30,8 @@ class Refuse:
         hides_route: whether the answer must be that of an unknown route, response fields included
             (TN-2).
         faults: places of the request's body that the answer names; no value of it is among them.
+        rpc: errors of JSON-RPC that answer in the place of a problem document, with 200: a client
+            takes another status for the end of its session; empty for none.
     """
 
     code: RefusalCode
@@ -38,6 +40,7 @@ class Refuse:
     has_floor: bool = False
     hides_route: bool = False
     faults: tuple[Fault, ...] = ()
+    rpc: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ class RefusalCode(StrEnum):
     INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
     ORIGIN_NOT_ALLOWED = "ORIGIN_NOT_ALLOWED"
     CSRF = "CSRF"
+    TOOL_NOT_ALLOWED = "TOOL_NOT_ALLOWED"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     CONFLICT = "CONFLICT"
@@ -82,6 +83,12 @@ REFUSALS: Final[dict[RefusalCode, Refusal]] = {
         "Cross-site request",
         "a write or a WebSocket with a cookie or a browser's password comes from another origin, or"
         " does not say where from",
+    ),
+    RefusalCode.TOOL_NOT_ALLOWED: Refusal(
+        403,
+        "Tool not allowed",
+        "a tool, a prompt or a method of MCP is not listed for the caller; who waits for an answer"
+        " of JSON-RPC gets an error of JSON-RPC with 200",
     ),
     RefusalCode.NOT_FOUND: Refusal(404, "Not found", "no route of the policy matches"),
     RefusalCode.METHOD_NOT_ALLOWED: Refusal(

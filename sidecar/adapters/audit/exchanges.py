@@ -3,12 +3,15 @@
 from datetime import UTC, datetime
 from typing import Final
 
+from msgspec import UNSET
+
 from sidecar.adapters.audit.record import (
     METHOD_CHARACTERS,
     PATH_CHARACTERS,
     UNROUTED,
     Record,
     Shadowed,
+    Tool,
     Traffic,
     printable,
 )
@@ -19,6 +22,7 @@ from sidecar.model.verdict import Verdict
 
 USER_AGENT_CHARACTERS: Final = 256
 HOST_CHARACTERS: Final = 255
+TOOL_CHARACTERS: Final = 256
 
 _USER_AGENT: Final = b"user-agent"
 _METHODS: Final = {
@@ -83,7 +87,7 @@ class Composer:
             own_id,
             self._timestamps.text(exchange.now),
             *_caller(exchange),
-            "websocket" if verdict.is_upgraded else "request",
+            _action(exchange, verdict),
             "route",
             route,
             client,
@@ -122,7 +126,23 @@ class Composer:
         )
         if exchange.shadow:
             traffic.would_refuse = [Shadowed(r.code, printable(r.reason)) for r in exchange.shadow]
+        rpc = exchange.rpc
+        if rpc is not None and rpc.calls:
+            traffic.tools = [
+                Tool(
+                    printable(call.tool, TOOL_CHARACTERS),
+                    call.digest,
+                    UNSET if call.cleaned is None else call.cleaned,
+                )
+                for call in rpc.calls
+            ]
         return traffic
+
+
+def _action(exchange: Exchange, verdict: Verdict) -> str:
+    if verdict.is_upgraded:
+        return "websocket"
+    return "tool.call" if exchange.rpc is not None and exchange.rpc.calls else "request"
 
 
 def _ascii(value: bytes, characters: int) -> str:

@@ -30,6 +30,20 @@ class Shadowed(Struct, gc=False, frozen=True):
     reason: str
 
 
+class Tool(Struct, gc=False, frozen=True, omit_defaults=True):
+    """A call of a tool (RQ-6).
+
+    Attributes:
+        name: name of the tool.
+        arguments_sha256: digest of its arguments as received.
+        cleaned_sha256: digest of the arguments that went on, where they were cleaned.
+    """
+
+    name: str
+    arguments_sha256: str
+    cleaned_sha256: str | UnsetType = UNSET
+
+
 class Traffic(Struct, gc=False):
     """What is known of a proxied exchange.
 
@@ -44,7 +58,8 @@ class Traffic(Struct, gc=False):
         upstream_ms: from the hand-over to the upstream's head; null without one.
         received_bytes: body bytes from the client.
         sent_bytes: body bytes to the client.
-        would_refuse: what shadow mode let pass; absent when there was nothing.
+        would_refuse: what shadow mode, or `report` of MCP, let pass; absent when there was nothing.
+        tools: calls of tools that the request made; absent when there was none.
     """
 
     method: str | None
@@ -58,6 +73,7 @@ class Traffic(Struct, gc=False):
     received_bytes: int
     sent_bytes: int
     would_refuse: list[Shadowed] | UnsetType = UNSET
+    tools: list[Tool] | UnsetType = UNSET
 
 
 class Asked(Struct, gc=False):
@@ -103,8 +119,8 @@ class Record(Struct, gc=False):
         tenant_id: tenant of the caller, if one is known.
         user_id: subject of the caller, if one is known.
         actor: credential or operator that acted, if one is known.
-        action: `request`, `websocket`, `admin.authenticate`, `audit.gap`, or what an operator did,
-            such as `key.create`.
+        action: `request`, `websocket`, `tool.call`, `admin.authenticate`, `audit.gap`, or
+            what an operator did, such as `key.create`.
         resource_type: `route`, `admin`, `audit`, or what was acted on, such as `key`.
         resource_id: template of the route, `-` for what no route matched; id of what was acted on.
         ip_address: the client's, after trusted proxies.

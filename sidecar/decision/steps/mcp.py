@@ -82,8 +82,9 @@ class McpFirewall(AskingStep):
         if head.method in _BODILESS:
             if head.length != 0:
                 return _BODY
-            # Whoever resumes a stream gets answers to requests of before.
-            exchange.rpc = Rpc(filter=self._caller(exchange).answers)
+            if head.method == b"GET":
+                # Whoever resumes a stream gets answers to requests of before.
+                exchange.rpc = Rpc(filter=self._caller(exchange).answers)
             return PASS
         if head.method != b"POST":
             return _NO_METHOD

@@ -1,4 +1,4 @@
-"""Write the request fields of MCP for the upstream: of a body that was cleaned, of a list (RQ-6)."""
+"""Write the fields of MCP requests whose body or answer is rewritten (RQ-6)."""
 
 from typing import Final
 

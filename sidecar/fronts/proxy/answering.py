@@ -15,6 +15,7 @@ CONTINUE_STATUS: Final = 100
 SWITCHING_PROTOCOLS: Final = 101
 EARLY_HINTS: Final = 103
 FIRST_FINAL: Final = 200
+OK: Final = 200
 NO_CONTENT: Final = 204
 
 _CLOSE: Final = b"Connection: close"
@@ -68,10 +69,13 @@ def own_parts(
         respond(plan.response, exchange)
         return exchange.response_lines, b"" if is_head else own.body
     exchange.refusal = own.code
-    exchange.status = REFUSALS[own.code].status
+    exchange.status = OK if own.rpc else REFUSALS[own.code].status
     if own.hides_route:
         plan = generation.unrouted
-    content_type, body = generation.faces.of(own.code, own.faults, navigates=_navigates(head))
+    if own.rpc:
+        content_type, body = b"application/json", own.rpc
+    else:
+        content_type, body = generation.faces.of(own.code, own.faults, navigates=_navigates(head))
     exchange.response_lines = [
         b"Content-Type: " + content_type,
         b"Content-Length: %d" % len(body),

@@ -28,6 +28,7 @@ from sidecar.fronts.proxy.tunnel import Tunnel, is_accepted
 from sidecar.knowledge.http1.framing import LAST_CHUNK, encode_chunk
 from sidecar.knowledge.http1.write import write_head
 from sidecar.model.errors import ProtocolError, UpstreamError
+from sidecar.model.mcp import Rewriting
 from sidecar.model.message import RequestHead, ResponseHead
 from sidecar.model.outcome import Refuse, Respond
 from sidecar.model.refusals import RefusalCode
@@ -55,7 +56,7 @@ class Flight(RequestSide):
 
     __slots__ = (
         "_answered_in", "_encodes", "_ends_by_close", "_handed_over", "_is_upgraded", "_out",
-        "_retried", "_sent", "is_response_begun", "keeps_alive", "tunnel",
+        "_retried", "_rewriting", "_sent", "is_response_begun", "keeps_alive", "tunnel",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +71,7 @@ class Flight(RequestSide):
         self._encodes = False
         self._ends_by_close = False
         self._retried = False
+        self._rewriting: Rewriting | None = None
         self._is_upgraded = False
         self.keeps_alive = head is not None and head.keeps_alive
         self.is_response_begun = False
@@ -157,6 +159,21 @@ class Flight(RequestSide):
                 self._downstream.write(data)
 
     def response_began(self, head: ResponseHead) -> None:
+        """Take the response head; that of an answer which is filtered whole waits for its body.
+
+        Raises:
+            UpstreamError: what comes must be filtered and cannot be (RQ-6).
+        """
+        rpc = self.exchange.rpc
+        if rpc is not None and rpc.filter is not None:
+            rewriting = self._rewriting = rpc.filter.begin(head)
+            if rewriting is not None:
+                if rewriting.is_whole:
+                    return
+                head = rewriting.head
+        self._begin_answer(head)
+
+    def _begin_answer(self, head: ResponseHead) -> None:
         """Write the response head: the RESPONSE steps, then the framing."""
         exchange = self.exchange
         request = exchange.head
@@ -179,7 +196,15 @@ class Flight(RequestSide):
         )
 
     def response_data(self, data: bytes) -> None:
-        """Take bytes of the response's body; `flush` sends them."""
+        """Take bytes of the response's body; `flush` sends them.
+
+        Raises:
+            UpstreamError: they must be filtered and cannot be (RQ-6).
+        """
+        if self._rewriting is not None:
+            data = self._rewriting.feed(data)
+            if not data:
+                return
         self._sent += len(data)
         self._out += encode_chunk(data) if self._encodes else data
 
@@ -192,11 +217,27 @@ class Flight(RequestSide):
     def response_ended(self) -> None:
         """Finish: the response is whole."""
         self._upstream = None
+        if self._rewriting is not None and not self._end_rewriting(self._rewriting):
+            return
         if self._encodes:
             self._out += LAST_CHUNK
         self.flush()
         self._finish(_ADMITTED, self.exchange.status, None, "", "")
         self._downstream.exchange_over(self)
+
+    def _end_rewriting(self, rewriting: Rewriting) -> bool:
+        """Take the rest of an answer that is filtered; refuse one that cannot be."""
+        self._rewriting = None
+        try:
+            rest = rewriting.end()
+        except UpstreamError as error:
+            self.upstream_failed(error)
+            return False
+        if rewriting.is_whole:
+            self._begin_answer(rewriting.head)
+        if rest:
+            self.response_data(rest)
+        return True
 
     def upgraded(self, head: ResponseHead) -> None:
         """Become a tunnel, if the client asked for it and the upstream understood."""

@@ -230,7 +230,12 @@ class RequestSide(Admission):
         """Take what goes to the upstream with the head: one write for most requests."""
         head = self.exchange.head
         is_chunked = head is not None and head.length == CHUNKED
-        if self._pending or is_chunked or self._kept is not None:
+        if self._kept is not None:
+            rpc = self.exchange.rpc
+            if rpc is not None and rpc.content is not None:
+                self._kept.replace(rpc.content)
+            return self._waiting()
+        if self._pending or is_chunked:
             return self._waiting()
         return b""
 

@@ -93,6 +93,13 @@ class Spool:
             return False
         return True
 
+    def replace(self, content: bytes) -> None:
+        """Let go of what is kept, and keep something else in its place."""
+        self.close()
+        self._memory += content
+        self._room.used += len(content)
+        self.size = len(content)
+
     def collected(self, at: float) -> Collected:
         """Hand out the whole, for reading alone.
 

@@ -288,7 +288,11 @@ class UpstreamConnection(asyncio.Protocol):
             self._decoder = LengthDecoder(head.length)
         timeouts = flight.timeouts
         self._wait = timeouts.event_stream if head.is_event_stream else timeouts.idle
-        flight.response_began(head)
+        try:
+            flight.response_began(head)
+        except UpstreamError as error:
+            self._fail(error)
+            return
         self._read_body(data)
 
     def _read_body(self, data: bytes) -> None:
@@ -306,7 +310,11 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             rest = decoder.rest
         if payload:
-            flight.response_data(payload)
+            try:
+                flight.response_data(payload)
+            except UpstreamError as error:
+                self._fail(error)
+                return
         if not decoder.done:
             self._await_body()
             flight.flush()

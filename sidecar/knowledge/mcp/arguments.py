@@ -80,6 +80,4 @@ def digest(arguments: object) -> str:
 
 def encoded(document: object) -> bytes:
     """Write a document as JSON in UTF-8, without blanks."""
-    return json.dumps(
-        document, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-    ).encode()
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -80,7 +80,12 @@ class Firewall:
     """Judges bodies; compiled once for a route."""
 
     def __init__(
-        self, bounds: Bounds, batch: int, methods: Names | None, mode: Mode, reserved: Reserved | None
+        self,
+        bounds: Bounds,
+        batch: int,
+        methods: Names | None,
+        mode: Mode,
+        reserved: Reserved | None,
     ) -> None:
         """Keep what a route demands.
 
@@ -203,4 +208,3 @@ def _with(message: object, params: dict[str, object]) -> object:
         return message
     own: object = params if isinstance(message["params"], dict) else params["arguments"]
     return {**message, "params": own}
-

@@ -65,7 +65,9 @@ class ListFilter:
             raise _bad("a list came as something that is neither JSON nor an event stream")
         if head.status == _PARTIAL or kind is None or not kind.is_utf_8:
             raise _bad("a list came in part, or in another charset")
-        if any(value.lower() not in {b"", b"identity"} for value in _values(head, b"content-encoding")):
+        if any(
+            value.lower() not in {b"", b"identity"} for value in _values(head, b"content-encoding")
+        ):
             raise _bad("a list came in a content coding that was not asked for")
         plain = [line for line in head.lines if split_line(line)[0].lower() not in _OF_THE_BYTES]
         bare = replace(head, lines=plain, length=UNTIL_CLOSE)
@@ -173,7 +175,8 @@ class EventLists(Rewriting):
         return self._event(rest) if rest else b""
 
     def _event(self, raw: bytes) -> bytes:
-        lines = _LINE_END.split(raw.removeprefix(_MARK))
+        body = raw.lstrip(b"\r\n")
+        lines = _LINE_END.split(body.removeprefix(_MARK))
         numbers = [number for number, line in enumerate(lines) if _is_of_data(line)]
         if not numbers:
             return raw
@@ -188,7 +191,9 @@ class EventLists(Rewriting):
         if cut is None:
             return raw
         others = [line for number, line in enumerate(lines) if number not in numbers and line]
-        return b"\n".join((*others, b"data: " + cut, b"", b""))
+        # What stands before may be the end of the event before.
+        before = raw[: len(raw) - len(body)]
+        return before + b"\n".join((*others, b"data: " + cut, b"", b""))
 
 
 def _is_of_data(line: bytes) -> bool:

@@ -15,6 +15,7 @@ from sidecar.policy.schema.csp import Csp
 from sidecar.policy.schema.csrf import Csrf
 from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.limits import Limit
+from sidecar.policy.schema.mcp import Mcp
 from sidecar.policy.schema.names import (
     JsonPointer,
     Member,
@@ -200,6 +201,7 @@ class Route(Section):
         bind: where else the request names a tenant or a project.
         forbid: what the request must not have.
         storage_keys: fields of the body that hold keys of object storage.
+        mcp: a firewall for the Model Context Protocol; none if left out.
         addresses: client addresses that may use the route.
         webhook: deliveries of another service, signed by it; for public routes.
         body: request bodies, over the policy's `body`.
@@ -243,6 +245,7 @@ class Route(Section):
     bind: Bind = Bind()
     forbid: Forbid = Forbid()
     storage_keys: StorageKeys | None = None
+    mcp: Mcp | None = None
     addresses: Addresses | None = None
     webhook: Annotated[
         Webhook | None, Field(examples=["{scheme: github, secret: file:/secrets/hook}"])

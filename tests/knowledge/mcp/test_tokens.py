@@ -18,7 +18,9 @@ ENGLAND = "\U0001f3f4" + "".join(chr(0xE0000 + ord(c)) for c in "gbeng") + "\U00
 SPELLINGS = [
     pytest.param("<|im_start|>", id="as it is"),
     pytest.param("<|IM_START|>", id="in capitals"),
-    pytest.param("\uff1c\uff5c\uff49\uff4d\uff3f\uff53\uff54\uff41\uff52\uff54\uff5c\uff1e", id="full width"),
+    pytest.param(
+        "\uff1c\uff5c\uff49\uff4d\uff3f\uff53\uff54\uff41\uff52\uff54\uff5c\uff1e", id="full width"
+    ),
     pytest.param("<\u200b|im_start|>", id="split by a zero-width space"),
     pytest.param("<|im\u00ad_start|>", id="split by a soft hyphen"),
     pytest.param("<|im_\u2060st\ufeffart|>", id="split by two of them"),
@@ -28,7 +30,9 @@ SPELLINGS = [
     pytest.param("<|im_\x00start|>", id="split by a NUL"),
     pytest.param("<|im_\x1bstart|>", id="split by an escape"),
     pytest.param("<|im_\x85start|>", id="split by a control of Latin 1"),
-    pytest.param("<|im_\U0001d42c\U0001d42d\U0001d41a\U0001d42b\U0001d42d|>", id="mathematical letters"),
+    pytest.param(
+        "<|im_\U0001d42c\U0001d42d\U0001d41a\U0001d42b\U0001d42d|>", id="mathematical letters"
+    ),
     pytest.param("<|im_\u017ftart|>", id="a long s"),
     pytest.param("<|\u24d8m_start|>", id="a letter in a circle"),
     pytest.param("\ufe64|im_start|\ufe65", id="small forms of brackets"),
@@ -38,7 +42,7 @@ SPELLINGS = [
     pytest.param("<|begin\u2581of\u2581sentence|>", id="of DeepSeek, with bars of ASCII"),
     pytest.param("<s>", id="a short one"),
     pytest.param("<\u115fs>", id="split by a filler of Hangul"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("token", SPELLINGS)
@@ -54,10 +58,31 @@ def test_every_token_of_the_list_is_found(token: str) -> None:
 
 
 CLEAN = [
-    "", "plain text", "a < b | c > d", "<im_start>", "[INSTALL]", "x[1]", "<st>", "< s >", "naïve café",
-    "שלום עולם", "日本語", "\t\r\n", "\x1b[31mred\x1b[0m", "<|im_start |>", "❤\ufe0f", "1\ufe0f\u20e3", "☎\ufe0e",
-    "👩\u200d💻", "👩🏽\u200d🚀", "🏳\ufe0f\u200d🌈", ENGLAND, "می\u200cخواهم", "क्\u200dष", "≮|im_start|>",
-]  # fmt: skip
+    "",
+    "plain text",
+    "a < b | c > d",
+    "<im_start>",
+    "[INSTALL]",
+    "x[1]",
+    "<st>",
+    "< s >",
+    "naïve café",
+    "שלום עולם",
+    "日本語",
+    "\t\r\n",
+    "\x1b[31mred\x1b[0m",
+    "<|im_start |>",
+    "❤\ufe0f",
+    "1\ufe0f\u20e3",
+    "☎\ufe0e",
+    "👩\u200d💻",
+    "👩🏽\u200d🚀",
+    "🏳\ufe0f\u200d🌈",
+    ENGLAND,
+    "\u0645\u06cc\u200c\u062e",
+    "क्\u200dष",
+    "≮|im_start|>",
+]
 
 
 @pytest.mark.parametrize("text", CLEAN)
@@ -112,7 +137,7 @@ def test_a_list_without_tokens_finds_none() -> None:
     [
         pytest.param("<|im_<|im_start|>start|>", f"<|im_{REPLACEMENT}start|>", id="one in another"),
         pytest.param("<<s>s>", f"<{REPLACEMENT}s>", id="a short one in another"),
-        pytest.param("<\u200b|im_start|>", REPLACEMENT, id="one that appears without the invisible"),
+        pytest.param("<\u200b|im_start|>", REPLACEMENT, id="one that appears"),
         pytest.param("<<s>/s>", f"<{REPLACEMENT}/s>", id="two that overlap"),
     ],
 )
@@ -133,17 +158,36 @@ def test_a_text_that_is_not_seen_can_be_no_token(token: str) -> None:
 
 PIECES = st.one_of(
     st.sampled_from(DEFAULT_TOKENS),
-    st.sampled_from(["<", "|", ">", "<<", "/", "s", "[", "INST", "im_start", "im_", "\u2581", "＜", "｜", "㎡"]),
-    st.sampled_from(["\u200b", "\u200d", "\u200c", "\ufe0f", "\ufe0e", "\xad", TAGS, "\x00", "\u202e", "\ufffd"]),
+    st.sampled_from(
+        [
+            "<",
+            "|",
+            ">",
+            "<<",
+            "/",
+            "s",
+            "[",
+            "INST",
+            "im_start",
+            "im_",
+            "\u2581",
+            "\uff1c",
+            "\uff5c",
+            "\u33a1",
+        ]
+    ),
+    st.sampled_from(
+        ["\u200b", "\u200d", "\u200c", "\ufe0f", "\ufe0e", "\xad", TAGS, "\x00", "\u202e", "\ufffd"]
+    ),
     st.sampled_from(["👩", "❤", "1", "\u20e3", "\U0001f3f4", ENGLAND, "س", "🏽", "a"]),
     st.text(max_size=3),
-)  # fmt: skip
+)
 TEXTS = st.lists(PIECES, max_size=12).map("".join)
 
 
 @given(TEXTS)
 @example("❤\ufe0f\u200d<s>")
-@example("👩\u200d<｜User｜>")
+@example("👩\u200d<\uff5cUser\uff5c>")
 def test_twice_is_once_and_no_token_is_left(text: str) -> None:
     once = DEFAULT.cleaned(text)
     assert DEFAULT.cleaned(once) == once
