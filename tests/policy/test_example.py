@@ -86,6 +86,7 @@ def test_the_example_has_every_key_and_no_other() -> None:
     free = {
         "Cache-Control", "NOT_FOUND", "acme", "shop", "region", "order", "read", "cancel", "refund",
         "org", "anonymous", "free", "enterprise", "/org", "/items/*/project", "type",
+        "viewer", "developer",
     }  # fmt: skip
     assert set(keys_in(root)) - free == set(keys_of(Policy))
 

@@ -10,34 +10,26 @@ import uvicorn
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
-server = MCPServer("tools of a test")
-
-
-@server.tool()
 def search(query: str) -> str:
     """Say what was searched."""
     return f"found {query}"
 
 
-@server.tool()
 def read_page(page: int) -> str:
     """Read a page."""
     return f"page {page}"
 
 
-@server.tool()
 def delete(name: str) -> str:
     """Delete everything."""
     return f"deleted {name}"
 
 
-@server.prompt()
 def greet(name: str) -> str:
     """Greet somebody."""
     return f"Say hello to {name}."
 
 
-@server.prompt()
 def obey(order: str) -> str:
     """Obey."""
     return order
@@ -45,6 +37,11 @@ def obey(order: str) -> str:
 
 def main() -> None:
     """Serve until the process is ended."""
+    server = MCPServer("tools of a test")
+    for tool in (search, read_page, delete):
+        server.tool()(tool)
+    for prompt in (greet, obey):
+        server.prompt()(prompt)
     security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     app = server.streamable_http_app(json_response="json" in sys.argv, transport_security=security)
     listener = socket.create_server(("127.0.0.1", 0))

@@ -83,7 +83,7 @@ async def test_a_client_sees_and_calls_what_it_may(
         a_server(*words) as port,
         running(firewalled(port, tmp_path, "clean"), tmp_path) as proxy,
     ):
-        plan = {"url": f"http://127.0.0.1:{proxy.port}/mcp", "mode": mode}
+        plan: dict[str, object] = {"url": f"http://127.0.0.1:{proxy.port}/mcp", "mode": mode}
         plan |= {"calls": CALLS, "prompts": GIVEN}
         viewer = await said({**plan, "key": await a_caller(proxy, "viewer")})
         admin = await said({**plan, "key": await a_caller(proxy, "admin")})

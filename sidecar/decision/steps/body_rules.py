@@ -103,7 +103,7 @@ class BodyRules(Step):
         return PASS
 
     def _about(self, exchange: Exchange, head: RequestHead) -> About | Refuse:
-        if _is_respelt(head):
+        if is_respelt(head):
             return Refuse(RefusalCode.BAD_REQUEST, "a field about the body in another spelling")
         values = head.values(b"content-type")
         kind = media_type(values[0]) if len(values) == 1 else None
@@ -147,7 +147,7 @@ class CallerBodyRules(BodyRules):
         return About(form, coding, boundary, tenant.id, project or "", projects)
 
 
-def _is_respelt(head: RequestHead) -> bool:
+def is_respelt(head: RequestHead) -> bool:
     """Tell whether a service could read the body by another field than we do.
 
     CGI and its heirs take `Content_Type` for `Content-Type`, and JSON can be written so that it is

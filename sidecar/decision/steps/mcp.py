@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from sidecar.decision.steps.body_rules import is_respelt
 from sidecar.knowledge.mcp.firewall import Allowed, Firewall, Judgement
 from sidecar.knowledge.validate.media import coding_of, media_type
 from sidecar.model.body import About, Coding, Collected, Form
@@ -33,6 +34,7 @@ _NO_BODY: Final = Refuse(RefusalCode.BAD_REQUEST, "there is no message")
 _NO_JSON: Final = Refuse(
     RefusalCode.UNSUPPORTED_MEDIA_TYPE, "a message of MCP is JSON in UTF-8, without content coding"
 )
+_RESPELT: Final = Refuse(RefusalCode.BAD_REQUEST, "a field about the message in another spelling")
 _LARGE: Final = Refuse(
     RefusalCode.PAYLOAD_TOO_LARGE, "a message of MCP is larger than `bodies.memory`"
 )
@@ -121,6 +123,8 @@ class McpFirewall(AskingStep):
     def _of_post(head: RequestHead) -> Outcome | Ask:
         if head.length == 0:
             return _NO_BODY
+        if is_respelt(head):
+            return _RESPELT
         values = head.values(b"content-type")
         kind = media_type(values[0]) if len(values) == 1 else None
         coding = coding_of(head.values(b"content-encoding"))

@@ -165,13 +165,12 @@ class Flight(RequestSide):
             UpstreamError: what comes must be filtered and cannot be (RQ-6).
         """
         rpc = self.exchange.rpc
-        if rpc is not None and rpc.filter is not None:
-            rewriting = self._rewriting = rpc.filter.begin(head)
-            if rewriting is not None:
-                if rewriting.is_whole:
-                    return
-                head = rewriting.head
-        self._begin_answer(head)
+        if rpc is None or rpc.filter is None:
+            self._begin_answer(head)
+            return
+        rewriting = self._rewriting = rpc.filter.begin(head)
+        if rewriting is None or not rewriting.is_whole:
+            self._begin_answer(head if rewriting is None else rewriting.head)
 
     def _begin_answer(self, head: ResponseHead) -> None:
         """Write the response head: the RESPONSE steps, then the framing."""

@@ -3,7 +3,6 @@
 import re
 from typing import Annotated, Final, Literal
 
-from sidecar.knowledge.mcp.tokens import is_possible
 from sidecar.policy.schema.names import Role
 from sidecar.policy.schema.quantities import Count, Flag, PositiveSize
 from sidecar.policy.schema.section import Section
@@ -32,10 +31,7 @@ def _pattern(value: object) -> str:
 
 
 def _token(value: object) -> str:
-    text = text_of(value, "<|tool|>")
-    if not is_possible(text):
-        raise misfit("is no text that is seen", "two characters or more, such as <|tool|>")
-    return str(text)
+    return str(text_of(value, "<|tool|>"))
 
 
 Pattern = Annotated[str, PlainValidator(_pattern), WithJsonSchema({"type": "string"})]

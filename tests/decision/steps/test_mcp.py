@@ -75,6 +75,7 @@ BAD = RefusalCode.BAD_REQUEST
         pytest.param(a_request(JSON + b"; charset=utf-16"), UNREAD, id="UTF-16"),
         pytest.param(a_request(JSON, b"Content-Encoding: gzip"), UNREAD, id="gzip"),
         pytest.param(a_request(JSON, b"Content-Encoding: br"), UNREAD, id="brotli"),
+        pytest.param(a_request(JSON, b"Content_Type: text/plain"), BAD, id="another spelling"),
         pytest.param(a_request(JSON, length=0), BAD, id="nothing"),
         pytest.param(a_request(JSON, method=b"GET"), BAD, id="GET with a body"),
         pytest.param(a_request(JSON, method=b"DELETE", length=9), BAD, id="DELETE with a body"),
