@@ -10,6 +10,7 @@ import uvicorn
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
+
 def search(query: str) -> str:
     """Say what was searched."""
     return f"found {query}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Final
 
 from sidecar.knowledge.mcp.messages import TEXTS, Message
@@ -15,7 +16,27 @@ MOST_FAULTS: Final = 16
 TOKEN: Final = "holds a reserved control token"  # noqa: S105 -- no secret
 INVISIBLE: Final = "holds characters that nobody sees"
 
-Parts = tuple[str | int, ...]
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a document, known by the one around it: no step of a walk copies its way.
+
+    Attributes:
+        part: name or index in the place around it.
+        around: that place; None for a part of the document itself.
+    """
+
+    part: str | int
+    around: "Place | None" = None
+
+    def pointer(self) -> str:
+        """Write it as a JSON Pointer."""
+        parts: list[str | int] = []
+        place: Place | None = self
+        while place is not None:
+            parts.append(place.part)
+            place = place.around
+        return written(reversed(parts))
 
 
 class Cleaning:
@@ -34,41 +55,45 @@ class Cleaning:
     def params(self, message: Message) -> dict[str, object]:
         """Clean the texts of a message; return its parameters, the same if they are clean."""
         changed: dict[str, object] = {}
+        around = None
+        for part in message.at:
+            around = Place(part, around)
+        around = Place("params", around)
         for name in TEXTS:
             before = message.params.get(name)
-            after = self._cleaned(before, (*message.at, "params", name))
+            after = self._cleaned(before, Place(name, around))
             if after is not before:
                 changed[name] = after
         return {**message.params, **changed} if changed else message.params
 
-    def _cleaned(self, value: object, at: Parts) -> object:
+    def _cleaned(self, value: object, at: Place) -> object:
         if isinstance(value, str):
             return self._text(value, at, "")
         if isinstance(value, list):
-            items = [self._cleaned(item, (*at, index)) for index, item in enumerate(value)]
+            items = [self._cleaned(item, Place(index, at)) for index, item in enumerate(value)]
             is_same = all(new is old for new, old in zip(items, value, strict=True))
             return value if is_same else items
         return self._members(value, at) if isinstance(value, dict) else value
 
-    def _members(self, value: dict[str, object], at: Parts) -> dict[str, object]:
+    def _members(self, value: dict[str, object], at: Place) -> dict[str, object]:
         members: dict[str, object] = {}
         is_same = True
         for name, member in value.items():
             new = self._text(name, at, "has a member whose name ")
             self.collides = self.collides or new in members
             # A place must not be named by what is wrong with its name.
-            place = (*at, name) if new is name else at
+            place = Place(name, at) if new is name else at
             members[new] = self._cleaned(member, place)
             is_same = is_same and new is name and members[new] is member
         return value if is_same else members
 
-    def _text(self, text: str, at: Parts, what: str) -> str:
+    def _text(self, text: str, at: Place, what: str) -> str:
         after = self._reserved.cleaned(text)
         if after == text:
             return text
         if len(self.faults) < MOST_FAULTS:
             detail = TOKEN if self._reserved.has_token(text) else INVISIBLE
-            self.faults.append(Fault(written(at), what + detail))
+            self.faults.append(Fault(at.pointer(), what + detail))
         return after
 
 

@@ -28,7 +28,7 @@ def test_every_token_that_is_not_seen_is_shown_in_one_run() -> None:
     assert problems(text) == [
         (4, 61, "routes[0].mcp.arguments.add[1]"),
         (5, 57, "routes[1].mcp.arguments.tokens[0]"),
-        (5, 69, "routes[1].mcp.arguments.tokens[1]"),
+        (5, 68, "routes[1].mcp.arguments.tokens[1]"),
     ]
 
 
