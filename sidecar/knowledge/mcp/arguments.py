@@ -10,7 +10,7 @@ from sidecar.knowledge.mcp.tokens import Reserved
 from sidecar.knowledge.validate.places import written
 from sidecar.model.body import Fault
 
-MOST_FAULTS: Final = 16
+MOST_FAULTS: Final = 10
 """Places that an answer names at most."""
 
 TOKEN: Final = "holds a reserved control token"  # noqa: S105 -- no secret

@@ -177,10 +177,10 @@ class EventLists(Rewriting):
     def _event(self, raw: bytes) -> bytes:
         body = raw.lstrip(b"\r\n")
         lines = _LINE_END.split(body.removeprefix(_MARK))
-        numbers = [number for number, line in enumerate(lines) if _is_of_data(line)]
-        if not numbers:
+        data = [_value_of(line) for line in lines if _is_of_data(line)]
+        if not data:
             return raw
-        content = b"\n".join(_value_of(lines[number]) for number in numbers)
+        content = b"\n".join(data)
         try:
             cut = self._rules.filtered(content)
         except (ValueError, RecursionError) as error:
@@ -190,7 +190,7 @@ class EventLists(Rewriting):
             return raw
         if cut is None:
             return raw
-        others = [line for number, line in enumerate(lines) if number not in numbers and line]
+        others = [line for line in lines if line and not _is_of_data(line)]
         # What stands before may be the end of the event before.
         before = raw[: len(raw) - len(body)]
         return before + b"\n".join((*others, b"data: " + cut, b"", b""))

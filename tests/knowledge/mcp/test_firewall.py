@@ -141,7 +141,7 @@ def test_where_nobody_asks_everything_passes(body: object, faults: object) -> No
 def test_not_every_place_is_named() -> None:
     finding = judged(a_call({"q": ["<s>"] * 100})).finding
     assert finding is not None
-    assert len(finding.faults) == 16
+    assert len(finding.faults) == 10
 
 
 def test_cleaning_changes_nothing_but_the_texts() -> None:
