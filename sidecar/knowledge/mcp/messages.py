@@ -28,6 +28,7 @@ Id = str | int | float | None
 
 _ENVELOPE: Final = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 _JUDGED: Final = frozenset({*TEXTS, "name", "ref"})
+_METHODS: Final = frozenset({*LISTS, CALL, GET_PROMPT, COMPLETE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ def _message(value: object, at: tuple[int, ...]) -> Message:
     method = value["method"]
     if not isinstance(method, str) or not 0 < len(method) <= METHOD_CHARACTERS:
         raise UnfitError("a message has a method that is no name")
+    if method not in _METHODS and _folded(method) in _METHODS:
+        raise UnfitError("a message has a method under a second spelling")
     if "result" in value or "error" in value:
         raise UnfitError("a message is a request and an answer")
     params = _params(value.get("params", {}), method)
@@ -109,11 +112,16 @@ def _params(value: object, method: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise UnfitError("a message has parameters that are no object")
     for name in value:
-        if name not in _JUDGED and folded(name.partition("\0")[0])[0] in _JUDGED:
+        if name not in _JUDGED and _folded(name) in _JUDGED:
             raise UnfitError("a message has a parameter under a second spelling")
     if method in {CALL, GET_PROMPT}:
         _judge_call(value)
     return value
+
+
+def _folded(name: str) -> str:
+    """Spell a name as the most careless reader would know it."""
+    return folded(name.partition("\0")[0])[0].strip()
 
 
 def _judge_call(params: dict[str, object]) -> None:

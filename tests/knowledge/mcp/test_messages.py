@@ -9,6 +9,7 @@ from sidecar.knowledge.validate.json_text import Bounds, UnfitError, read_json
 
 pytestmark = pytest.mark.control("RQ-6")
 
+RESPELT = "a message has a method under a second spelling"
 MEMBER = "a message has a member that JSON-RPC does not know"
 ID = "a message has an id that is neither text nor number"
 METHOD = "a message has a method that is no name"
@@ -54,6 +55,10 @@ def having(**members: object) -> str:
         pytest.param(having(method=1), METHOD, id="a number as method"),
         pytest.param(having(method=""), METHOD, id="no method"),
         pytest.param(having(method="x" * 129), METHOD, id="a long method"),
+        pytest.param(having(method="Tools/Call"), RESPELT, id="a method in capitals"),
+        pytest.param(having(method="tools/list "), RESPELT, id="a method and a blank"),
+        pytest.param(having(method="prompts/get\x00x"), RESPELT, id="a method up to NUL"),
+        pytest.param(having(method="tools/\u200bcall"), RESPELT, id="a method that is split"),
         pytest.param(having(result={}), BOTH, id="a request with a result"),
         pytest.param(having(error={}), BOTH, id="a request with an error"),
         pytest.param(having(params="x"), PARAMS, id="text as parameters"),
