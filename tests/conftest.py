@@ -1,7 +1,6 @@
 """What every test may ask for: a clock that is moved, a free port; and what guards each of them."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -9,6 +8,7 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
+from tests import ports
 from tests.loop_guard import LIMIT_SECONDS, LoopGuard
 
 GUARD: Final = pytest.StashKey[LoopGuard]()
@@ -65,12 +65,5 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def free_port() -> Callable[[], int]:
-    """Find ports of 127.0.0.1 that nobody listens on; better is port 0 where one may choose it."""
-
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            return port
-
-    return find
+    """Find ports that nobody listens on."""
+    return ports.free_port

@@ -18,7 +18,8 @@ from tests.e2e.guarded import GOOD, KEY, guarded
 from tests.e2e.launch import launched, serving
 from tests.e2e.records import entries
 from tests.e2e.wire import Echo, a_client, a_policy, a_service, get
-from tests.stores.servers import HOST, Valkey, Watched, valkey, wait_until, watched_valkey
+from tests.ports import HOST
+from tests.stores.servers import Valkey, Watched, valkey, wait_until, watched_valkey
 
 STALENESS_SECONDS: Final = 1.0
 QUICK: Final[Mapping[str, object]] = {"authentication": {"max_staleness": "1s"}}

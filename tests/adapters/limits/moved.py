@@ -12,7 +12,8 @@ from sidecar.adapters.limits.slots import LIFE
 from sidecar.adapters.stores.redis.scripts import read_scripts
 from sidecar.model.limits import SECOND, Charge, Count
 from tests.adapters.limits.charges import MOMENT
-from tests.stores.servers import HOST, Valkey
+from tests.ports import HOST
+from tests.stores.servers import Valkey
 
 EPOCH: Final = "{moved}:limits-epoch"
 HOLDER: Final = b"replica1"
