@@ -50,6 +50,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         wheel.extractall(package)
     shutil.copytree(_ROOT / "tests", root / "tests")
     shutil.copytree(_ROOT / "config", root / "config")
+    shutil.copytree(_ROOT / "docs" / "examples", root / "docs" / "examples")
     shutil.copy(_ROOT / "pyproject.toml", root)
     return root, package
 
@@ -68,7 +69,7 @@ def test_the_compiled_wheel_passes_the_tests_of_the_sources(unpacked: tuple[Path
     root, package = unpacked
     command = [sys.executable, "-P", "-m", "pytest", "-q", "-o", "pythonpath="]
     shown = _run(
-        [*command, "-p", "no:cacheprovider", *_SAME_TESTS],
+        [*command, "-n", "2", "--dist", "worksteal", "-p", "no:cacheprovider", *_SAME_TESTS],
         _TEST_SECONDS,
         root,
         PYTHONPATH=f"{package}{os.pathsep}{root}",

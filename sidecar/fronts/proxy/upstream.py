@@ -305,8 +305,9 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             try:
                 payload = decoder.feed(data) if data else b""
-            except FramingError as error:
-                self._fail(UpstreamError(RefusalCode.BAD_GATEWAY, str(error)))
+            except FramingError as broken:
+                # A name of its own: compiled, it would be of this type for the other error too.
+                self._fail(UpstreamError(RefusalCode.BAD_GATEWAY, str(broken)))
                 return
             rest = decoder.rest
         if payload:
