@@ -1,7 +1,8 @@
 """Counters of rate limits on Redis: one script for all requests of a moment.
 
-The charges of all requests that the event loop reads in one round go into one script; the next
-script follows without waiting for its answer. With leases most requests are decided without one.
+The charges of all requests that the event loop reads in one round go into one script, and those
+that come while it is under way go into the next, which follows its answer: the busier the process
+is, the fewer scripts there are for a request. With leases most requests are decided without one.
 """
 
 import asyncio
@@ -108,6 +109,7 @@ class RedisLimits:
         self._words = Memo(self._worded, _REMEMBERED)
         self._waiting: list[_Turn] = []
         self._inside = 0
+        self._under_way = 0
         self._is_open = False
         self.degraded = 0
 
@@ -167,23 +169,32 @@ class RedisLimits:
             return
         self._inside += 1
         self._waiting.append(turn)
-        if len(self._waiting) == 1:
+        if len(self._waiting) == 1 and not self._under_way:
             # Behind everything that this round of the loop still reads.
             loop.call_soon(self._flush)
 
     def _flush(self) -> None:
+        if self._under_way:
+            return
         waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), TOGETHER):
             turns = waiting[start : start + TOGETHER]
             if self._breaker.admits():
                 sent = self.leases.now()
                 then = partial(self._answered, turns, sent)
+                self._under_way += 1
                 self._wire.run(self._script, self._arguments(turns, sent), then)
             else:
                 self._failed(SCRIPT)
                 self._fail(turns, "the store did not answer lately and is not asked now")
 
     def _answered(self, turns: Sequence[_Turn], sent: int, answer: object) -> None:
+        self._under_way -= 1
+        self._judge(turns, sent, answer)
+        if self._waiting and not self._under_way and self._is_open:
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _judge(self, turns: Sequence[_Turn], sent: int, answer: object) -> None:
         count = _NUMBERS * sum([len(turn.charges) for turn in turns])
         if isinstance(answer, list) and len(answer) == count:
             self._breaker.succeed()
@@ -194,7 +205,9 @@ class RedisLimits:
             reason = answer.reason
         self._breaker.fail()
         self._failed(SCRIPT)
-        self._fail(turns, reason)
+        # Those that waited for it would have been sent with it, and would have failed as well.
+        waiting, self._waiting = self._waiting, []
+        self._fail([*turns, *waiting], reason)
 
     def _arguments(self, turns: Sequence[_Turn], now: int) -> list[bytes]:
         charges = [charge for turn in turns for charge in turn.charges]
