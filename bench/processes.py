@@ -190,3 +190,8 @@ def thread_ticks(pid: int) -> dict[int, int]:
         fields = (entry / "stat").read_text().rpartition(")")[2].split()
         ticks[int(entry.name)] = int(fields[11]) + int(fields[12])
     return ticks
+
+
+def processor_seconds(pid: int) -> float:
+    """Read how long a process has been on a core, all its threads; good to a clock tick."""
+    return sum(thread_ticks(pid).values()) / os.sysconf("SC_CLK_TCK")

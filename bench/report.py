@@ -163,16 +163,18 @@ def _callers(results: Results) -> str:
 
 def _limits(results: Results) -> str:
     lines = [
-        "| requests are counted | requests/s | of counting in memory | rounds |",
-        "|---|---:|---:|---|",
+        "| requests are counted | requests/s | rounds | in a second of its core | of counting in memory |",
+        "|---|---:|---|---:|---:|",
     ]
     for contender in COUNTING:
         row = results.limits.get(contender.name)
         if row is not None:
             ratio = _number(results.limits_ratio(row.name, IN_MEMORY), 1, "{:.2f}")
             rate = _number(middle(row.rates), 1, "{:,.0f}")
+            core = _number(middle(row.core_rates), 1, "{:,.0f}")
             failed = f" ({row.failures} failed)" if row.failures else ""
-            lines.append(f"| {contender.title}{failed} | {rate} | {ratio} | {_spread(row)} |")
+            title = f"{contender.title}{failed}"
+            lines.append(f"| {title} | {rate} | {_spread(row)} | {core} | {ratio} |")
     return "\n".join(lines)
 
 

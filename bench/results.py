@@ -11,6 +11,7 @@ class Row:
     Attributes:
         name: the contender's.
         rates: requests a second, a round each.
+        core_rates: requests for each second that its own process was on a core, a round each.
         failures: requests that were not answered with 2xx or 3xx.
         varied_rates: requests a second when no two are alike, a round each.
         caller_rates: requests a second of many callers in turn, a round each.
@@ -24,6 +25,7 @@ class Row:
 
     name: str
     rates: list[float] = field(default_factory=list)
+    core_rates: list[float] = field(default_factory=list)
     varied_rates: list[float] = field(default_factory=list)
     caller_rates: list[float] = field(default_factory=list)
     tls_rates: list[float] = field(default_factory=list)
@@ -136,9 +138,9 @@ class Results:
         return _ratio(self._caller(name).rates, self._caller(other).rates)
 
     def limits_ratio(self, name: str, other: str) -> float | None:
-        """Compare two who count requests."""
+        """Compare two who count requests, by what each does in a second of its core."""
         mine, theirs = (self.limits.get(one, Row(one)) for one in (name, other))
-        return _ratio(mine.rates, theirs.rates)
+        return _ratio(mine.core_rates, theirs.core_rates)
 
     def many_ratio(self, name: str, other: str) -> float | None:
         """Compare two by their rates with many callers in turn."""
