@@ -20,6 +20,8 @@ from bench.redis_server import redis_server
 from bench.results import Row
 
 CALLERS: Final = 100
+# With few, all of them wait for Redis while the sidecar has nothing to do.
+CONNECTIONS: Final = 128
 
 
 def _counting(name: str, title: str, state: str, limits: str, enforces: str) -> Contender:
@@ -95,5 +97,5 @@ def _round(target: Target, load: Load, row: Row) -> None:
 
 
 def _load(target: Target, listed: Path, stage: Stage) -> Load:
-    load = Load(target.url(ORDER_PATH), stage.cores.load, stage.effort.seconds)
+    load = Load(target.url(ORDER_PATH), stage.cores.load, stage.effort.seconds, CONNECTIONS)
     return replace(load, script=CONFIGS / "callers.lua", words=(str(listed),))

@@ -163,7 +163,7 @@ def _callers(results: Results) -> str:
 
 def _limits(results: Results) -> str:
     lines = [
-        "| requests are counted | requests/s | rounds | in a second of its core | of counting in memory |",
+        "| counted | requests/s | rounds | in a second of its core | of counting in memory |",
         "|---|---:|---|---:|---:|",
     ]
     for contender in COUNTING:

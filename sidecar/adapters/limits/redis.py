@@ -211,20 +211,23 @@ class RedisLimits:
 
     def _arguments(self, turns: Sequence[_Turn], now: int) -> list[bytes]:
         charges = [charge for turn in turns for charge in turn.charges]
-        self._ask_for_slots(turns)
+        self._ask_for_slots(turns, charges)
         known = [self._words(charge) for charge in charges]
         keys = [key for key, _ in known]
         if self._epoch:
             keys.append(self._epoch)
-        wanted = ""
+        wanted = sizes = ""
         if self.leases.longest:
             wanted = " ".join([str(self.leases.want(charge, now)) for charge in charges])
-        sizes = " ".join([str(len(turn.charges)) for turn in turns])
+        if any(len(turn.charges) != 1 for turn in turns):
+            sizes = " ".join([str(len(turn.charges)) for turn in turns])
         words = [word for _, word in known]
         head = (self._mode, packed(sizes.encode()), packed(wanted.encode()))
         return [packed(b"%d" % len(keys)), *keys, *head, *words]
 
-    def _ask_for_slots(self, turns: Sequence[_Turn]) -> None:
+    def _ask_for_slots(self, turns: Sequence[_Turn], charges: Sequence[Charge]) -> None:
+        if not any(charge.limit.is_concurrency for charge in charges):
+            return
         for turn in turns:
             for key in self._slots_of(turn.charges):
                 turn.has_slots = True

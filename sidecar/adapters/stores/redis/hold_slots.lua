@@ -5,6 +5,7 @@
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local period = tonumber(ARGV[2])
+local slots = new_slots()
 local at = 0
 for units in string.gmatch(ARGV[3], '%d+') do
   at = at + 1
