@@ -92,3 +92,31 @@ def test_a_preflight_goes_by_the_method_that_it_asks_for(
     assert not elsewhere.route.answers_preflights
     lost = an_exchange(a_head(b"OPTIONS", b"/none", *lines))
     assert isinstance(decide(generation.edge, lost, shadow=False), Refuse)
+
+
+@pytest.mark.control("AZ-4")
+@pytest.mark.parametrize(
+    ("others", "origin", "expected"),
+    [
+        pytest.param({"methods": ["OPTIONS"]}, b"https://evil.example", Refuse, id="a stranger"),
+        pytest.param({"methods": ["OPTIONS"]}, b"https://a.example", Refuse, id="a page"),
+        pytest.param({}, b"https://evil.example", Refuse, id="a stranger, all other methods"),
+        pytest.param({}, b"https://a.example", Respond, id="a page, all other methods"),
+        pytest.param({"mode": "shadow"}, b"https://evil.example", type(None), id="shadow too"),
+    ],
+)
+def test_a_preflight_does_not_lead_around_the_route_that_options_has(
+    others: dict[str, object], origin: bytes, expected: type
+) -> None:
+    policy = a_policy(
+        {"path": "/a", "methods": ["GET"], "mode": "shadow"},
+        {"path": "/a", "addresses": {"allow": ["10.9.9.9"]}, **others},
+        cors={"origins": ["https://a.example"]},
+    )
+    lines = (b"Origin: " + origin, b"Access-Control-Request-Method: GET")
+    exchange = an_exchange(a_head(b"OPTIONS", b"/a", *lines))
+    generation = build(policy)
+    assert decide(generation.edge, exchange, shadow=False) is None
+    plan = exchange.route
+    outcome = decide(plan.steps, exchange, shadow=plan.shadow)
+    assert isinstance(outcome, expected)

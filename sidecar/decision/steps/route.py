@@ -36,6 +36,11 @@ class _Choice:
         plans = (*self.by_method.values(), *(() if self.every is None else (self.every,)))
         return next((plan for plan in plans if plan.answers_preflights), None)
 
+    def enforces(self, method: bytes) -> bool:
+        """Tell whether a plan that is not in shadow mode serves a method."""
+        plan = self.by_method.get(method, self.every)
+        return plan is not None and not plan.shadow
+
     def allow(self) -> bytes:
         """List the methods for `Allow` (RFC 9110 §10.2.1)."""
         return b", ".join(sorted(self.by_method))
@@ -111,7 +116,8 @@ class PreflightRoute(Route):
         if plan is None:
             exchange.route = answering
             return _not_listed(choice)
-        if not plan.answers_preflights:
+        if not plan.answers_preflights or (plan.shadow and choice.enforces(head.method)):
+            # What shadow mode lets pass goes on as OPTIONS, which another route may forbid.
             return super().decide(exchange)
         exchange.route = plan
         return PASS
