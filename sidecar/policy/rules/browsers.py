@@ -11,18 +11,27 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def cookies_unjudged(judged: Judged) -> Findings:
-    """Callers who may prove themselves by a cookie, and writes of which nobody asks whose."""
+    """Callers who may prove themselves by a cookie, and requests of which nobody asks whose.
+
+    Where GET is served, so are WebSockets: a page of another site may open one and read it.
+    """
     policy = judged.policy
     if policy.authentication.cookie is None:
         return
     for index, route in enumerate(policy.routes):
-        writes = route.methods is None or not set(route.methods) <= _SAFE
-        if writes and not route.public and policy.csrf_of(route) is None:
+        what = _what_others_cause(route.methods)
+        if what and not route.public and policy.csrf_of(route) is None:
             yield judged.warning(
                 ("routes", index),
-                "browsers send the cookie of authentication.cookie with other sites' writes too",
+                f"browsers send the cookie of authentication.cookie with other sites' {what} too",
                 "csrf: ambient, for the policy or this route",
             )
+
+
+def _what_others_cause(methods: tuple[str, ...] | None) -> str:
+    if methods is None or not set(methods) <= _SAFE:
+        return "writes"
+    return "WebSockets" if "GET" in methods else ""
 
 
 def origins_in_clear_text(judged: Judged) -> Findings:
