@@ -86,6 +86,7 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (content.sinks_listed_twice, frozenset({"audit"})),
     (cors.everybody_with_credentials, frozenset({"cors"})),
     (cors.everybody_kept_out, frozenset({"cors"})),
+    (cors.everybody_and_tenants_alone, frozenset({"cors"})),
     (cors.named_beside_everybody, frozenset({"cors"})),
     (cors.origins_in_the_clear, frozenset({"cors", "tenants"})),
     (cors.fields_of_cors, frozenset({"cors", "headers"})),

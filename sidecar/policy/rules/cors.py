@@ -39,6 +39,18 @@ def everybody_kept_out(judged: Judged) -> Findings:
             )
 
 
+def everybody_and_tenants_alone(judged: Judged) -> Findings:
+    """Callers held to their tenants' origins where every page may read what they get."""
+    for path, cors in _in_force(judged):
+        is_asked = path == ("cors",) or not judged.policy.routes[int(path[1])].public
+        if is_asked and cors.tenant_origins == "only" and EVERYONE in cors.origins:
+            yield judged.error(
+                (*path, "tenant_origins"),
+                "only holds nobody back where origins has *",
+                "the origins themselves in place of *, or tenant_origins: add",
+            )
+
+
 def named_beside_everybody(judged: Judged) -> Findings:
     """Origins beside `*` in one list, which says it all."""
     for path, origins in _lists(judged):
