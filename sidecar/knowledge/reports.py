@@ -19,8 +19,9 @@ OTHER: Final = "other"
 
 _DISPOSITIONS: Final = frozenset(("enforce", "report"))
 _URL_CHARACTERS: Final = 256
-# RFC 3986: scheme, authority and path; a user before the host could be a password.
-_URL: Final = re.compile(r"(https?|wss?)://(?:[^/?#@]*@)?([^/?#@\\]*)([^?#]*)", re.IGNORECASE)
+# RFC 3986: scheme, authority and path; a user before the host could be a password. The host begins
+# behind the last @ (WHATWG URL §4.4).
+_URL: Final = re.compile(r"(https?|wss?)://(?:[^/?#]*@)?([^/?#@\\]*)([^?#]*)", re.IGNORECASE)
 _WORD: Final = re.compile(r"[a-z-]{1,32}\Z")
 
 

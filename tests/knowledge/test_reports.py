@@ -58,6 +58,11 @@ def test_so_many_of_a_body_are_read() -> None:
             Report(OTHER, OTHER, "https://a.example/x", ""),
             id="a password in the URL",
         ),
+        pytest.param(
+            {"documentURL": "https://u:hun@ter2@a.example/x@y", "blockedURL": "wss://@p@b.example"},
+            Report(OTHER, OTHER, "https://a.example/x@y", "wss://b.example"),
+            id="a password with an @",
+        ),
         pytest.param({"documentURL": "javascript:x"}, Report(OTHER, OTHER, "", ""), id="a script"),
         pytest.param({"blockedURL": "data"}, Report(OTHER, OTHER, "", "data"), id="a scheme"),
         pytest.param({"blockedURL": "a b\n"}, Report(OTHER, OTHER, "", ""), id="no word"),
