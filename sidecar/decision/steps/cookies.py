@@ -18,9 +18,10 @@ _SECURE: Final = b"secure"
 _HTTP_ONLY: Final = b"httponly"
 _DOMAIN: Final = b"domain"
 _SAME_SITE: Final = b"samesite"
-# RFC 6265bis §4.1.3; browsers compare the prefixes without case.
+# RFC 6265bis §4.1.3; browsers compare the prefixes without case. Those with `Http` came in 2025.
 _HOST_PREFIX: Final = b"__host-"
-_SECURE_PREFIX: Final = b"__secure-"
+_SECURE_PREFIXES: Final = (_HOST_PREFIX, b"__secure-", b"__http-")
+_HTTP_PREFIXES: Final = (b"__http-", b"__host-http-")
 _RANKS: Final = {b"none": 0, b"lax": 1, b"strict": 2}
 _WRITTEN: Final = (b"None", b"Lax", b"Strict")
 
@@ -81,12 +82,13 @@ class Cookies(ResponseStep):
         rule = self._special.get(name, self._rule)
         lower = name.lower()
         is_bound = lower.startswith(_HOST_PREFIX)
-        secure = rule.secure or is_bound or lower.startswith(_SECURE_PREFIX)
+        secure = rule.secure or lower.startswith(_SECURE_PREFIXES)
+        http_only = rule.http_only or lower.startswith(_HTTP_PREFIXES)
         found = [attribute.strip(_BLANKS).lower() for attribute in attributes]
         added = b""
         if secure and _SECURE not in found:
             added += b"; Secure"
-        if rule.http_only and _HTTP_ONLY not in found:
+        if http_only and _HTTP_ONLY not in found:
             added += b"; HttpOnly"
         dropped = {_DOMAIN} if rule.drops_domain or is_bound else set()
         if rule.rank and (site := _least_site(found, rule.rank)):

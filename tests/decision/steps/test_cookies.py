@@ -127,6 +127,13 @@ def test_a_cookie_is_for_its_host_alone(sent: bytes, got: bytes) -> None:
         (b"__Secure-sid=1; Domain=a.example", b"__Secure-sid=1; Domain=a.example; Secure"),
         (b"__SECURE-sid=1; Secure", b"__SECURE-sid=1; Secure"),
         (b"__Hosting=1", b"__Hosting=1; HttpOnly"),
+        (b"__Http-sid=1; Domain=example", b"__Http-sid=1; Domain=example; Secure; HttpOnly"),
+        (b"__HTTP-sid=1; HttpOnly; Secure", b"__HTTP-sid=1; HttpOnly; Secure"),
+        (
+            b"__Host-Http-sid=1; Path=/; Domain=example",
+            b"__Host-Http-sid=1; Path=/; Secure; HttpOnly",
+        ),
+        (b"__Secure-Http-sid=1", b"__Secure-Http-sid=1; Secure"),
     ],
 )
 def test_what_a_prefix_promises_is_kept_whatever_the_policy_says(sent: bytes, got: bytes) -> None:
