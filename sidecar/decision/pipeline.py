@@ -173,8 +173,9 @@ class _Workshop:
             self._once((DeclaredBody, body), lambda: DeclaredBody(body)),
             None if addresses is None else self._once((addresses,), lambda: Addresses(addresses)),
             *self.callers.steps(route, crossing.enforcement(route)),
-            None if route is None else self.limiting.route(route),
+            # Before the limits: another site must not use up those of its visitor.
             None if route is None else self._csrf(route),
+            None if route is None else self.limiting.route(route),
             *self._webhook(route),
             None if route is None else self._body_rules(route),
             None if route is None else self._mcp(route),

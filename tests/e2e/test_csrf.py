@@ -55,6 +55,23 @@ async def test_a_form_of_another_site_is_refused_and_never_reaches_the_service()
     }
 
 
+async def test_what_another_site_causes_uses_up_nobody_s_limit() -> None:
+    tiers = {"anonymous": {"limit": "1/min", "by": "address"}}
+    async with (
+        a_service(Echo()) as upstream,
+        running(a_policy(upstream.url, csrf={}, tiers=tiers)) as proxy,
+        a_client(proxy.port) as client,
+    ):
+        forged = [
+            await client.ask(post(b"x=1", b"/pay", COOKIE, b"Sec-Fetch-Site: cross-site"))
+            for _ in range(3)
+        ]
+        own = await client.ask(post(b"x=1", b"/pay", COOKIE, b"Sec-Fetch-Site: same-origin"))
+        spent = await client.ask(post(b"x=1", b"/pay", COOKIE, b"Sec-Fetch-Site: same-origin"))
+    assert [answer.status for answer in forged] == [403] * 3
+    assert (own.status, spent.status) == (200, 429)
+
+
 async def test_a_websocket_of_another_site_is_refused() -> None:
     async with (
         a_service(opens(reads)) as upstream,
