@@ -72,6 +72,17 @@ async def test_what_another_site_causes_uses_up_nobody_s_limit() -> None:
     assert (own.status, spent.status) == (200, 429)
 
 
+async def test_a_stranger_s_name_for_this_address_is_no_route_where_routes_have_a_host() -> None:
+    rebound = post(b"x", b"/pay", b"Origin: http://evil.example", b"Sec-Fetch-Site: same-origin")
+    rebound = rebound.replace(b"Host: a.example", b"Host: evil.example")
+    route = {"path": "/**", "public": True}
+    async with a_service(Echo()) as upstream:
+        for host, status in (({}, 200), ({"host": "a.example"}, 404)):
+            policy = a_policy(upstream.url, csrf="all", routes=[{**route, **host}])
+            async with running(policy) as proxy, a_client(proxy.port) as client:
+                assert (await client.ask(rebound)).status == status
+
+
 async def test_a_websocket_of_another_site_is_refused() -> None:
     async with (
         a_service(opens(reads)) as upstream,
