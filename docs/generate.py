@@ -14,7 +14,7 @@ import click
 from policy_manual import Schema, code, policy_page, sentence, table
 
 from sidecar.adapters.audit.record import json_schema as audit_schema
-from sidecar.adapters.telemetry.metrics import BUCKETS, METRICS, Merge
+from sidecar.adapters.telemetry.table import METRICS, Kind, Merge
 from sidecar.cli.exit_codes import ExitCode
 from sidecar.cli.main import group
 from sidecar.model.controls import CONTROLS
@@ -54,7 +54,8 @@ def metrics_page() -> str:
         [code(m.name), m.kind, ", ".join(map(code, m.labels)), sentence(m.text), _MERGED[m.merge]]
         for m in METRICS.values()
     ]
-    buckets = ", ".join(f"{bound:g}" for bound in BUCKETS)
+    histograms = [m for m in METRICS.values() if m.kind is Kind.HISTOGRAM]
+    bounds = [[code(m.name), ", ".join(f"{b * 1000:g}" for b in m.buckets)] for m in histograms]
     return f"""# Metrics
 
 `/metrics` on the admin listener, and on the health listener if the policy has one, in the text
@@ -63,16 +64,26 @@ to read them.
 
 Every label is bounded. `route` is the host and path template of the policy, `-` where no route
 matched; never a path. `method` is one of the usual seven or `OTHER`. `outcome` is `admitted`,
-`refused`, `failed` or `abandoned`. `step` is the step that refused; `framing` where the message
-could not be read, `upstream` where the service failed.
+`answered`, `refused`, `failed` or `abandoned`. `step` is the step that refused; `framing` where the
+message could not be read, `upstream` where the service failed.
 
 {table(("metric", "kind", "labels", "what it counts", "several workers"), rows)}
 
-Histograms have the bounds {buckets} seconds.
+`what` of `sidecar_degraded`: `store`, it failed so often that it is left alone for a moment;
+`blocks`, the list of blocks is the last known one; `limits_local`, `limits_allow` and
+`limits_refuse`, within the last minute limits were judged without the store, by
+`on_store_failure`; `jwks`, the keys of an issuer are used and could not be renewed; `audit`, the
+last attempt to write to a sink failed. A part that the policy does not have is not there.
+
+Whoever asks for OpenMetrics, as Prometheus does, gets exemplars on the buckets of
+`sidecar_request_duration_seconds`: the `request_id` of the last request of each, to be looked up in
+the audit trail.
+
+{table(("histogram", "upper bounds of its buckets, in milliseconds"), bounds)}
 """
 
 
-_MERGED: Final = {Merge.SUM: "summed", Merge.LARGEST: "largest"}
+_MERGED: Final = {Merge.SUM: "summed", Merge.LARGEST: "largest", Merge.SMALLEST: "smallest"}
 
 
 def cli_page() -> str:

@@ -18,11 +18,13 @@ from sidecar.adapters.stores.answers import NothingToAsk, StoreAnswers
 from sidecar.adapters.stores.blocks import RememberedBlocks
 from sidecar.adapters.stores.breaker import Breaker
 from sidecar.adapters.stores.feed import Feed, Memories, Rhythm
+from sidecar.adapters.stores.guarded import Guarded
 from sidecar.adapters.stores.memories import Freshness, RememberedTenants
 from sidecar.adapters.stores.opening import open_store
 from sidecar.adapters.stores.uses import KeyUses
 from sidecar.decision.steps.tenant import record_of
 from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.limits import OnStoreFailure
 from sidecar.model.ports import Answers, AtHand, Events, KnownLimits, NothingAtHand, Store
 from sidecar.policy.schema.policy import Policy
 
@@ -38,6 +40,9 @@ _LOG: Final = logging.getLogger("sidecar.outside")
 _CLOSE_SECONDS: Final = 2.0
 _FORGOTTEN: Final = 500
 """Counts that are looked at each second: a tenth of a millisecond, and all in two minutes."""
+_DEGRADED_SECONDS: Final = 60.0
+"""How long limits count as degraded after a request that they judged without the store: they learn
+that it is back by the next request alone, which may be long in coming."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,8 @@ class Outside:
         self._forgetting: asyncio.TimerHandle | None = None
         self.counts: MemoryLimits | None = None
         self._clock = around.clock
+        self._monotonic = around.monotonic
+        self._guarded: Guarded | None = None
         # Whoever said that blocks hold on without the store wants to be served without it.
         goes_on = policy.blocks is not None and policy.blocks.on_store_failure == "last_known"
         self._needs_word = policy.authentication.has_methods or not goes_on
@@ -102,7 +109,7 @@ class Outside:
             self._build_judges()
 
     def _build(self, policy: Policy, around: Around) -> None:
-        store = self.store = open_store(
+        store = self.store = self._guarded = open_store(
             policy.state,
             around.environ,
             clock=around.clock,
@@ -229,10 +236,9 @@ class Outside:
         Args:
             watch: `MetricsLedger.watch`.
         """
-        if self.memories is not None:
-            watch("sidecar_state_staleness_seconds", self.memories.freshness.age)
-            if (blocks := self.memories.blocks) is not None:
-                watch("sidecar_blocks", lambda: blocks.count(self._clock()))
+        self._watch_store(watch)
+        if (judges := self._judges) is not None:
+            watch("sidecar_body_judgements_waiting", lambda: judges.waiting)
         if (sets := self.key_sets) is not None:
             self._watch_key_sets(sets, watch)
         if self._introspections is not None:
@@ -242,8 +248,33 @@ class Outside:
             watch("sidecar_rate_limit_shared_total", lambda: counts.sharing)
             watch("sidecar_rate_limit_held", self._held)
         if (limits := self._limits) is not None:
-            watch("sidecar_rate_limit_degraded_total", lambda: limits.degraded)
-            watch("sidecar_rate_limit_leased_total", lambda: limits.leases.used)
+            self._watch_limits(limits, watch)
+
+    def _watch_store(self, watch: Callable[..., None]) -> None:
+        if self.memories is not None:
+            watch("sidecar_state_staleness_seconds", self.memories.freshness.age)
+            if (blocks := self.memories.blocks) is not None:
+                watch("sidecar_blocks", lambda: blocks.count(self._clock()))
+                watch("sidecar_degraded", blocks.is_last_known, "blocks")
+        if (guarded := self._guarded) is not None:
+            watch("sidecar_degraded", lambda: guarded.is_left_alone, "store")
+        if (uses := self.uses) is not None:
+            watch("sidecar_key_uses_waiting", lambda: len(uses))
+
+    def _watch_limits(self, limits: "RedisLimits", watch: Callable[..., None]) -> None:
+        watch("sidecar_rate_limit_degraded_total", lambda: limits.degraded)
+        watch("sidecar_rate_limit_waiting", lambda: limits.waiting)
+        watch("sidecar_rate_limit_leased_total", lambda: limits.leases.used)
+        watch("sidecar_rate_limit_leased_units_total", lambda: limits.leases.granted)
+        watch("sidecar_rate_limit_leased_units_used_total", lambda: limits.leases.spent)
+        for choice in OnStoreFailure:
+            watch("sidecar_degraded", partial(self._is_degraded, choice), f"limits_{choice}")
+
+    def _is_degraded(self, choice: OnStoreFailure) -> bool:
+        """Tell whether limits were judged without the store lately."""
+        if self._limits is None:
+            return False
+        return self._monotonic() - self._limits.decided_at[choice] <= _DEGRADED_SECONDS
 
     def _held(self) -> int:
         here = 0 if self.counts is None else self.counts.held()
@@ -254,6 +285,7 @@ class Outside:
         for issuer in sets.issuers():
             watch("sidecar_jwks_age_seconds", partial(sets.age_seconds, issuer), issuer)
             watch("sidecar_jwks_errors_total", partial(sets.errors, issuer), issuer)
+        watch("sidecar_degraded", lambda: any(map(sets.is_stale, sets.issuers())), "jwks")
 
     def missing(self) -> list[str]:
         """Say what is not there that requests may need."""

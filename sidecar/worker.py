@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sidecar import __version__
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import RandomNonces, UuidV7
+from sidecar.adapters.telemetry.certificates import CertificateEnds
 from sidecar.adapters.telemetry.metrics import MetricsLedger
 from sidecar.decision.pipeline import build
 from sidecar.fronts.proxy.context import Context, Sources
@@ -69,6 +70,7 @@ class Proxy:
             revoker = Revoker(self._context)
             outside.feed.listen(revoker.changed)
             outside.feed.listen_to_blocks(revoker.blocked)
+        self._certificates = CertificateEnds()
         self._listener = Listener(self._context, policy.listen, is_shared=policy.workers > 1)
         self._watch()
 
@@ -111,7 +113,9 @@ class Proxy:
             watch("sidecar_audit_queue_records", partial(getattr, sink, "waiting"), sink.name)
             watch("sidecar_audit_dropped_total", partial(getattr, sink, "dropped"), sink.name)
             watch("sidecar_audit_errors_total", partial(getattr, sink, "errors"), sink.name)
-
+        sinks = self.audit.sinks
+        watch("sidecar_degraded", lambda: any(sink.is_failing for sink in sinks), "audit")
+        self.metrics.ask(self._certificates.rows)
         self.outside.watch(watch)
         if (text := self.policy.security_txt) is not None:
             watch("sidecar_security_txt_expires_timestamp_seconds", lambda: text.expires_at)
@@ -133,6 +137,7 @@ class Proxy:
         try:
             await self.outside.start()
             await self._listener.start()
+            self._certificates.load(self.policy)
         except (OSError, StoreUnavailableError):
             await self.outside.close()
             await self.audit.close()

@@ -59,9 +59,15 @@ def an_unreadable_exchange() -> Exchange:
     return Exchange(connection, None, 1_800_000_000.0, OWN_ID)
 
 
-def admitted(status: int = 200, *, seconds: float = 0.0123, is_upgraded: bool = False) -> Verdict:
+def admitted(
+    status: int = 200,
+    *,
+    seconds: float = 0.0123,
+    is_upgraded: bool = False,
+    own_seconds: float | None = None,
+) -> Verdict:
     return Verdict(
-        Ending.ADMITTED, status, None, "", "", seconds, 0.01, 12, 3456, is_upgraded=is_upgraded
+        Ending.ADMITTED, status, None, "", "", seconds, 0.01, 12, 3456, is_upgraded, own_seconds
     )
 
 

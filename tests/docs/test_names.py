@@ -13,7 +13,7 @@ import click
 import pytest
 
 from sidecar.adapters.audit.record import json_schema as audit_schema
-from sidecar.adapters.telemetry.metrics import METRICS, Kind
+from sidecar.adapters.telemetry.table import METRICS, Kind
 from sidecar.cli.main import group
 from sidecar.model.refusals import REFUSALS
 from sidecar.policy.schema.export import json_schema

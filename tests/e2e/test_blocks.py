@@ -253,6 +253,7 @@ async def test_without_the_store_nobody_is_admitted_or_the_last_list_holds(
                 while memories.freshness.is_current():  # noqa: ASYNC110 -- time itself
                     await asyncio.sleep(0.01)
             refuses = then == "refuse"
+            assert proxy.gauge("sidecar_degraded", "blocks") == (not refuses)
             assert await status(proxy, other) == (503 if refuses else 200)
             assert await status(proxy, blocked) == 403
             assert bool(proxy.sidecar.is_ready()) is refuses
@@ -261,6 +262,7 @@ async def test_without_the_store_nobody_is_admitted_or_the_last_list_holds(
             await becomes(proxy, 200, blocked)
             assert await status(proxy, other) == 200
             assert not proxy.sidecar.is_ready()
+            assert proxy.gauge("sidecar_degraded", "blocks") == 0
 
 
 async def test_a_list_that_is_garbage_admits_nobody(tmp_path: Path) -> None:

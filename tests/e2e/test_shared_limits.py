@@ -96,6 +96,8 @@ async def test_what_holds_while_the_server_is_away_is_the_policys_choice(
         assert await statuses(proxy, 3) == while_away
         degraded = proxy.gauge("sidecar_rate_limit_degraded_total")
         assert (degraded > 0) == (choice != "refuse")
+        for kind in ("refuse", "local", "allow"):
+            assert proxy.gauge("sidecar_degraded", f"limits_{kind}") == (kind == choice)
         await asyncio.to_thread(server.start)
         # It came back empty: it counts anew.
         async with asyncio.timeout(15):

@@ -104,6 +104,7 @@ async def test_redis_that_is_gone_admits_nobody_for_longer_than_the_bound(
         began = time.monotonic()
         await asyncio.to_thread(server.kill)
         await is_closed_to_all_but_the_public(proxy, began)
+        assert proxy.gauge("sidecar_degraded", "store") == 1
         await asyncio.to_thread(server.start)
         # It came back empty: the key is nobody's until it is there again.
         await becomes(proxy, 401)
@@ -113,6 +114,7 @@ async def test_redis_that_is_gone_admits_nobody_for_longer_than_the_bound(
         async with asyncio.timeout(15):
             while proxy.sidecar.is_ready():  # noqa: ASYNC110 -- from outside
                 await asyncio.sleep(0.02)
+        assert proxy.gauge("sidecar_degraded", "store") == 0
 
 
 @pytest.mark.control("AN-4")

@@ -144,7 +144,10 @@ def test_a_list_is_believed_up_to_the_bound_unless_it_is_to_hold_on(
     assert blocks.is_current()
     clock.advance(LIMIT)
     assert blocks.is_current()
+    assert not blocks.is_last_known()
     clock.advance(0.01)
     assert blocks.is_current() is after_limit
+    assert blocks.is_last_known() is keeps_last
     blocks.note(clock.now)
     assert blocks.is_current()
+    assert not blocks.is_last_known()

@@ -101,7 +101,10 @@ def test_every_state_has_a_way_on() -> None:
 
 
 async def test_failures_one_after_the_other_open_it(broken: Broken) -> None:
-    await broken.fail(FAILURES)
+    await broken.fail(FAILURES - 1)
+    before = broken.store.is_left_alone
+    await broken.fail(1)
+    assert (before, broken.store.is_left_alone) == (False, True)
     assert broken.breaker.circuit is Circuit.OPEN
     with pytest.raises(StoreUnavailableError, match="not asked now"):
         await broken.store.find_key([a_digest("k1")])

@@ -24,6 +24,7 @@ def test_the_use_of_a_key_is_handed_out_once() -> None:
     uses = KeyUses()
     uses.note(used(at=5.0), ended())
     uses.note(used(at=7.0), ended())
+    assert len(uses) == 1
     assert uses.take() == {KeyId("k1"): 7.0}
     assert uses.take() == {}
 

@@ -52,6 +52,7 @@ class SinkWriter:
         name: name of the sink.
         dropped: records that were given up.
         errors: attempts to write that failed.
+        is_failing: whether the last attempt failed.
     """
 
     def __init__(self, sink: Sink, gap_line: Callable[[int], bytes]) -> None:
@@ -70,6 +71,7 @@ class SinkWriter:
         self.name = sink.name
         self.dropped = 0
         self.errors = 0
+        self.is_failing = False
 
     @property
     def waiting(self) -> int:
@@ -143,6 +145,7 @@ class SinkWriter:
             if self._wants_reopening:
                 self._reopen()
             rest, error = self._sink.write(lines) if lines else (b"", None)
+            self.is_failing = error is not None
             if error is None:
                 return True
             self._complain(error)

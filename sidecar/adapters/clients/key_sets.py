@@ -178,6 +178,11 @@ class KeySets:
         """Whether an issuer's tokens can be verified now."""
         return self.at_hand(issuer) is not UNKNOWN
 
+    def is_stale(self, issuer: str) -> bool:
+        """Whether an issuer's keys are used though the last attempt to renew them failed."""
+        source = self._sources[issuer]
+        return source.has_failed and self.at_hand(issuer) is not UNKNOWN
+
     def age_seconds(self, issuer: str) -> float:
         """Tell how long ago an issuer's keys were loaded; infinite when they never were."""
         source = self._sources[issuer]

@@ -48,9 +48,14 @@ class Leases:
     Attributes:
         longest: microseconds that a lease lasts at most; 0 for none.
         used: requests that leases admitted.
+        granted: units that were taken in advance.
+        spent: those of them that were used.
     """
 
-    __slots__ = ("_entries", "_monotonic", "_size", "_swept", "_tables", "longest", "used")
+    __slots__ = (
+        "_entries", "_monotonic", "_size", "_swept", "_tables", "granted", "longest", "spent",
+        "used",
+    )  # fmt: skip
 
     def __init__(self, seconds: float, entries: int, monotonic: Callable[[], float]) -> None:
         self.longest = int(seconds * SECOND)
@@ -60,6 +65,8 @@ class Leases:
         self._size = 0
         self._swept = 0
         self.used = 0
+        self.granted = 0
+        self.spent = 0
 
     def now(self) -> int:
         """Return the process's own time, in microseconds."""
@@ -81,6 +88,7 @@ class Leases:
         for charge, lease in zip(charges, found, strict=True):
             lease.units -= charge.cost
             lease.used += charge.cost
+            self.spent += charge.cost
             left = lease.left + lease.units
             counts.append(Count(is_admitted=True, left=left, wait=max(lease.next_at - now, 1)))
         return tuple(counts)
@@ -130,6 +138,7 @@ class Leases:
         if leased or self.now() >= lease.ends:
             # Older units would live as long as the new ones: they are given up.
             lease.units = leased
+            self.granted += leased
             lease.used = 0
             lease.began = sent
             lease.ends = sent + length - length // _DRIFT

@@ -23,7 +23,7 @@ from sidecar.adapters.stores.redis.server import Call, run_once
 from sidecar.adapters.stores.redis.store import SCHEMA_VERSION
 from sidecar.adapters.stores.redis.wire import Wire, packed
 from sidecar.model.errors import StoreUnavailableError
-from sidecar.model.limits import Charge, Count, Limit, OnStoreFailure, let_go
+from sidecar.model.limits import SECOND, Charge, Count, Limit, OnStoreFailure, let_go
 from sidecar.model.memo import Memo
 from sidecar.model.ports import Unsure
 from sidecar.model.questions import TakeLimits
@@ -79,6 +79,7 @@ class RedisLimits:
         leases: what this process took in advance.
         slots: what goes on in this process.
         degraded: requests that were decided without the server, since it was away.
+        decided_at: by what limits did then, when a request was last decided so; monotonic seconds.
     """
 
     def __init__(  # noqa: PLR0913 -- each is another part of the composition
@@ -112,6 +113,12 @@ class RedisLimits:
         self._under_way = 0
         self._is_open = False
         self.degraded = 0
+        self.decided_at = dict.fromkeys(OnStoreFailure, float("-inf"))
+
+    @property
+    def waiting(self) -> int:
+        """Requests whose charges wait for the server, or are under way to it."""
+        return self._inside
 
     async def open(self) -> None:
         """Connect, and make sure of the server.
@@ -292,6 +299,9 @@ class RedisLimits:
         for charge in charges:
             self.leases.forget_asking(charge)
         choices = [_choice(charge.limit) for charge in charges]
+        now = self.leases.now() / SECOND
+        for choice in choices:
+            self.decided_at[choice] = now
         if OnStoreFailure.REFUSE in choices:
             turn.then(StoreUnavailableError(reason))
             return

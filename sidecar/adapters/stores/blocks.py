@@ -48,6 +48,10 @@ class RememberedBlocks:
         """Tell whether the list may be believed; without having been read once it never may."""
         return self._is_loaded and (self._keeps_last or self._freshness.is_current())
 
+    def is_last_known(self) -> bool:
+        """Tell whether the list is believed though the store may know a newer one."""
+        return self._is_loaded and self._keeps_last and not self._freshness.is_current()
+
     def note(self, asked_at: float) -> None:
         """Note that the store knows of no change of the list.
 

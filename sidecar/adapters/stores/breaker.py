@@ -66,6 +66,11 @@ class Breaker:
             return True
         return False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are held back, or one of them makes the probe."""
+        return self.circuit is not Circuit.CLOSED
+
     def succeed(self) -> None:
         """Note that the store answered."""
         self._failures = 0

@@ -38,6 +38,11 @@ class Guarded:
         self._breaker = breaker
         self._failed = failed
 
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether the store has failed so often that it is not asked."""
+        return self._breaker.is_open
+
     async def _read(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         self._knock(call)
         try:

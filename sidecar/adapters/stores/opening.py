@@ -26,7 +26,7 @@ def open_store(
     *,
     monotonic: Callable[[], float] = time.monotonic,
     failed: Callable[[str], None] = _unheard,
-) -> Store:
+) -> Guarded:
     """Make the store of a policy, behind a breaker; it is to be opened by its `open`.
 
     Args:

@@ -35,6 +35,10 @@ class KeyUses(Ledger):
         if key_id in noted or len(noted) < self._limit:
             noted[key_id] = exchange.now
 
+    def __len__(self) -> int:
+        """Return the number of keys whose use was noted."""
+        return len(self._noted)
+
     def take(self) -> dict[KeyId, float]:
         """Hand out what was noted, and begin anew."""
         noted, self._noted = self._noted, {}

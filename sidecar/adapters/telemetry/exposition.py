@@ -12,13 +12,22 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.samples import Exemplar
 
-from sidecar.adapters.telemetry.metrics import BOUNDS, METRICS, Kind, Merge, Metric, Row, Snapshot
+from sidecar.adapters.telemetry.metrics import EXEMPLARS, Row, Snapshot
+from sidecar.adapters.telemetry.table import METRICS, Kind, Merge, Metric
 
 _MERGING: Final[Mapping[Merge, Callable[[float, float], float]]] = {
     Merge.SUM: lambda one, other: one + other,
     Merge.LARGEST: max,
+    Merge.SMALLEST: min,
 }
+_WITH_EXEMPLARS: Final = "sidecar_request_duration_seconds"
+_EXEMPLAR_LABEL: Final = "request_id"
+_LONGEST_EXEMPLAR: Final = 128
+"""Characters of all names and values of an exemplar's labels (OpenMetrics 1.0, "Exemplars")."""
+
+_Exemplars = dict[tuple[str, int], Exemplar]
 
 
 def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
@@ -26,7 +35,9 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     merged: dict[str, dict[tuple[str, ...], Sequence[float]]] = {}
     for snapshot in snapshots:
         for name, rows in snapshot.items():
-            _join(merged.setdefault(name, {}), rows, _MERGING[METRICS[name].merge])
+            # Of two processes' exemplars of a bucket `render` takes the newer one.
+            joined = Merge.LARGEST if name == EXEMPLARS else METRICS[name].merge
+            _join(merged.setdefault(name, {}), rows, _MERGING[joined])
     return {name: list(rows.items()) for name, rows in merged.items()}
 
 
@@ -49,7 +60,9 @@ def lasting(snapshot: Snapshot) -> Snapshot:
     return {
         name: rows
         for name, rows in snapshot.items()
-        if METRICS[name].kind is not Kind.GAUGE and "worker" not in METRICS[name].labels
+        if name != EXEMPLARS
+        and METRICS[name].kind is not Kind.GAUGE
+        and "worker" not in METRICS[name].labels
     }
 
 
@@ -78,10 +91,25 @@ class _Shown(Collector):
     def collect(self) -> Iterator[Family]:
         for name, metric in METRICS.items():
             if rows := self._snapshot.get(name):
-                yield _family(metric, rows)
+                is_meant = name == _WITH_EXEMPLARS
+                exemplars = _exemplars(self._snapshot.get(EXEMPLARS, ())) if is_meant else {}
+                yield _family(metric, rows, exemplars)
 
 
-def _family(metric: Metric, rows: Iterable[Row]) -> Family:
+def _exemplars(rows: Iterable[Row]) -> _Exemplars:
+    """Choose the newest exemplar of each bucket; the text format leaves them out."""
+    chosen: _Exemplars = {}
+    for (route, bucket, request_id), (seconds, ended) in rows:
+        if len(_EXEMPLAR_LABEL) + len(request_id) > _LONGEST_EXEMPLAR:
+            continue
+        place = route, int(bucket)
+        known = chosen.get(place)
+        if known is None or float(known.timestamp or 0) < ended:
+            chosen[place] = Exemplar({_EXEMPLAR_LABEL: request_id}, seconds, ended)
+    return chosen
+
+
+def _family(metric: Metric, rows: Iterable[Row], exemplars: _Exemplars) -> Family:
     match metric.kind:
         case Kind.COUNTER:
             counter = CounterMetricFamily(metric.name, metric.text, labels=metric.labels)
@@ -97,6 +125,12 @@ def _family(metric: Metric, rows: Iterable[Row]) -> Family:
             histogram = HistogramMetricFamily(metric.name, metric.text, labels=metric.labels)
             for labels, numbers in rows:
                 *counts, total = numbers
-                buckets = list(zip(BOUNDS, accumulate(counts), strict=True))
+                pairs = zip(metric.bounds, accumulate(counts), strict=True)
+                buckets = [
+                    (bound, count, exemplar)
+                    if exemplars and (exemplar := exemplars.get((labels[0], at)))
+                    else (bound, count)
+                    for at, (bound, count) in enumerate(pairs)
+                ]
                 histogram.add_metric(labels, buckets, total)
             return histogram

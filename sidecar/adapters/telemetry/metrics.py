@@ -1,4 +1,4 @@
-"""Every metric of the sidecar, how it is counted, and how the workers' numbers become one.
+"""How the metrics of the table are counted, and written down for whoever merges them.
 
 A process counts into plain dictionaries and lists: 1 µs an exchange for all of them, where
 prometheus_client takes 6 µs for one counter and one histogram. It writes its numbers down as a
@@ -6,11 +6,10 @@ snapshot, which travels as JSON; whoever answers /metrics merges the snapshots (
 """
 
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
+from sidecar.adapters.telemetry.table import BUCKETS, METRICS, OVERHEAD_BUCKETS
 from sidecar.model.exchange import Exchange
 from sidecar.model.limits import Outcome, Taken
 from sidecar.model.ports import Ledger
@@ -23,196 +22,65 @@ OTHER: Final = "OTHER"
 METHODS: Final[dict[bytes, str]] = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 }
-# Seconds; a sidecar adds less than one millisecond, an upstream may take a minute.
-BUCKETS: Final[tuple[float, ...]] = (
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-)  # fmt: skip
-BOUNDS: Final = (*map(str, BUCKETS), "+Inf")
-
-
-class Kind(StrEnum):
-    """What a metric is to Prometheus."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-
-class Merge(StrEnum):
-    """How the numbers of several workers become one."""
-
-    SUM = "sum"
-    LARGEST = "largest"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric: what operators, dashboards and the reference manual know of it.
-
-    Attributes:
-        name: as exposed, with its unit; a counter ends in `_total`.
-        kind: counter, gauge or histogram.
-        labels: names of its labels; the values of each are bounded.
-        text: what it counts.
-        merge: how the numbers of several workers become one.
-    """
-
-    name: str
-    kind: Kind
-    labels: tuple[str, ...]
-    text: str
-    merge: Merge = Merge.SUM
-
-
-_C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
-
-METRICS: Final[Mapping[str, Metric]] = {
-    metric.name: metric
-    for metric in (
-        Metric(
-            "sidecar_requests_total", _C, ("route", "method", "code", "outcome"),
-            "Exchanges by route template, method (others: OTHER), status and how they ended",
-        ),
-        Metric(
-            "sidecar_request_duration_seconds", _H, ("route",),
-            "From the complete head to the last byte of the answer; WebSockets left out",
-        ),
-        Metric(
-            "sidecar_upstream_duration_seconds", _H, ("route",),
-            "From the hand-over of a request to the head of the upstream's answer",
-        ),
-        Metric(
-            "sidecar_refusals_total", _C, ("step", "code"),
-            "Answers of the sidecar itself by the step that gave them and the refusal code",
-        ),
-        Metric(
-            "sidecar_shadow_refusals_total", _C, ("route", "code"),
-            "Refusals that mode shadow only recorded",
-        ),
-        Metric(
-            "sidecar_rate_limit_decisions_total", _C, ("limit", "outcome"),
-            "Charges to rate limits, by limit or tier, and what became of them",
-        ),
-        Metric(
-            "sidecar_rate_limit_callers", _G, (), "Callers that are counted in this process"
-        ),
-        Metric(
-            "sidecar_rate_limit_held", _G, (),
-            "Requests that go on now and are held by limits of concurrency, once for each limit",
-        ),
-        Metric(
-            "sidecar_rate_limit_shared_total", _C, (),
-            "Charges to counters that callers share, since there is no room for their own",
-        ),
-        Metric(
-            "sidecar_rate_limit_degraded_total", _C, (),
-            "Requests that limits let pass, or counted in this process alone, without the store",
-        ),
-        Metric(
-            "sidecar_rate_limit_leased_total", _C, (),
-            "Requests that limits admitted from shares taken in advance",
-        ),
-        Metric(
-            "sidecar_security_txt_expires_timestamp_seconds", _G, (),
-            "Unix time from which security.txt is not to be trusted any more",
-        ),
-        Metric(
-            "sidecar_csp_reports_total", _C, ("directive", "disposition"),
-            "Reports of browsers of what Content-Security-Policy blocked, or would have",
-        ),
-        Metric("sidecar_received_bytes_total", _C, ("route",), "Body bytes from clients"),
-        Metric("sidecar_sent_bytes_total", _C, ("route",), "Body bytes to clients"),
-        Metric(
-            "sidecar_body_buffer_bytes", _G, (),
-            "Bytes of bodies that rules read, in memory and in files",
-        ),
-        Metric(
-            "sidecar_body_buffer_refusals_total", _C, (),
-            "Bodies for which there was no room",
-        ),
-        Metric("sidecar_connections", _G, (), "Open client connections"),
-        Metric("sidecar_requests_in_flight", _G, (), "Requests in flight"),
-        Metric("sidecar_websockets", _G, (), "Open WebSockets"),
-        Metric(
-            "sidecar_upstream_connections", _G, ("state",),
-            "Connections to upstreams, idle or busy",
-        ),
-        Metric(
-            "sidecar_audit_records_total", _C, ("sink",), "Audit records that a sink has taken"
-        ),
-        Metric("sidecar_audit_queue_records", _G, ("sink",), "Audit records that wait for a sink"),
-        Metric(
-            "sidecar_audit_dropped_total", _C, ("sink",),
-            "Audit records given up because the sink's queue was full",
-        ),
-        Metric(
-            "sidecar_audit_errors_total", _C, ("sink",), "Attempts to write to a sink that failed"
-        ),
-        Metric(
-            "sidecar_revocation_latency_seconds", _H, (),
-            "From a change of a key, tenant or revocation to its being in force in this process",
-        ),
-        Metric(
-            "sidecar_state_staleness_seconds", _G, (),
-            "Time since the state store last said what changed", Merge.LARGEST,
-        ),
-        Metric(
-            "sidecar_blocks", _G, (),
-            "Blocks of addresses, keys and tenants that are in force", Merge.LARGEST,
-        ),
-        Metric(
-            "sidecar_store_errors_total", _C, ("operation",),
-            "Calls of the state store that failed",
-        ),
-        Metric(
-            "sidecar_jwks_errors_total", _C, ("issuer",),
-            "Attempts to fetch the keys of an issuer that failed",
-        ),
-        Metric(
-            "sidecar_introspection_errors_total", _C, (),
-            "Questions about opaque tokens that their issuer did not answer",
-        ),
-        Metric(
-            "sidecar_jwks_age_seconds", _G, ("issuer",),
-            "Time since the keys of an issuer were fetched", Merge.LARGEST,
-        ),
-        Metric(
-            "sidecar_build_info", _G, ("version", "python"), "Always 1; what is running",
-            Merge.LARGEST,
-        ),
-        Metric(
-            "sidecar_policy_info", _G, ("sha256",), "Always 1; the policy in force", Merge.LARGEST
-        ),
-        Metric("process_cpu_seconds_total", _C, ("worker",), "CPU time, user and system"),
-        Metric("process_resident_memory_bytes", _G, ("worker",), "Resident memory"),
-        Metric("process_virtual_memory_bytes", _G, ("worker",), "Virtual memory"),
-        Metric("process_open_fds", _G, ("worker",), "Open file descriptors"),
-        Metric("process_max_fds", _G, ("worker",), "File descriptors that may be open"),
-        Metric("process_start_time_seconds", _G, ("worker",), "Unix time of the start"),
-    )
-}  # fmt: skip
+# Names of this module: compiled, it finds them without asking another module.
+_BUCKETS: Final = BUCKETS
+_OVERHEAD_BUCKETS: Final = OVERHEAD_BUCKETS
 
 Reading = Callable[[], float]
 # By metric, rows of label values and numbers: one number, of a histogram the count of each bucket
 # and then the sum of what was observed.
 Row = tuple[Sequence[str], Sequence[float]]
+EXEMPLARS: Final = "exemplars"
+"""What a snapshot has beside the metrics: by route, number of the bucket and request id, how long
+the request took and when it was over; of each bucket the last one."""
+
 Snapshot = dict[str, list[Row]]
-_NamedRow = tuple[str, Sequence[str], Sequence[float]]
+NamedRow = tuple[str, Sequence[str], Sequence[float]]
 
 
 class _Route:
     """What is counted for one route."""
 
-    __slots__ = ("durations", "endings", "received", "seconds", "sent", "wait_seconds", "waits")
+    __slots__ = (
+        "durations", "ended", "endings", "last_ids", "lasts", "own_seconds", "owns", "received",
+        "seconds", "sent", "wait_seconds", "waits",
+    )  # fmt: skip
 
     def __init__(self) -> None:
-        self.endings: dict[tuple[str, int, Ending], int] = {}
-        self.durations = [0] * len(BOUNDS)
+        self.endings: dict[tuple[str, int, Ending], list[int]] = {}
+        self.durations = [0] * (len(_BUCKETS) + 1)
+        # Of the last request of each bucket: three lists, for a tuple would be made each time.
+        self.last_ids = [b""] * (len(_BUCKETS) + 1)
+        self.lasts: list[Verdict | None] = [None] * (len(_BUCKETS) + 1)
+        self.ended = [0.0] * (len(_BUCKETS) + 1)
         self.seconds = 0.0
-        self.waits = [0] * len(BOUNDS)
+        self.owns = [0] * (len(_OVERHEAD_BUCKETS) + 1)
+        self.own_seconds = 0.0
+        self.waits = [0] * (len(_BUCKETS) + 1)
         self.wait_seconds = 0.0
         self.received = 0
         self.sent = 0
+
+    def note(self, verdict: Verdict, request_id: bytes, began: float) -> None:
+        """Add up what an exchange took."""
+        self.received += verdict.received_bytes
+        self.sent += verdict.sent_bytes
+        if not verdict.is_upgraded:
+            seconds = verdict.seconds
+            bucket = _bucket_of(seconds, _BUCKETS)
+            self.durations[bucket] += 1
+            self.last_ids[bucket] = request_id
+            self.lasts[bucket] = verdict
+            self.ended[bucket] = began + seconds
+            self.seconds += seconds
+        own_seconds = verdict.own_seconds
+        if own_seconds is not None:
+            self.owns[_bucket_of(own_seconds, _OVERHEAD_BUCKETS)] += 1
+            self.own_seconds += own_seconds
+        wait_seconds = verdict.upstream_seconds
+        if wait_seconds is not None:
+            self.waits[_bucket_of(wait_seconds, _BUCKETS)] += 1
+            self.wait_seconds += wait_seconds
 
 
 class MetricsLedger(Ledger):
@@ -225,13 +93,14 @@ class MetricsLedger(Ledger):
 
     def __init__(self, version: str, worker: str = "0") -> None:
         self._routes: dict[str, _Route] = {}
-        self._refusals: dict[tuple[str, RefusalCode], int] = {}
+        self._refusals: dict[tuple[str, RefusalCode], list[int]] = {}
         self._shadow: dict[tuple[str, RefusalCode], int] = {}
         self._taken: dict[tuple[str, Outcome], int] = {}
         self._readings: list[tuple[str, tuple[str, ...], Reading]] = []
+        self._sources: list[Callable[[], Iterable[NamedRow]]] = []
         self._worker = worker
         self._policy = ""
-        self._revocations = [0] * len(BOUNDS)
+        self._revocations = [0] * (len(_BUCKETS) + 1)
         self._revocation_seconds = 0.0
         self._store_errors: dict[str, int] = {}
         self._reports: dict[tuple[str, str], int] = {}
@@ -241,34 +110,37 @@ class MetricsLedger(Ledger):
         """Count an exchange."""
         try:
             name = exchange.route.name
+            request_id = exchange.request_id
         except AttributeError:
             name = UNROUTED
+            request_id = exchange.own_id
         route = self._routes.get(name)
         if route is None:
             route = self._routes[name] = _Route()
         head = exchange.head
         method = OTHER if head is None else METHODS.get(head.method, OTHER)
+        # The key is hashed once: tuples do not remember their hash.
         key = (method, verdict.status, verdict.ending)
-        count = route.endings.get(key)
-        route.endings[key] = 1 if count is None else count + 1
-        route.received += verdict.received_bytes
-        route.sent += verdict.sent_bytes
-        if not verdict.is_upgraded:
-            seconds = verdict.seconds
-            route.durations[_bucket_of(seconds)] += 1
-            route.seconds += seconds
-        wait_seconds = verdict.upstream_seconds
-        if wait_seconds is not None:
-            route.waits[_bucket_of(wait_seconds)] += 1
-            route.wait_seconds += wait_seconds
+        counted = route.endings.get(key)
+        if counted is None:
+            route.endings[key] = [1]
+        else:
+            counted[0] += 1
+        route.note(verdict, request_id, exchange.now)
         if verdict.code is not None:
-            refusal = (verdict.step, verdict.code)
-            self._refusals[refusal] = self._refusals.get(refusal, 0) + 1
+            self._note_refusal(verdict.step, verdict.code)
         if exchange.taken:
             self._note_taken(exchange.taken, is_limited=verdict.code is RefusalCode.RATE_LIMITED)
         for refused in exchange.shadow:
             passed = (name, refused.code)
             self._shadow[passed] = self._shadow.get(passed, 0) + 1
+
+    def _note_refusal(self, step: str, code: RefusalCode) -> None:
+        counted = self._refusals.get((step, code))
+        if counted is None:
+            self._refusals[step, code] = [1]
+        else:
+            counted[0] += 1
 
     def _note_taken(self, charges: Sequence[Taken], *, is_limited: bool) -> None:
         for taken in charges:
@@ -294,9 +166,17 @@ class MetricsLedger(Ledger):
             raise ValueError(f"{name} has the labels {METRICS[name].labels}")
         self._readings.append((name, labels, reading))
 
+    def ask(self, source: Callable[[], Iterable[NamedRow]]) -> None:
+        """Take rows of another part, whose labels may change, whenever a snapshot is taken.
+
+        Args:
+            source: gives rows of the table's metrics: name, values of the labels, numbers.
+        """
+        self._sources.append(source)
+
     def note_revocation(self, seconds: float) -> None:
         """Count a change of the state store that came to be in force here."""
-        self._revocations[_bucket_of(seconds)] += 1
+        self._revocations[_bucket_of(seconds, _BUCKETS)] += 1
         self._revocation_seconds += seconds
 
     def note_store_error(self, operation: str) -> None:
@@ -319,20 +199,22 @@ class MetricsLedger(Ledger):
             taken.setdefault(name, []).append((labels, numbers))
         return taken
 
-    def _rows(self) -> Iterator[_NamedRow]:
+    def _rows(self) -> Iterator[NamedRow]:
         for name, route in self._routes.items():
             yield from _route_rows(name, route)
-        for refusal, count in self._refusals.items():
-            yield "sidecar_refusals_total", refusal, (count,)
+        for refusal, counted in self._refusals.items():
+            yield "sidecar_refusals_total", refusal, tuple(counted)
         for charge, count in self._taken.items():
             yield "sidecar_rate_limit_decisions_total", charge, (count,)
         for passed, count in self._shadow.items():
             yield "sidecar_shadow_refusals_total", passed, (count,)
         for name, labels, reading in self._readings:
             yield name, labels, (reading(),)
+        for source in self._sources:
+            yield from source()
         yield from self._process_rows()
 
-    def _process_rows(self) -> Iterator[_NamedRow]:
+    def _process_rows(self) -> Iterator[NamedRow]:
         if any(self._revocations):
             numbers = (*self._revocations, self._revocation_seconds)
             yield "sidecar_revocation_latency_seconds", (), numbers
@@ -351,18 +233,26 @@ class MetricsLedger(Ledger):
                 yield sample.name, (self._worker,), (sample.value,)
 
 
-def _bucket_of(seconds: float) -> int:
-    """Find the first bucket that holds a duration; most are in the first few, so no bisection."""
-    for bucket, bound in enumerate(BUCKETS):
+def _bucket_of(seconds: float, buckets: tuple[float, ...]) -> int:
+    """Find the first bucket that holds a duration.
+
+    Most are in the first few: compiled, the loop takes a quarter of the time of `bisect`.
+    """
+    for bucket, bound in enumerate(buckets):
         if seconds <= bound:
             return bucket
-    return len(BUCKETS)
+    return len(buckets)
 
 
-def _route_rows(name: str, route: _Route) -> Iterator[_NamedRow]:
-    for (method, status, ending), count in route.endings.items():
-        yield "sidecar_requests_total", (name, method, str(status), ending), (count,)
+def _route_rows(name: str, route: _Route) -> Iterator[NamedRow]:
+    for (method, status, ending), counted in route.endings.items():
+        yield "sidecar_requests_total", (name, method, str(status), ending), tuple(counted)
     yield "sidecar_request_duration_seconds", (name,), (*route.durations, route.seconds)
     yield "sidecar_upstream_duration_seconds", (name,), (*route.waits, route.wait_seconds)
+    yield "sidecar_overhead_seconds", (name,), (*route.owns, route.own_seconds)
     yield "sidecar_received_bytes_total", (name,), (route.received,)
     yield "sidecar_sent_bytes_total", (name,), (route.sent,)
+    for bucket, verdict in enumerate(route.lasts):
+        if verdict is not None:
+            request_id = route.last_ids[bucket].decode("latin-1")
+            yield EXEMPLARS, (name, str(bucket), request_id), (verdict.seconds, route.ended[bucket])

@@ -27,11 +27,13 @@ class Admission:
     Attributes:
         exchange: its notebook.
         started: monotonic seconds when the head was complete.
+        waited: seconds in which others kept it waiting: the client with its body, an upstream
+            that was connected to, the time floor.
     """
 
     __slots__ = (
         "_context", "_downstream", "_generation", "_is_counted", "_pause", "_received",
-        "exchange", "started",
+        "exchange", "started", "waited",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +46,7 @@ class Admission:
         self._is_counted = True
         self._received = 0
         self.started = context.monotonic()
+        self.waited = 0.0
         self.exchange = Exchange(downstream.connection, head, context.clock(), context.new_id())
         context.live.requests += 1
 

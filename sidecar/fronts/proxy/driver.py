@@ -44,6 +44,8 @@ _LOG: Final = logging.getLogger("sidecar.proxy")
 _BROKEN: Final = Refuse(RefusalCode.INTERNAL, "internal error")
 # Access to a member through its class costs 0.16 µs.
 _ADMITTED: Final = Ending.ADMITTED
+_FAILED: Final = Ending.FAILED
+_ABANDONED: Final = Ending.ABANDONED
 
 
 class Flight(RequestSide):
@@ -55,8 +57,9 @@ class Flight(RequestSide):
     """
 
     __slots__ = (
-        "_answered_in", "_encodes", "_ends_by_close", "_handed_over", "_is_upgraded", "_out",
-        "_retried", "_rewriting", "_sent", "is_response_begun", "keeps_alive", "tunnel",
+        "_answered_in", "_connects_at", "_encodes", "_ends_by_close", "_handed_over",
+        "_is_upgraded", "_out", "_retried", "_rewriting", "_sent", "_streams_at",
+        "is_response_begun", "keeps_alive", "tunnel",
     )  # fmt: skip
 
     def __init__(
@@ -66,7 +69,9 @@ class Flight(RequestSide):
         self.tunnel: Tunnel | None = None
         self._out = b""
         self._sent = 0
+        self._connects_at = 0.0
         self._handed_over = 0.0
+        self._streams_at = 0.0
         self._answered_in: float | None = None
         self._encodes = False
         self._ends_by_close = False
@@ -91,6 +96,8 @@ class Flight(RequestSide):
 
     def _open(self) -> None:
         pool = self._context.pools.of(self.exchange.target)
+        # What a connection took that failed is the upstream's too.
+        self._connects_at = self._handed_over or self._context.monotonic()
         self._opening = self._context.spawn(pool.open(self._context, self))
 
     def _hand_over(self, connection: "UpstreamConnection") -> None:
@@ -104,6 +111,8 @@ class Flight(RequestSide):
         if head.length != 0:
             first += self._first()
         self._handed_over = self._context.monotonic()
+        if self._connects_at:
+            self.waited += self._handed_over - self._connects_at
         connection.begin(self, head.method, first)
         if self._kept is not None:
             self._send_on()
@@ -208,10 +217,12 @@ class Flight(RequestSide):
         self._out += encode_chunk(data) if self._encodes else data
 
     def flush(self) -> None:
-        """Send what was taken, in one write."""
+        """Send what was taken, in one write; more is to come."""
         if self._out:
             self._downstream.write(self._out)
             self._out = b""
+            if not self._streams_at:
+                self._streams_at = self._context.monotonic()
 
     def response_ended(self) -> None:
         """Finish: the response is whole."""
@@ -220,7 +231,8 @@ class Flight(RequestSide):
             return
         if self._encodes:
             self._out += LAST_CHUNK
-        self.flush()
+        if self._out:
+            self._downstream.write(self._out)
         self._finish(_ADMITTED, self.exchange.status, None, "", "")
         self._downstream.exchange_over(self)
 
@@ -346,6 +358,7 @@ class Flight(RequestSide):
         elif opening is not None:
             # Whoever asks and leaves, again and again, would pile up connections half made.
             opening.cancel()
+            self.waited += self._context.monotonic() - self._connects_at
 
     def _finish(
         self, ending: Ending, status: int, code: RefusalCode | None, reason: str, step: str
@@ -357,12 +370,28 @@ class Flight(RequestSide):
             self._let_go()
         context = self._context
         self.leave_count()
+        now = context.monotonic()
         verdict = Verdict(
-            ending, status, code, reason, step, context.monotonic() - self.started,
-            self._answered_in, self._received, self._sent, self._is_upgraded,
+            ending, status, code, reason, step, now - self.started, self._answered_in,
+            self._received, self._sent, self._is_upgraded, self._own_seconds(ending, now),
         )  # fmt: skip
         exchange = self.exchange
         for slot in exchange.slots:
             slot.release()
         for ledger in context.ledgers:
             ledger.note(exchange, verdict)
+
+    def _own_seconds(self, ending: Ending, now: float) -> float | None:
+        """Tell what of the exchange the sidecar took itself: no clock is read for it.
+
+        Until the request is handed over, and from the answer's head to what is first written of
+        the answer: what follows is the upstream's pace. Who gave up on whom is told by neither.
+        """
+        if self._is_upgraded or ending is _FAILED or ending is _ABANDONED:
+            return None
+        own = (self._streams_at or now) - self.started - self.waited
+        if self._handed_over:
+            if self._answered_in is None:
+                return None
+            own -= self._answered_in
+        return own

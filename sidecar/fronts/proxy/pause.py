@@ -79,7 +79,7 @@ class Pause:
         is_refused: whether it is decided that the exchange is refused.
     """
 
-    __slots__ = ("_context", "_flight", "_task", "_timer", "_waiting", "is_refused")
+    __slots__ = ("_context", "_flight", "_held_at", "_task", "_timer", "_waiting", "is_refused")
 
     def __init__(
         self, context: "Context", flight: "Admission", outcome: Refuse | Waiting | None
@@ -88,6 +88,7 @@ class Pause:
         self._flight = flight
         self._task: asyncio.Task[None] | None = None
         self._timer: Ring | None = None
+        self._held_at = 0.0
         self.is_refused = False
         self._waiting: Waiting | None = None
         if isinstance(outcome, Waiting):
@@ -186,10 +187,12 @@ class Pause:
         self._flight.leave_count()
         now = context.monotonic()
         seconds = context.floor.left(now - self._flight.started, now)
+        self._held_at = now
         self._timer = context.alarm.set(seconds, partial(self._release, cause))
 
     def _release(self, cause: Refuse | None) -> None:
         self._timer = None
+        self._flight.waited += self._context.monotonic() - self._held_at
         if cause is not None:
             self._flight.refuse(cause)
             return

@@ -44,8 +44,8 @@ class RequestSide(Admission):
     """
 
     __slots__ = (
-        "_is_full", "_kept", "_objection", "_opening", "_pending", "_question", "_then",
-        "_unseen", "_upstream", "is_over", "is_request_complete",
+        "_asked_at", "_is_full", "_kept", "_objection", "_opening", "_pending", "_question",
+        "_then", "_unseen", "_upstream", "is_over", "is_request_complete",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +64,7 @@ class RequestSide(Admission):
         # What of it whoever watches has not looked at.
         self._unseen: deque[bytes] | None = None
         self._is_full = False
+        self._asked_at = 0.0
         self.is_request_complete = head is None or head.length == 0
         self.is_over = False
 
@@ -151,6 +152,7 @@ class RequestSide(Admission):
             then: called with the answer, never at once.
         """
         self._question, self._then = question, then
+        self._asked_at = self._context.monotonic()
         if self._kept is not None and (self.is_request_complete or self._objection is not None):
             # Another step had it kept: it is whole, or will never be.
             asyncio.get_running_loop().call_soon(self._give)
@@ -224,6 +226,7 @@ class RequestSide(Admission):
         self._question = None
         if then is None or self._kept is None:
             return
+        self.waited += self._context.monotonic() - self._asked_at
         then(self._objection or self._kept.collected(self._context.clock()))
 
     def _first(self) -> bytes:
@@ -279,6 +282,8 @@ class RequestSide(Admission):
         """Hold nothing of the body any more."""
         self._pending.clear()
         self._unseen = None
+        if self._question is not None:
+            self.waited += self._context.monotonic() - self._asked_at
         self._question = self._then = None
         kept, self._kept = self._kept, None
         if kept is not None:

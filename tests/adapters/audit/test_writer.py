@@ -246,6 +246,7 @@ async def test_a_full_disk_is_counted_told_once_and_tried_again(
     ledger.note(an_exchange(), admitted())
     await until(lambda: ledger.sinks[0].errors >= 3)
     assert ledger.sinks[0].waiting == 1
+    assert ledger.sinks[0].is_failing
     await ledger.close(0.1)
     assert ledger.sinks[0].dropped == 1
     complaints = [r for r in caplog.records if "cannot be written" in r.getMessage()]
@@ -266,6 +267,7 @@ async def test_what_waited_for_a_full_disk_is_written_once_there_is_room(
     await until(lambda: ledger.sinks[0].written == 1)
     assert len(records(name.read_bytes())) == 1
     assert ledger.sinks[0].dropped == 0
+    assert not ledger.sinks[0].is_failing
 
 
 async def test_a_rotated_file_is_opened_again(start: Start, tmp_path: Path) -> None:

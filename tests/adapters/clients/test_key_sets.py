@@ -223,12 +223,12 @@ async def test_known_keys_go_on_while_the_issuer_is_down_and_end_in_time(
     provider.status = 500
     opened.clock.advance(900)
     assert ids_of(key_sets.at_hand(ISSUER)) == ["one"]
-    opened.clock.advance(1)
-    assert key_sets.at_hand(ISSUER) is UNKNOWN
-    with pytest.raises(StoreUnavailableError):
-        await key_sets.find(FindKeySet(ISSUER, ""))
+    for wanted, goes_on in (("another", True), ("", False)):
+        with pytest.raises(StoreUnavailableError):
+            await key_sets.find(FindKeySet(ISSUER, wanted))
+        assert [key_sets.is_stale(ISSUER), key_sets.is_loaded(ISSUER)] == [goes_on] * 2
+        opened.clock.advance(1)
     provider.status = 200
-    opened.clock.advance(1)
     assert ids_of(await key_sets.find(FindKeySet(ISSUER, ""))) == ["one"]
 
 

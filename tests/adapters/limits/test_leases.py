@@ -210,6 +210,7 @@ def test_a_lease_says_what_is_left_and_ends_with_its_time() -> None:
     taken(leases, charge, 2)
     assert leases.at_hand((charge,)) == (Count(is_admitted=True, left=51, wait=7),)
     assert leases.used == 1
+    assert (leases.granted, leases.spent) == (2, 1)
     clock.now += 1.0
     assert leases.at_hand((charge,)) is UNKNOWN
 

@@ -126,8 +126,10 @@ async def test_what_comes_in_one_round_of_the_loop_goes_in_one_script(
         tasks += [asyncio.create_task(replica.admits(charge)) for _ in range(requests)]
         for _ in range(5):
             await asyncio.sleep(0)
+    assert replica.limits.waiting == 21
     server.resume()
     assert sum(await asyncio.gather(*tasks)) == 9
+    assert replica.limits.waiting == 0
     assert await _calls(server) == 2
 
 

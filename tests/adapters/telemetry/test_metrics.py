@@ -9,11 +9,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from sidecar.adapters.telemetry.exposition import lasting, merge, render
-from sidecar.adapters.telemetry.metrics import BUCKETS, METRICS, Kind, MetricsLedger, Snapshot
+from sidecar.adapters.telemetry.metrics import MetricsLedger, Snapshot
+from sidecar.adapters.telemetry.table import BUCKETS, METRICS, Kind
+from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import Refuse
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.verdict import Ending, Verdict
 from tests.adapters.exchanges import (
+    OWN_ID,
     a_head,
     admitted,
     an_exchange,
@@ -216,7 +219,10 @@ def test_a_route_template_cannot_break_the_text() -> None:
 def test_every_metric_of_the_table_can_be_exposed_as_the_table_says() -> None:
     snapshot: Snapshot = {
         metric.name: [
-            (["x"] * len(metric.labels), [1] * (17 if metric.kind is Kind.HISTOGRAM else 1))
+            (
+                ["x"] * len(metric.labels),
+                [1] * (len(metric.bounds) + 1 if metric.kind is Kind.HISTOGRAM else 1),
+            )
         ]
         for metric in METRICS.values()
     }
@@ -241,3 +247,103 @@ def test_reports_of_browsers_are_counted_by_directive() -> None:
         ledger.snapshot(), "sidecar_csp_reports_total", directive="script-src", disposition="report"
     )
     assert found == 2
+
+
+def test_what_the_sidecar_took_itself_is_a_duration_of_its_own() -> None:
+    ledger = a_ledger()
+    ledger.note(an_exchange(), admitted(own_seconds=0.0002))
+    ledger.note(an_exchange(), admitted(own_seconds=0.002))
+    ledger.note(an_exchange(), admitted(own_seconds=None))
+    taken, name, route = ledger.snapshot(), "sidecar_overhead_seconds", "/orders/{id}"
+    assert value(taken, f"{name}_count", route=route) == 2
+    assert value(taken, f"{name}_sum", route=route) == pytest.approx(0.0022)
+    assert value(taken, f"{name}_bucket", route=route, le="0.0001") == 0
+    assert value(taken, f"{name}_bucket", route=route, le="0.00025") == 1
+
+
+def exemplars(snapshot: Snapshot) -> list[tuple[str, str, float]]:
+    """List what OpenMetrics shows: bucket, request id, seconds."""
+    _, text = render(snapshot, OPENMETRICS)
+    found = read_openmetrics(text.decode())  # type: ignore[no-untyped-call]  # the parser has none
+    return [
+        (sample.labels["le"], sample.exemplar.labels["request_id"], sample.exemplar.value)
+        for family in found
+        for sample in family.samples
+        if sample.exemplar is not None
+    ]
+
+
+def asked(request_id: bytes, now: float = 0.0) -> Exchange:
+    exchange = an_exchange()
+    exchange.request_id = request_id
+    exchange.now = now
+    return exchange
+
+
+def test_a_bucket_shows_the_request_that_fell_into_it_last() -> None:
+    ledger = a_ledger()
+    ledger.note(asked(b"the-first"), admitted(seconds=0.003))
+    ledger.note(asked(b"the-second"), admitted(seconds=0.004))
+    ledger.note(asked(b"a-slow-one"), admitted(seconds=2.0))
+    assert exemplars(ledger.snapshot()) == [
+        ("0.005", "the-second", 0.004),
+        ("2.5", "a-slow-one", 2.0),
+    ]
+
+
+def test_a_request_that_no_route_got_is_shown_by_the_sidecars_own_id() -> None:
+    ledger = a_ledger()
+    ledger.note(an_unreadable_exchange(), refused(RefusalCode.BAD_REQUEST, step="framing"))
+    assert exemplars(ledger.snapshot()) == [("0.001", OWN_ID.decode(), 0.0005)]
+
+
+def test_the_text_format_has_no_exemplars() -> None:
+    ledger = a_ledger()
+    ledger.note(asked(b"the-first"), admitted())
+    assert b"the-first" not in render(ledger.snapshot(), "")[1]
+
+
+def test_of_several_workers_the_newest_request_of_a_bucket_is_shown() -> None:
+    one, other = a_ledger("1"), a_ledger("2")
+    one.note(asked(b"the-newest", 3.0), admitted())
+    other.note(asked(b"an-older-one", 2.0), admitted())
+    for ledgers in ([one, other], [other, one]):
+        carried = json.loads(json.dumps([ledger.snapshot() for ledger in ledgers]))
+        assert [shown for _, shown, _ in exemplars(merge(carried))] == ["the-newest"]
+
+
+def test_an_id_that_openmetrics_has_no_room_for_is_not_shown() -> None:
+    ledger = a_ledger()
+    ledger.note(asked(b"a" * 118), admitted(seconds=0.003))
+    ledger.note(asked(b"b" * 119), admitted(seconds=2.0))
+    assert [shown for _, shown, _ in exemplars(ledger.snapshot())] == ["a" * 118]
+
+
+def test_an_exemplar_does_not_outlast_its_worker() -> None:
+    ledger = a_ledger()
+    ledger.note(asked(b"the-first"), admitted())
+    assert exemplars(lasting(ledger.snapshot())) == []
+
+
+def test_rows_of_other_parts_are_asked_for_when_a_snapshot_is_taken() -> None:
+    ledger, rows = a_ledger(), [("sidecar_degraded", ("store",), (0,))]
+    ledger.ask(lambda: rows)
+    rows[0] = ("sidecar_degraded", ("audit",), (1,))
+    assert value(ledger.snapshot(), "sidecar_degraded", what="audit") == 1
+    assert value(ledger.snapshot(), "sidecar_degraded", what="store") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "merged"),
+    [
+        ("sidecar_security_txt_expires_timestamp_seconds", 1),
+        ("sidecar_certificate_expiry_timestamp_seconds", 1),
+        ("sidecar_degraded", 2),
+        ("sidecar_body_judgements_waiting", 3),
+    ],
+)
+def test_of_several_workers_the_number_that_matters_is_shown(name: str, merged: int) -> None:
+    labels = ["x"] * len(METRICS[name].labels)
+    assert merge([{name: [(labels, [1])]}, {name: [(labels, [2])]}]) == {
+        name: [(tuple(labels), [merged])]
+    }
