@@ -10,15 +10,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NoReturn, cast
 
+import msgspec
+
 NUMBER_CHARACTERS: Final = 64
 """Longest number; a double has 25, and some services need the square of the length to read one."""
 LARGEST_INTEGER: Final = 2**64 - 1
 """Largest magnitude of an integer."""
 
-# A look at every integer takes as long as parsing a list of them. Only where so many digits follow
-# each other, in a number or in a string, can one be out of bounds: a nanosecond a byte tells.
+# A look at every number takes as long as parsing a list of them. Only where so many digits follow
+# each other, in a number or in a string, can one be too long or an integer out of bounds: a
+# nanosecond a byte tells.
 _DIGITS: Final = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
 _SUSPECT: Final = b"0" * 20
+# What is left of a document for its depth: brackets, braces as such, and quotes.
+_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b'[]{}"'))
 # Escapes alone can write a surrogate: UTF-8 cannot, and decoding has proved that by then.
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE: Final = re.compile(r"[\ud800-\udfff]")
@@ -65,10 +71,12 @@ def read_json(content: bytes, bounds: Bounds) -> object:
         raise UnfitError("the JSON is nested too deep") from error
     except UnfitError:
         raise
+    except msgspec.DecodeError as error:
+        raise UnfitError("a number of the JSON is beyond a double") from error
     except ValueError as error:
         raise UnfitError("the body is no JSON") from error
     if _may_be_deeper(content, bounds.depth):
-        _judge_depth(value, bounds.depth)
+        _judge_depth(content, value, bounds.depth)
     # Most documents have no backslash, and one byte is found fifty times faster than two.
     if bounds.string or (b"\\" in content and b"\\u" in content and _SURROGATE.search(text)):
         _judge_strings(value, bounds.string)
@@ -124,7 +132,38 @@ def _may_be_deeper(content: bytes, depth: int) -> bool:
     return first > depth or content.count(b"[") + content.count(b"{") > depth
 
 
-def _judge_depth(value: object, depth: int) -> None:
+def _judge_depth(content: bytes, value: object, depth: int) -> None:
+    """Refuse a document that is nested too deep.
+
+    Args:
+        content: the document; it is known to be JSON.
+        value: what was read of it.
+        depth: deepest nesting.
+    """
+    brackets = b'"' if b"\\" in content else _brackets_of(content)
+    if b'"' in brackets:
+        _judge_nodes(value, depth)
+        return
+    for _ in range(depth):
+        if not brackets:
+            return
+        # The innermost pairs, all of them; what is left is shorter each time.
+        brackets = brackets.replace(b"[]", b"")
+    if brackets:
+        raise UnfitError("the JSON is nested too deep")
+
+
+def _brackets_of(content: bytes) -> bytes:
+    """Leave only what nests, of a document without escapes; a quote remains if a string has some.
+
+    Two quotes in a row go, whether they are the two of a string: an even number of quotes stays
+    before whatever was outside of strings, so where none is left, nothing is in a string.
+    """
+    return content.translate(_BRACKETS, _NO_BRACKETS).replace(b'""', b"")
+
+
+def _judge_nodes(value: object, depth: int) -> None:
+    """Do the same by a walk, which takes twice as long."""
     level = _inner([value])
     for _ in range(depth):
         if not level:
@@ -185,7 +224,10 @@ def _no_number(_text: str) -> NoReturn:
 _INFINITY: Final = float("inf")
 # Made once: json.loads with these hooks would make one for every text.
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_once_each, parse_constant=_no_number, parse_float=_double
+    object_pairs_hook=_once_each,
+    parse_constant=_no_number,
+    # Refuses what is beyond a double, in a fifth of the time of a function of ours.
+    parse_float=msgspec.json.Decoder(float).decode,
 )
 _WARY: Final = json.JSONDecoder(
     object_pairs_hook=_once_each,

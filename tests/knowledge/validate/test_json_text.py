@@ -66,6 +66,11 @@ REFUSED = {
     "blanks": (b" \n", NO_JSON),
     "deep": (b"[" * 33 + b"]" * 33, DEEP),
     "deep in objects": (b'{"a":' * 33 + b"1" + b"}" * 33, DEEP),
+    "deep, objects and lists in turn": (b'[{"a":' * 17 + b"1" + b"}]" * 17, DEEP),
+    "deep behind brackets in strings": (b'["]",' * 33 + b"1" + b',"["]' * 33, DEEP),
+    "deep behind braces in names": (b'{"}":' * 33 + b"1" + b"}" * 33, DEEP),
+    "deep behind escaped quotes": (rb'["\"]\"",' * 33 + b"1" + rb',"\"[\""]' * 33, DEEP),
+    "deep behind empty strings": (b'["","",' * 33 + b'""' + b"]" * 33, DEEP),
     "deep enough to break readers": (b"[" * 200_000, DEEP),
 }
 
@@ -87,6 +92,9 @@ ACCEPTED = {
     "what is twice in two objects": b'[{"a":1},{"a":2}]',
     "as deep as may be": b"[" * 32 + b"]" * 32,
     "as deep as may be, and wider": b"[[]," + b"[" * 31 + b"]" * 32,
+    "brackets in strings": b'["' + b"[" * 40 + b'",{"' + b"{" * 40 + b'":"]"}]',
+    "brackets behind escaped quotes": rb'["\"' + b"[" * 40 + rb'", "\\", "["]',
+    "as deep as may be, objects and lists in turn": b'[{"a":' * 16 + b'""' + b"}]" * 16,
     "wide": b"[" + b"[]," * 100 + b"{}]",
     "a single value": b" null\r\n",
     "names with marks": '{"é":"\ufeff"}'.encode(),
@@ -108,6 +116,30 @@ def test_strings_and_names_have_a_bound_where_it_is_given(content: bytes) -> Non
 @pytest.mark.parametrize(("value", "count"), [(1, 1), ([], 1), ([1, [2, {"a": [3]}]], 7)])
 def test_values_are_counted_wherever_they_stand(value: object, count: int) -> None:
     assert count_of(value) == count
+
+
+_TEXT = st.text(st.sampled_from('[]{}"\\\\a,:'), max_size=4)
+_DOCUMENTS = st.recursive(
+    _TEXT | st.integers(0, 9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+def depth_of(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    is_node = isinstance(value, (dict, list))
+    return is_node + max(map(depth_of, inner), default=0)
+
+
+@given(_DOCUMENTS, st.integers(1, 5))
+def test_a_document_is_refused_if_it_is_nested_deeper_than_it_may(value: object, most: int) -> None:
+    content = json.dumps(value).encode()
+    if depth_of(value) > most:
+        with pytest.raises(UnfitError, match=DEEP):
+            read_json(content, Bounds(depth=most))
+    else:
+        assert read_json(content, Bounds(depth=most)) == value
 
 
 @given(st.binary(max_size=300))
