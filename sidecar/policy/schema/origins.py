@@ -35,14 +35,21 @@ _SECOND_LABELS: Final = frozenset(
 _COUNTRY_LENGTH: Final = 2
 _SHARED: Final = frozenset(
     (
-        "amazonaws.com", "appspot.com", "azureedge.net", "azurestaticapps.net", "azurewebsites.net",
-        "blogspot.com", "cloudfront.net", "codesandbox.io", "csb.app", "deno.dev",
+        "amplifyapp.com", "appspot.com", "azureedge.net", "azurewebsites.net", "blogspot.com",
+        "cloudfront.net", "cloudfunctions.net", "codesandbox.io", "csb.app", "deno.dev",
         "firebaseapp.com", "fly.dev", "github.io", "gitlab.io", "glitch.me", "herokuapp.com",
-        "herokussl.com", "lovable.app", "netlify.app", "ngrok-free.app", "ngrok.app", "ngrok.io",
-        "now.sh", "onrender.com", "pages.dev", "railway.app", "render.com", "repl.co", "replit.app",
-        "replit.dev", "run.app", "stackblitz.io", "surge.sh", "trycloudflare.com", "up.railway.app",
-        "vercel.app", "web.app", "webflow.io", "wixsite.com", "workers.dev",
+        "herokussl.com", "hf.space", "lovable.app", "myshopify.com", "netlify.app",
+        "ngrok-free.app", "ngrok-free.dev", "ngrok.app", "ngrok.dev", "ngrok.io", "now.sh",
+        "ondigitalocean.app", "onrender.com", "pages.dev", "r2.dev", "railway.app", "render.com",
+        "repl.co", "replit.app", "replit.dev", "stackblitz.io", "streamlit.app", "surge.sh",
+        "trycloudflare.com", "up.railway.app", "vercel.app", "web.app", "webflow.io",
+        "wixsite.com", "workers.dev",
     )
+)  # fmt: skip
+# Likewise, and below each name of these too: there stands a region or a kind of storage.
+_SHARED_BELOW: Final = (
+    ".amazonaws.com", ".azurecontainer.io", ".azurecontainerapps.io", ".azurestaticapps.net",
+    ".cloudapp.azure.com", ".core.windows.net", ".digitaloceanspaces.com", ".run.app",
 )  # fmt: skip
 
 
@@ -147,7 +154,8 @@ def _check_wildcard(host: str) -> None:
     if len(labels) == 1 and host != "localhost":
         raise misfit("lets in everybody who has a name there", _WILD_HINT)
     is_registry = len(labels) == 2 and len(labels[1]) == _COUNTRY_LENGTH  # noqa: PLR2004 -- a pair
-    if host in _SHARED or (is_registry and labels[0] in _SECOND_LABELS):
+    is_shared = host in _SHARED or f".{host}".endswith(_SHARED_BELOW)
+    if is_shared or (is_registry and labels[0] in _SECOND_LABELS):
         raise misfit("lets in everybody who has a name there", _WILD_HINT)
 
 
