@@ -116,7 +116,7 @@ class PolicyManual:
             return "mapping"
         if kind == "boolean":
             return "`true` or `false`"
-        if kind == "integer":
+        if kind in {"integer", "number"}:
             return f"number, {about['minimum']} to {about['maximum']}"
         pattern = about.get("pattern", "")
         return next((word for mark, word in _QUANTITIES.items() if mark in pattern), "text")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sidecar import __version__
 from sidecar.adapters.audit.writer import AuditLedger
-from sidecar.adapters.ids import RandomNonces, UuidV7
+from sidecar.adapters.ids import RandomNonces, RandomSpanIds, UuidV7
 from sidecar.adapters.telemetry.certificates import CertificateEnds
 from sidecar.adapters.telemetry.metrics import MetricsLedger
 from sidecar.decision.pipeline import build
@@ -18,11 +18,13 @@ from sidecar.fronts.proxy.listener import Listener
 from sidecar.fronts.proxy.live import Revoker
 from sidecar.fronts.proxy.pool import Pools
 from sidecar.model.errors import StoreUnavailableError
-from sidecar.model.ports import Event, Ledger
+from sidecar.model.ports import AtHand, Event, Ledger, RequestIds
 from sidecar.outside import Around, Outside
 from sidecar.policy.loaded import Loaded
+from sidecar.policy.schema.policy import Policy
 
 if TYPE_CHECKING:
+    from sidecar.adapters.telemetry.spans import SpanLedger
     from sidecar.knowledge.reports import Report
 
 
@@ -57,13 +59,16 @@ class Proxy:
         ledgers: list[Ledger] = [self.metrics, self.audit]
         if outside.uses is not None:
             ledgers.append(outside.uses)
+        if (spans := _span_ledger(policy, new_id)) is not None:
+            ledgers.append(spans)
         self._context = Context(
-            build(policy, replace(outside.at_hand, nonces=RandomNonces(os.urandom))),
+            build(policy, _with_randomness(policy, outside.at_hand)),
             ledgers,
             Sources(new_id, time.time, time.monotonic, outside.answers),
             Wheel(time.monotonic()),
             Pools(),
         )
+        self._spans = spans
         if policy.reports is not None:
             self._collect(is_audited=policy.reports.audit)
         if outside.feed is not None:
@@ -116,6 +121,11 @@ class Proxy:
         sinks = self.audit.sinks
         watch("sidecar_degraded", lambda: any(sink.is_failing for sink in sinks), "audit")
         self.metrics.ask(self._certificates.rows)
+        if (spans := self._spans) is not None:
+            watch("sidecar_traced_requests_waiting", lambda: spans.waiting)
+            for outcome in ("dropped", "exported", "failed"):
+                reading = partial(getattr, spans, outcome)
+                watch("sidecar_traced_requests_total", reading, outcome)
         self.outside.watch(watch)
         if (text := self.policy.security_txt) is not None:
             watch("sidecar_security_txt_expires_timestamp_seconds", lambda: text.expires_at)
@@ -142,15 +152,36 @@ class Proxy:
             await self.outside.close()
             await self.audit.close()
             raise
+        if self._spans is not None:
+            self._spans.start()
 
     async def stop(self) -> None:
         """Drain the listener, then write the last records."""
         await self._listener.drain()
         self._context.alarm.close()
         await self.outside.close()
+        if self._spans is not None:
+            await self._spans.close()
         await self.audit.close()
 
     @property
     def is_draining(self) -> bool:
         """Whether the listener shuts down."""
         return self._context.live.is_draining
+
+
+def _with_randomness(policy: Policy, at_hand: AtHand) -> AtHand:
+    """Add what steps cannot make themselves."""
+    span_ids = None if policy.tracing is None else RandomSpanIds(os.urandom)
+    return replace(at_hand, nonces=RandomNonces(os.urandom), span_ids=span_ids)
+
+
+def _span_ledger(policy: Policy, new_id: RequestIds) -> "SpanLedger | None":
+    """Make what sends spans; whoever sends none imports none of it."""
+    section = policy.tracing
+    if section is None or section.otlp is None:
+        return None
+    from sidecar.adapters.telemetry.otlp import OtlpExporter
+    from sidecar.adapters.telemetry.spans import SpanLedger
+
+    return SpanLedger(OtlpExporter(section, new_id().decode()))

@@ -1,4 +1,4 @@
-"""Request ids: UUID version 7, which sort by the time they were made; and nonces of answers."""
+"""Request ids: UUID version 7, which sort by the time they were made; nonces of answers; spans."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Final
 _IDS_A_BLOCK: Final = 256
 _DIGITS_AN_ID: Final = 20
 _NONCE_BYTES: Final = 16
+_SPAN_BYTES: Final = 8
 # What follows the version digit, each `x` a random hexadecimal digit and `v` the variant.
 _TAIL: Final = b"xxx-vxxx-xxxxxxxxxxxx\n"
 # The variant is the two bits 10: a random hexadecimal digit becomes one of 8, 9, a, b.
@@ -78,4 +79,27 @@ class RandomNonces:
             block = self._urandom(_IDS_A_BLOCK * _NONCE_BYTES)
             cuts = range(0, len(block), _NONCE_BYTES)
             self._made = [b64encode(block[cut : cut + _NONCE_BYTES]) for cut in cuts]
+        return self._made.pop()
+
+
+class RandomSpanIds:
+    """Makes ids of spans: 16 hexadecimal digits, never all zero (W3C Trace Context §3.2.2.4).
+
+    Args:
+        urandom: gives that many unpredictable bytes.
+    """
+
+    __slots__ = ("_made", "_urandom")
+
+    def __init__(self, urandom: Callable[[int], bytes]) -> None:
+        self._urandom = urandom
+        self._made: list[bytes] = []
+
+    def __call__(self) -> bytes:
+        """Return a fresh id; two of them are the id of a trace."""
+        while not self._made:
+            digits = self._urandom(_IDS_A_BLOCK * _SPAN_BYTES).hex().encode()
+            width = 2 * _SPAN_BYTES
+            cuts = [digits[at : at + width] for at in range(0, len(digits), width)]
+            self._made = [cut for cut in cuts if cut.strip(b"0")]
         return self._made.pop()

@@ -13,7 +13,7 @@ from sidecar.adapters.sockets import descriptors_missing
 from sidecar.app import Sidecar, Supervisor, obey_signals, run_worker
 from sidecar.cli.exit_codes import DONE, FAILED
 from sidecar.fronts.proxy.workers import Program, WorkerError
-from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.errors import InstallationError, StoreUnavailableError
 from sidecar.policy.loaded import Loaded
 
 TRY: Final = "upstream"
@@ -40,7 +40,7 @@ def serve(loaded: Loaded, kind: str, descriptor: int, worker: str | None = None)
             return uvloop.run(_work(loaded, int(socket), int(number)))
         _warn(loaded)
         return uvloop.run(_serve(loaded, kind, descriptor))
-    except WorkerError as error:
+    except (WorkerError, InstallationError) as error:
         _say(f"sidecar: {error}")
         return FAILED
     except StoreUnavailableError as error:

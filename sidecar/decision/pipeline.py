@@ -93,6 +93,7 @@ def build(policy: Policy, at_hand: AtHand | None = None) -> Generation:
     edge: tuple[Step, ...] = (
         compile_client_address(policy),
         RequestId(),
+        *workshop.trace(),
         Path() if policy.reports is None else ReportsPath(),
         *(() if policy.blocks is None else (BlockedAddress(at_hand.blocks),)),
         *workshop.limiting.edge(),
@@ -182,6 +183,7 @@ class _Workshop:
             self.callers.upstream(route, self._upstream(route)),
             *self.callers.statements(route),
             self._nonce(route),
+            self._trace_fields(),
             self._forward(route, host),
         )
         return tuple(step for step in steps if step is not None)
@@ -253,6 +255,23 @@ class _Workshop:
             return _used(Cookies.compile(cookies), fields, content.step, *cors, *shown)
 
         return self._once(key, made)
+
+    def trace(self) -> Sequence[Step]:
+        """Make the step that says which trace an exchange is part of."""
+        section, new_id = self._policy.tracing, self._at_hand.span_ids
+        if section is None or new_id is None:
+            return ()
+        # What reads traces is memory for those alone who want them.
+        from sidecar.decision.steps.trace import Trace
+
+        return (Trace(section.trust, section.sample, new_id),)
+
+    def _trace_fields(self) -> Step | None:
+        if self._policy.tracing is None or self._at_hand.span_ids is None:
+            return None
+        from sidecar.decision.steps.trace import TraceFields
+
+        return self._once((TraceFields,), TraceFields)
 
     def _nonce(self, route: RouteSection | None) -> Step | None:
         section = None if route is None else self._policy.csp_of(route)

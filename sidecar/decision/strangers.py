@@ -73,9 +73,9 @@ class Strangers:
 
 
 def managed_names(policy: Policy) -> frozenset[bytes]:
-    """Name the identity fields, default and configured ones, as `canonical` spells them.
+    """Name the fields that the sidecar alone writes: those of identity, and what is configured.
 
-    They are taken out of what clients send, on every route.
+    As `canonical` spells them. They are taken out of what clients send, on every route.
 
     Controls: TN-1.
     """
@@ -83,5 +83,8 @@ def managed_names(policy: Policy) -> frozenset[bytes]:
     if policy.assertion is not None:
         own.append(policy.assertion.header)
     sections = (policy.csp, *map(policy.csp_of, policy.routes))
+    if policy.tracing is not None:
+        # The step `trace` reads them, and ours go on in their place.
+        own += ["traceparent", "tracestate"]
     own += [one.nonce_header for one in sections if one is not None and one.has_nonce]
     return IDENTITY_FIELDS | {canonical(name.encode()) for name in own}

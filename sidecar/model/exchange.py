@@ -15,6 +15,7 @@ from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import RoutePlan, UpstreamTarget
+from sidecar.model.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Connection:
 GIVEN: Final = frozenset(
     (
         "connection", "credential_lines", "head", "identity_lines", "now", "own_id",
-        "response_lines", "rpc", "shadow", "slots", "taken", "upstream_authorization",
+        "response_lines", "rpc", "shadow", "slots", "taken", "trace", "upstream_authorization",
     )
 )  # fmt: skip
 """Facts that the driver writes before the first step."""
@@ -77,6 +78,7 @@ class Exchange:
         identity_lines: request field lines that tell the upstream who the caller is; given,
             replaced by `identity_headers` and what stands behind it.
         nonce: nonce of the answer, as its Content-Security-Policy has it; by `csp_nonce`.
+        trace: the trace that it is part of; given as None, replaced by `trace`.
         target: upstream that gets the request; by `upstream` or `tenant_upstream`.
         upstream_path: request target for the upstream; by `upstream` or `tenant_upstream`.
         upstream_authorization: value of Authorization for the upstream, in the place of the
@@ -123,6 +125,7 @@ class Exchange:
         "target",
         "tenant",
         "tier",
+        "trace",
         "upstream_authorization",
         "upstream_lines",
         "upstream_path",
@@ -164,6 +167,7 @@ class Exchange:
         self.slots: tuple[Slot, ...] = ()
         self.credential_lines: Mapping[bytes, bytes | None] = _NO_LINES
         self.rpc: Rpc | None = None
+        self.trace: Trace | None = None
         self.identity_lines: list[bytes] = []
         self.response_lines: list[bytes] = []
         self.upstream_authorization: bytes | None = None

@@ -38,7 +38,7 @@ JUDGED: Final = frozenset(
 )  # fmt: skip
 """Fields that would change what was judged: the client's address, host, path or method."""
 TRACE: Final = frozenset((b"traceparent", b"tracestate", b"baggage"))
-"""Fields that a trusted proxy alone may send on."""
+"""Fields that a trusted proxy alone may send on; without `tracing` as they came."""
 _X_FORWARDED: Final = b"x-forwarded-"
 
 NAMED: Final = frozenset(
@@ -46,8 +46,8 @@ NAMED: Final = frozenset(
         b"accept", b"access-control-request-headers", b"access-control-request-method",
         b"authorization", b"content-length", b"content-type", b"cookie", b"forwarded", b"host",
         b"origin", b"sec-fetch-mode", b"sec-fetch-site", b"sec-websocket-key",
-        b"sec-websocket-version", b"transfer-encoding", b"user-agent", b"x-api-key",
-        b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id",
+        b"sec-websocket-version", b"traceparent", b"tracestate", b"transfer-encoding",
+        b"user-agent", b"x-api-key", b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id",
     )
 )  # fmt: skip
 """Fields that some part of the sidecar asks for: found without a look at the other lines."""
@@ -69,11 +69,9 @@ def treatment_of(name: bytes, managed: frozenset[bytes] = frozenset()) -> int:
     Controls: TN-1.
     """
     key = canonical(name)
-    if key in TRACE:
-        return FROM_PROXY
     if key in _DROPPED_NAMES or key in managed or key.startswith(_X_FORWARDED):
         return DROPPED
-    return PASSES
+    return FROM_PROXY if key in TRACE else PASSES
 
 
 @dataclass(init=False, slots=True)

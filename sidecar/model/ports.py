@@ -61,8 +61,7 @@ class Change:
     Attributes:
         revision: its number; numbers grow by one.
         kind: what was changed.
-        id: key id, tenant id, number of the revocation, `tenant/name` of a secret, or id
-            of the block.
+        id: of a key, tenant or block; number of a revocation; `tenant/name` of a secret.
         at: Unix seconds by the store's own clock.
     """
 
@@ -237,8 +236,7 @@ Unsure = Literal[Unknown.UNKNOWN]
 class KnownKeys(Protocol):
     """Keys that were looked up lately (AN-16: a memory is no boundary).
 
-    It forgets what the change log names, and knows nothing while the log cannot be read for longer
-    than the policy's bound on staleness.
+    It forgets what the change log names, and knows nothing once it heard of none for too long.
     """
 
     def at_hand(self, digest: KeyDigest) -> KeyRecord | Unsure | None:
@@ -332,6 +330,7 @@ class AtHand:
         limits: rate limits.
         blocks: who is blocked.
         nonces: gives 128 random bits in base64; None where no answer will have them.
+        span_ids: gives 16 random hexadecimal digits; None where no request will have them.
     """
 
     keys: KnownKeys = field(default_factory=NothingAtHand)
@@ -343,6 +342,7 @@ class AtHand:
     limits: KnownLimits = field(default_factory=NothingAtHand)
     blocks: KnownBlocks = field(default_factory=NoBlocksKnown)
     nonces: Callable[[], bytes] | None = None
+    span_ids: Callable[[], bytes] | None = None
 
 
 class Answers(Protocol):

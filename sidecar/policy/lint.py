@@ -27,6 +27,7 @@ from sidecar.policy.rules import (
     routes,
     secrets,
     tokens,
+    tracing,
     webhooks,
 )
 from sidecar.policy.rules.findings import Findings, Judged
@@ -84,6 +85,10 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (content.streams_less_patient, frozenset({"upstream"})),
     (content.tokens_in_the_open, frozenset({"admin"})),
     (content.sinks_listed_twice, frozenset({"audit"})),
+    (tracing.spans_for_nobody, frozenset({"tracing"})),
+    (tracing.fields_for_the_collector, frozenset({"tracing"})),
+    (tracing.resource_named_twice, frozenset({"tracing"})),
+    (tracing.authorities_for_clear_text, frozenset({"tracing"})),
     (cors.everybody_with_credentials, frozenset({"cors"})),
     (cors.everybody_kept_out, frozenset({"cors"})),
     (cors.everybody_and_tenants_alone, frozenset({"cors"})),

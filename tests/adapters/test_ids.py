@@ -1,10 +1,11 @@
-"""Request ids."""
+"""Ids of requests and spans, and nonces."""
 
 import os
+import re
 from base64 import b64decode, b64encode
 from uuid import UUID
 
-from sidecar.adapters.ids import RandomNonces, UuidV7
+from sidecar.adapters.ids import RandomNonces, RandomSpanIds, UuidV7
 from tests.conftest import ManualClock
 
 
@@ -62,3 +63,15 @@ def test_a_nonce_is_128_bits_of_the_source_and_never_the_same() -> None:
     assert len(set(made)) == 1000
     assert {len(b64decode(nonce, validate=True)) for nonce in made} == {16}
     assert RandomNonces(lambda size: b"\xff" * size)() == b64encode(b"\xff" * 16)
+
+
+def test_ids_of_spans_are_hexadecimal_and_differ() -> None:
+    new_id = RandomSpanIds(os.urandom)
+    made = [new_id() for _ in range(600)]
+    assert len(set(made)) == 600
+    assert all(re.fullmatch(rb"[0-9a-f]{16}", one) for one in made)
+
+
+def test_no_id_of_a_span_is_all_zero() -> None:
+    blocks = iter([bytes(2048), bytes(2040) + b"\x01" + bytes(7)])
+    assert RandomSpanIds(lambda _: next(blocks))() == b"0100000000000000"

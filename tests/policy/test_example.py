@@ -25,8 +25,9 @@ FILES = {
     **dict.fromkeys(["/tls/client.crt", "/tls/client.key"], b"pem"),
     "/secrets/admin": b"0123456789abcdef0123456789abcdef\n",
     "/secrets/assertion.pem": PEM,
-    **dict.fromkeys(["/tls/redis-ca.crt", "/tls/idp-ca.crt"], b"pem"),
+    **dict.fromkeys(["/tls/redis-ca.crt", "/tls/idp-ca.crt", "/tls/collector-ca.crt"], b"pem"),
     **dict.fromkeys(["/secrets/redis", "/secrets/introspection"], b"correct horse"),
+    "/secrets/collector": b"correct horse",
     "/secrets/hook": b"0123456789abcdef\n",
     **dict.fromkeys(["/secrets/pepper", "/secrets/master", "/secrets/jwt"], b"7f" * 32),
     "api.yaml": b"{openapi: 3.1.0, paths: {/x: {get: {x-sidecar: {public: true}}}}}",
@@ -86,7 +87,7 @@ def test_the_example_has_every_key_and_no_other() -> None:
     free = {
         "Cache-Control", "NOT_FOUND", "acme", "shop", "region", "order", "read", "cancel", "refund",
         "org", "anonymous", "free", "enterprise", "/org", "/items/*/project", "type",
-        "viewer", "developer",
+        "viewer", "developer", "X-Api-Key", "deployment.environment.name",
     }  # fmt: skip
     assert set(keys_in(root)) - free == set(keys_of(Policy))
 

@@ -1,5 +1,7 @@
 """Durations, sizes, rates, quotas and counts, read and written."""
 
+from pathlib import PurePath
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,10 +14,17 @@ from sidecar.policy.schema.quantities import (
     parse_count,
     parse_duration,
     parse_rate,
+    parse_share,
     parse_size,
     write_duration,
     write_size,
 )
+from sidecar.policy.written import Written
+
+
+def filled(text: str) -> Written:
+    """Make the text of a variable that was filled in."""
+    return Written.of(text, PurePath(), is_filled=True)
 
 
 @pytest.mark.parametrize(
@@ -189,3 +198,19 @@ def test_a_count_is_a_whole_number(text: str, count: int) -> None:
 def test_nothing_else_is_a_count(value: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_count(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "share"),
+    [(0, 0.0), (1, 1.0), (0.25, 0.25), (filled("0.5"), 0.5), (filled("0.75"), 0.75)],
+)
+def test_a_share_is_a_number_from_nothing_to_all(value: object, share: float) -> None:
+    assert parse_share(value) == share
+
+
+@pytest.mark.parametrize(
+    "value", [-0.1, 1.01, 2, True, None, "0.1", "half", filled("1.5"), filled("nan"), filled("1e0")]
+)
+def test_nothing_else_is_a_share(value: object) -> None:
+    with pytest.raises(ValueError, match="no share"):
+        parse_share(value)

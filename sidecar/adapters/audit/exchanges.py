@@ -126,6 +126,8 @@ class Composer:
         )
         if exchange.shadow:
             traffic.would_refuse = [Shadowed(r.code, printable(r.reason)) for r in exchange.shadow]
+        if exchange.trace is not None:
+            traffic.trace_id = exchange.trace.trace_id.decode()
         rpc = exchange.rpc
         if rpc is not None and rpc.calls:
             traffic.tools = [

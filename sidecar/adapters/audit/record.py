@@ -60,6 +60,7 @@ class Traffic(Struct, gc=False):
         sent_bytes: body bytes to the client.
         would_refuse: what shadow mode, or `report` of MCP, let pass; absent when there was nothing.
         tools: calls of tools that the request made; absent when there was none.
+        trace_id: the trace that it is part of; absent when none is known.
     """
 
     method: str | None
@@ -74,6 +75,7 @@ class Traffic(Struct, gc=False):
     sent_bytes: int
     would_refuse: list[Shadowed] | UnsetType = UNSET
     tools: list[Tool] | UnsetType = UNSET
+    trace_id: str | UnsetType = UNSET
 
 
 class Asked(Struct, gc=False):

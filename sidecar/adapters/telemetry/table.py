@@ -146,6 +146,12 @@ METRICS: Final[Mapping[str, Metric]] = {
             "sidecar_csp_reports_total", _C, ("directive", "disposition"),
             "Reports of browsers of what Content-Security-Policy blocked, or would have",
         ),
+        Metric(
+            "sidecar_traced_requests_total", _C, ("outcome",),
+            "Requests with spans: exported, failed (the collector did not take them), or dropped"
+            " (no room)",
+        ),
+        Metric("sidecar_traced_requests_waiting", _G, (), "Requests whose spans wait to be sent"),
         Metric("sidecar_received_bytes_total", _C, ("route",), "Body bytes from clients"),
         Metric("sidecar_sent_bytes_total", _C, ("route",), "Body bytes to clients"),
         Metric(

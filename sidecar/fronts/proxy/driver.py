@@ -371,9 +371,11 @@ class Flight(RequestSide):
         context = self._context
         self.leave_count()
         now = context.monotonic()
+        handed_over = self._handed_over
         verdict = Verdict(
             ending, status, code, reason, step, now - self.started, self._answered_in,
             self._received, self._sent, self._is_upgraded, self._own_seconds(ending, now),
+            handed_over - self.started if handed_over else None,
         )  # fmt: skip
         exchange = self.exchange
         for slot in exchange.slots:

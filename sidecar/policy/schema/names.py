@@ -152,3 +152,16 @@ Permission = Annotated[
     _TEXT_SCHEMA,
     Field(examples=["project.read"]),
 ]
+ResourceKey = Annotated[
+    str,
+    PlainValidator(
+        _named(
+            r"[A-Za-z][A-Za-z0-9_.-]{0,127}",
+            "letters, digits, '.', '_' and '-', such as service.namespace",
+            "service.namespace",
+        )
+    ),
+    _TEXT_SCHEMA,
+    Field(examples=["service.namespace"]),
+]
+"""An attribute of whoever sends spans."""

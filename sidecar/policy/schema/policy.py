@@ -28,6 +28,7 @@ from sidecar.policy.schema.routes import Route
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.state import Secrets, State
 from sidecar.policy.schema.tenants import IdentityHeaders, Tenant
+from sidecar.policy.schema.tracing import Tracing
 from sidecar.policy.schema.upstream import Upstream, UpstreamTimeouts
 from sidecar.policy.schema.websockets import Websockets
 from sidecar.policy.schema.well_known import Absent, SecurityTxt
@@ -83,6 +84,8 @@ class Policy(Section):
         security_txt: whom to tell of a vulnerability, answered on every host; off if left out.
         absent: paths that everybody asks for and that are not there; off if left out.
         audit: where the record of every request goes.
+        tracing: traces of requests, and where their spans go; off if left out: trace fields of
+            trusted proxies pass as they came.
         mode: `enforce`, or `shadow` to record what would be refused; framing, path and identity
             rules stay enforced.
         routes: what is admitted; the most specific template wins, not the order.
@@ -125,6 +128,9 @@ class Policy(Section):
     ] = None
     absent: Annotated[Absent | None, Field(examples=["{}"])] = None
     audit: Audit = Audit()
+    tracing: Annotated[
+        Tracing | None, Field(examples=["{otlp: 'http://collector:4318/v1/traces', sample: 0.1}"])
+    ] = None
     mode: Literal["enforce", "shadow"] = "enforce"
     routes: Annotated[
         tuple[Route, ...], Field(min_length=1, examples=["[{path: /**, public: true}]"])

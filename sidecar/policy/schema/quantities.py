@@ -31,6 +31,7 @@ _RATE_UNITS: Final = {**_DURATION_UNITS, "sec": 1.0, "min": 60.0, "hour": 3600.0
 _MAX_WINDOW_SECONDS: Final = 31 * 86400.0
 _ALLOWANCE: Final = re.compile(r"([0-9]{1,9})/(day|month)\Z")
 _INTEGER: Final = re.compile(r"[0-9]{1,18}\Z")
+_SHARE: Final = re.compile(r"[0-9](\.[0-9]{1,18})?\Z")
 _FLAGS: Final = {"true": True, "false": False}
 
 # Beyond these a number is a slip of the pen, and timers and counters of the system overflow.
@@ -145,6 +146,15 @@ def parse_count(value: object) -> int:
     return int(text)
 
 
+def parse_share(value: object) -> float:
+    """Read a share of all, 0 to 1, as a number or a variable's text."""
+    if isinstance(value, Written) and value.is_filled and _SHARE.match(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise misfit("is no share of all", "a number from 0 to 1: 0.1 is a tenth")
+    return float(value)
+
+
 def parse_allowance(value: object) -> Allowance:
     """Read an allowance such as `10000/day` or `1000000/month`.
 
@@ -256,6 +266,11 @@ ByteRate = Annotated[
     Strict(),
     BeforeValidator(_filled_number),
     WithJsonSchema(_or_variable({"type": "integer", "minimum": 0, "maximum": 1_000_000_000})),
+]
+Share = Annotated[
+    float,
+    PlainValidator(parse_share),
+    WithJsonSchema(_or_variable({"type": "number", "minimum": 0, "maximum": 1})),
 ]
 RateText = Annotated[
     Rate,

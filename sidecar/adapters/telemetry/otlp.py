@@ -1,0 +1,285 @@
+"""Spans as OpenTelemetry has them, sent by its SDK (OTLP over HTTP).
+
+Whoever imports this pays 15 MB and needs the extra `otel`. Attributes follow the semantic
+conventions for HTTP, but for those that could hold a secret or name a person: no query, no
+header field, no address of the client. Who called stands in the audit record of the trace.
+"""
+
+import logging
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sidecar import __version__
+from sidecar.adapters.telemetry.spans import Noted
+from sidecar.knowledge.export import EXTRA_HINT
+from sidecar.model.errors import InstallationError
+from sidecar.model.trace import Trace
+from sidecar.model.verdict import CLIENT_LEFT, Ending
+from sidecar.policy.schema.tracing import Tracing
+
+try:
+    from opentelemetry.context import Context
+    from opentelemetry.exporter.otlp.proto.http import Compression
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExportResult
+    from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+    from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+    from opentelemetry.trace import (
+        NonRecordingSpan,
+        Span,
+        SpanContext,
+        SpanKind,
+        Status,
+        StatusCode,
+        TraceFlags,
+        TraceState,
+        set_span_in_context,
+    )
+    from requests import Session
+except ImportError as error:
+    raise InstallationError(f"spans cannot be sent without OpenTelemetry: {EXTRA_HINT}") from error
+
+COMPLAINT_SECONDS: Final = 60.0
+
+_NANOSECONDS: Final = 1_000_000_000
+_SERVER_ERROR: Final = 500
+_NO_CONTEXT: Final = Context()
+_METHODS: Final = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"}
+)  # fmt: skip
+_OTHER: Final = "_OTHER"
+_UNROUTED: Final = "-"
+_UNSET: Final = Status(StatusCode.UNSET)
+_ERROR: Final = Status(StatusCode.ERROR)
+_LIBRARY_LOG: Final = logging.getLogger(OTLPSpanExporter.__module__)
+
+Attributes = Mapping[str, str | int]
+
+
+class OtlpExporter:
+    """Sends spans to a collector.
+
+    Args:
+        section: where they go, and on whose behalf.
+        instance: tells this process from others of the same service.
+    """
+
+    def __init__(self, section: Tracing, instance: str) -> None:
+        ids = self._ids = _GivenIds()
+        made = self._made = _Made()
+        resource = Resource(
+            {
+                **section.resource,
+                "service.name": section.service_name,
+                "service.instance.id": instance,
+                "telemetry.sdk.language": "python",
+                "telemetry.sdk.name": "opentelemetry",
+            }
+        )
+        provider = TracerProvider(
+            sampler=ALWAYS_ON, resource=resource, id_generator=ids, shutdown_on_exit=False
+        )
+        provider.add_span_processor(made)
+        self._tracer = provider.get_tracer("sidecar", __version__)
+        self._exporter = _exporter(section)
+        self._complaints = _OnceAMinute()
+        _LIBRARY_LOG.addFilter(self._complaints)
+
+    def export(self, batch: Sequence[Noted]) -> bool:
+        """Make the spans of a batch and send them; False when the collector did not take them."""
+        for noted in batch:
+            self._compose(noted)
+            # The event loop may be waiting for its turn: it would else wait five milliseconds.
+            time.sleep(0)
+        spans = self._made.taken()
+        # OTEL_SDK_DISABLED leaves nothing to send.
+        return bool(spans) and self._exporter.export(spans) is SpanExportResult.SUCCESS
+
+    def close(self) -> None:
+        """Give up whatever is waited for."""
+        _LIBRARY_LOG.removeFilter(self._complaints)
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]  # the SDK's gap
+
+    def _compose(self, noted: Noted) -> None:
+        """Make a span of the request, and within it one of the wait for the upstream."""
+        started = int(noted.started * _NANOSECONDS)
+        ended = started + int(noted.seconds * _NANOSECONDS)
+        trace = noted.trace
+        self._ids.trace_id = int(trace.trace_id, 16)
+        method = _method(noted.method)
+        server = self._tracer.start_span(
+            _name_of(method, noted.route),
+            context=_context_of(trace),
+            kind=SpanKind.SERVER,
+            attributes=_server_attributes(noted, method),
+            start_time=started,
+        )
+        if noted.handed_over is not None:
+            self._wait(noted, server, started, ended)
+        server.set_status(_ERROR if noted.status >= _SERVER_ERROR else _UNSET)
+        server.end(ended)
+
+    def _wait(self, noted: Noted, server: Span, started: int, ended: int) -> None:
+        method = _method(noted.method)
+        begun = started + int((noted.handed_over or 0.0) * _NANOSECONDS)
+        answered = noted.upstream_seconds
+        # The upstream was told this one's id before there was a span.
+        self._ids.span_id = int(noted.trace.span_id, 16)
+        client = self._tracer.start_span(
+            _name_of(method, _UNROUTED),
+            context=set_span_in_context(server, _NO_CONTEXT),
+            kind=SpanKind.CLIENT,
+            attributes=_client_attributes(noted, method),
+            start_time=begun,
+        )
+        client.set_status(_ERROR if _is_failed_wait(noted) else _UNSET)
+        client.end(ended if answered is None else begun + int(answered * _NANOSECONDS))
+
+
+def _name_of(method: str, route: str) -> str:
+    """Name a span: a method that may be anything would be a name that may be anything."""
+    word = "HTTP" if method == _OTHER else method
+    return word if route == _UNROUTED else f"{word} {route}"
+
+
+def _is_failed_wait(noted: Noted) -> bool:
+    return noted.upstream_seconds is None or noted.ending is Ending.FAILED
+
+
+def _exporter(section: Tracing) -> OTLPSpanExporter:
+    session = Session()
+    # No proxy, no authority and no password of the environment: the policy says where spans go.
+    session.trust_env = False
+    authorities = section.ca or ssl.get_default_verify_paths().cafile
+    return OTLPSpanExporter(
+        endpoint=section.otlp,
+        certificate_file=authorities,
+        headers={name: value.reveal().decode() for name, value in section.headers.items()},
+        timeout=section.timeout,
+        compression=Compression.NoCompression,
+        session=session,
+    )
+
+
+def _context_of(trace: Trace) -> Context:
+    """Write the caller's span, the parent of ours; an empty context where the trace begins here."""
+    if trace.parent_id is None:
+        return _NO_CONTEXT
+    members = [pair.partition("=")[::2] for pair in trace.state.decode().split(",") if pair]
+    caller = SpanContext(
+        int(trace.trace_id, 16),
+        int(trace.parent_id, 16),
+        is_remote=True,
+        trace_flags=TraceFlags(trace.flags),
+        trace_state=TraceState(members),
+    )
+    return set_span_in_context(NonRecordingSpan(caller), _NO_CONTEXT)
+
+
+def _server_attributes(noted: Noted, method: str) -> Attributes:
+    attributes: dict[str, str | int] = {
+        "http.request.method": method,
+        "url.path": _text(noted.path),
+        "url.scheme": "https" if noted.is_secure else "http",
+        "network.protocol.version": f"1.{noted.minor}",
+        "http.response.status_code": noted.status,
+        "sidecar.outcome": noted.ending.value,
+        "sidecar.request_id": _text(noted.request_id),
+    }
+    if noted.status == CLIENT_LEFT:
+        # No status was sent: 499 is our own word for it.
+        del attributes["http.response.status_code"]
+    if noted.route != _UNROUTED:
+        attributes["http.route"] = noted.route
+    if noted.host is not None:
+        attributes.update(_address(noted.host))
+    if noted.code is not None:
+        attributes["sidecar.refusal.code"] = noted.code.value
+    if noted.step:
+        attributes["sidecar.refusal.step"] = noted.step
+    if noted.status >= _SERVER_ERROR:
+        attributes["error.type"] = str(noted.status) if noted.code is None else noted.code.value
+    return attributes
+
+
+def _client_attributes(noted: Noted, method: str) -> Attributes:
+    attributes: dict[str, str | int] = {
+        "http.request.method": method,
+        "network.protocol.version": "1.1",
+        **_address(noted.upstream),
+    }
+    if noted.upstream_seconds is not None and noted.ending is Ending.ADMITTED:
+        attributes["http.response.status_code"] = noted.status
+    if _is_failed_wait(noted):
+        attributes["error.type"] = noted.ending.value if noted.code is None else noted.code.value
+    return attributes
+
+
+def _address(authority: bytes) -> Attributes:
+    host, _, port = _text(authority).rpartition(":")
+    if port.isdigit() and host:
+        return {"server.address": host.strip("[]"), "server.port": int(port)}
+    return {"server.address": _text(authority).strip("[]")}
+
+
+def _method(method: bytes) -> str:
+    text = method.decode("ascii", "replace")
+    return text if text in _METHODS else _OTHER
+
+
+def _text(value: bytes) -> str:
+    return value.decode("ascii", "backslashreplace")
+
+
+class _GivenIds(IdGenerator):
+    """Gives the ids that were made when the request came; random ones to spans that had none.
+
+    Attributes:
+        trace_id: of the trace that begins next.
+        span_id: of the next span; None for a random one.
+    """
+
+    def __init__(self) -> None:
+        self._random = RandomIdGenerator()
+        self.trace_id = 0
+        self.span_id: int | None = None
+
+    def generate_span_id(self) -> int:
+        span_id, self.span_id = self.span_id, None
+        return self._random.generate_span_id() if span_id is None else span_id
+
+    def generate_trace_id(self) -> int:
+        return self.trace_id
+
+
+class _Made(SpanProcessor):
+    """Keeps the spans that ended until somebody takes them."""
+
+    def __init__(self) -> None:
+        self._spans: list[ReadableSpan] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self._spans.append(span)
+
+    def taken(self) -> Sequence[ReadableSpan]:
+        spans, self._spans = self._spans, []
+        return spans
+
+
+class _OnceAMinute(logging.Filter):
+    """Lets one record a minute pass: a collector that is gone would fill the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        if record.levelno < logging.ERROR or now < self._next:
+            return False
+        self._next = now + COMPLAINT_SECONDS
+        return True
