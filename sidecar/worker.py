@@ -1,7 +1,9 @@
 """One process that proxies: its parts, built from the policy, started and stopped in order."""
 
 import os
+import random
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,7 +13,9 @@ from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import RandomNonces, RandomSpanIds, UuidV7
 from sidecar.adapters.telemetry.certificates import CertificateEnds
 from sidecar.adapters.telemetry.metrics import MetricsLedger
+from sidecar.adapters.telemetry.steps import StepTimes
 from sidecar.decision.pipeline import build
+from sidecar.decision.timing import Sampling
 from sidecar.fronts.proxy.context import Context, Sources
 from sidecar.fronts.proxy.deadlines import Wheel
 from sidecar.fronts.proxy.listener import Listener
@@ -21,6 +25,7 @@ from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.ports import AtHand, Event, Ledger, RequestIds
 from sidecar.outside import Around, Outside
 from sidecar.policy.loaded import Loaded
+from sidecar.policy.schema.metrics import Metrics
 from sidecar.policy.schema.policy import Policy
 
 if TYPE_CHECKING:
@@ -56,19 +61,15 @@ class Proxy:
                 self.metrics.note_store_error,
             ),
         )
-        ledgers: list[Ledger] = [self.metrics, self.audit]
-        if outside.uses is not None:
-            ledgers.append(outside.uses)
-        if (spans := _span_ledger(policy, new_id)) is not None:
-            ledgers.append(spans)
+        self._spans = _span_ledger(policy, new_id)
         self._context = Context(
             build(policy, _with_randomness(policy, outside.at_hand)),
-            ledgers,
+            tuple(self._ledgers(policy.metrics)),
             Sources(new_id, time.time, time.monotonic, outside.answers),
             Wheel(time.monotonic()),
             Pools(),
         )
-        self._spans = spans
+        self._time_steps(policy.metrics)
         if policy.reports is not None:
             self._collect(is_audited=policy.reports.audit)
         if outside.feed is not None:
@@ -78,6 +79,28 @@ class Proxy:
         self._certificates = CertificateEnds()
         self._listener = Listener(self._context, policy.listen, is_shared=policy.workers > 1)
         self._watch()
+
+    def _ledgers(self, section: Metrics) -> Iterator[Ledger]:
+        """List who takes note of each exchange, in this order."""
+        yield from (self.metrics, self.audit)
+        for ledger in (self.outside.uses, self._spans):
+            if ledger is not None:
+                yield ledger
+        if section.tenants is not None:
+            # Memory for those alone who want it.
+            from sidecar.adapters.telemetry.tenants import TenantLedger
+
+            tenants = TenantLedger(section.tenants.max)
+            self.metrics.ask(tenants.rows)
+            yield tenants
+
+    def _time_steps(self, section: Metrics) -> None:
+        """Have the steps of a sample of the exchanges timed."""
+        if section.step_sample:
+            times = StepTimes()
+            self.metrics.ask(times.rows)
+            sampling = Sampling(section.step_sample, time.perf_counter, random.random, times.note)
+            self._context.sample(sampling)
 
     def _collect(self, *, is_audited: bool) -> None:
         """Take what browsers report; a policy without it pays no memory for what does."""

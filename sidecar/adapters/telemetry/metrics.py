@@ -144,11 +144,7 @@ class MetricsLedger(Ledger):
 
     def _note_taken(self, charges: Sequence[Taken], *, is_limited: bool) -> None:
         for taken in charges:
-            outcome = taken.outcome
-            if outcome is Outcome.REFUSED and not is_limited:
-                # Mode shadow let it pass.
-                outcome = Outcome.SHADOWED
-            charge = (taken.limit.name, outcome)
+            charge = (taken.limit.name, outcome_of(taken, is_limited=is_limited))
             self._taken[charge] = self._taken.get(charge, 0) + 1
 
     def watch(self, name: str, reading: Reading, *labels: str) -> None:
@@ -231,6 +227,17 @@ class MetricsLedger(Ledger):
         for family in ProcessCollector(registry=None).collect():
             for sample in family.samples:
                 yield sample.name, (self._worker,), (sample.value,)
+
+
+def outcome_of(taken: Taken, *, is_limited: bool) -> Outcome:
+    """Say what became of a charge: refused in mode shadow, it passed all the same.
+
+    Args:
+        taken: what the limit said.
+        is_limited: whether a limit refused the exchange.
+    """
+    outcome = taken.outcome
+    return Outcome.SHADOWED if outcome is Outcome.REFUSED and not is_limited else outcome
 
 
 def _bucket_of(seconds: float, buckets: tuple[float, ...]) -> int:

@@ -87,6 +87,19 @@ METRICS: Final[Mapping[str, Metric]] = {
             buckets=OVERHEAD_BUCKETS,
         ),
         Metric(
+            "sidecar_step_duration_seconds", _H, ("step",),
+            "What a step took, waits for answers left out; of one request in `metrics.step_sample`",
+            buckets=STEP_BUCKETS,
+        ),
+        Metric(
+            "sidecar_tenant_requests_total", _C, ("tenant", "outcome"),
+            "Exchanges by tenant and how they ended; with `metrics.tenants` alone",
+        ),
+        Metric(
+            "sidecar_tenant_rate_limit_decisions_total", _C, ("tenant", "outcome"),
+            "Charges to rate limits by tenant; with `metrics.tenants` alone",
+        ),
+        Metric(
             "sidecar_refusals_total", _C, ("step", "code"),
             "Answers of the sidecar itself by the step that gave them and the refusal code",
         ),

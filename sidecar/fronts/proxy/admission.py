@@ -6,7 +6,9 @@ The steps run at once; where one asks, or a failure is held back, the exchange w
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sidecar.decision.runner import Waiting, decide
+from sidecar.decision import traced
+from sidecar.decision.runner import Waiting, decide, resume
+from sidecar.decision.timing import StepTimer
 from sidecar.fronts.proxy.pause import Pause
 from sidecar.model.exchange import Exchange
 from sidecar.model.message import RequestHead
@@ -32,7 +34,7 @@ class Admission:
     """
 
     __slots__ = (
-        "_context", "_downstream", "_generation", "_is_counted", "_pause", "_received",
+        "_context", "_downstream", "_generation", "_is_counted", "_pause", "_received", "_timer",
         "exchange", "started", "waited",
     )  # fmt: skip
 
@@ -44,6 +46,7 @@ class Admission:
         self._generation = context.generation
         self._pause: Pause | None = None
         self._is_counted = True
+        self._timer: StepTimer | None = None
         self._received = 0
         self.started = context.monotonic()
         self.waited = 0.0
@@ -68,12 +71,16 @@ class Admission:
         if cause is not None:
             self.refuse(cause)
             return False
-        outcome = decide(generation.edge, exchange, shadow=generation.shadow)
-        if outcome is None:
-            plan = exchange.route
-            outcome = decide(plan.steps, exchange, shadow=plan.shadow)
-            if outcome is None and not (plan.identity and context.floor.applies_to_all):
-                return True
+        timer = context.timer()
+        if timer is not None:
+            outcome = self._decide_timed(timer)
+        else:
+            outcome = decide(generation.edge, exchange, shadow=generation.shadow)
+            if outcome is None:
+                plan = exchange.route
+                outcome = decide(plan.steps, exchange, shadow=plan.shadow)
+        if outcome is None and not (context.floor.applies_to_all and exchange.route.identity):
+            return True
         if isinstance(outcome, Refuse) and not context.floor.holds(outcome, self.plan):
             self.refuse(outcome)
         elif isinstance(outcome, Respond):
@@ -82,6 +89,14 @@ class Admission:
             self._pause = Pause(context, self, outcome)
         return False
 
+    def _decide_timed(self, timer: StepTimer) -> Refuse | Respond | Waiting | None:
+        """Run the same steps, watched."""
+        self._timer = timer
+        generation, exchange = self._generation, self.exchange
+        shadow = generation.shadow
+        outcome = traced.decide(generation.edge, exchange, shadow=shadow, observer=timer)
+        return self.decide_route() if outcome is None else outcome
+
     @property
     def edge(self) -> Sequence[Step]:
         """The EDGE steps that it runs."""
@@ -89,8 +104,16 @@ class Admission:
 
     def decide_route(self) -> Refuse | Respond | Waiting | None:
         """Run the steps of the route, after EDGE steps that had to wait."""
-        plan = self.exchange.route
-        return decide(plan.steps, self.exchange, shadow=plan.shadow)
+        plan, exchange, timer = self.exchange.route, self.exchange, self._timer
+        if timer is not None:
+            return traced.decide(plan.steps, exchange, shadow=plan.shadow, observer=timer)
+        return decide(plan.steps, exchange, shadow=plan.shadow)
+
+    def resume(self, waiting: Waiting, answer: object) -> Refuse | Respond | Waiting | None:
+        """Go on with the steps where one asked."""
+        if self._timer is not None:
+            return traced.resume(waiting, answer, self.exchange, self._timer)
+        return resume(waiting, answer, self.exchange)
 
     def refuse(self, cause: Refuse) -> None:
         """End the exchange: a step refused."""

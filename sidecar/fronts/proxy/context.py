@@ -7,6 +7,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
 
 from sidecar.decision.pipeline import Generation
+from sidecar.decision.timing import Sampling, StepTimer
 from sidecar.fronts.proxy.alarm import Alarm
 from sidecar.fronts.proxy.deadlines import Wheel
 from sidecar.fronts.proxy.pause import Floor
@@ -101,6 +102,7 @@ class Context:
         statuses: memory of status lines.
         hosts: memory of Host values.
         room: what bodies that rules read may hold.
+        sampling: says which exchanges have their steps timed; None for none.
         tasks: tasks that were spawned and have not ended.
         timeouts: patience with clients, from the policy in force.
         idle_seconds: that between two requests.
@@ -109,9 +111,30 @@ class Context:
     """
 
     __slots__ = (
-        "_dates", "_most_requests", "alarm", "answers", "clock", "floor", "generation",
-        "head_limits", "hosts", "idle_seconds", "ledgers", "limits", "live", "monotonic", "new_id",
-        "pools", "request_lines", "response_lines", "room", "statuses", "tasks", "timeouts",
+        "_dates",
+        "_most_requests",
+        "_until_timed",
+        "alarm",
+        "answers",
+        "clock",
+        "floor",
+        "generation",
+        "head_limits",
+        "hosts",
+        "idle_seconds",
+        "ledgers",
+        "limits",
+        "live",
+        "monotonic",
+        "new_id",
+        "pools",
+        "request_lines",
+        "response_lines",
+        "room",
+        "sampling",
+        "statuses",
+        "tasks",
+        "timeouts",
         "wheel",
     )  # fmt: skip
 
@@ -143,6 +166,8 @@ class Context:
         self.response_lines = new_response_lines()
         self.statuses = new_statuses()
         self.hosts = new_hosts()
+        self.sampling: Sampling | None = None
+        self._until_timed = 0
         self.tasks: set[asyncio.Task[None]] = set()
         # What the hot path reads of the policy, one look-up away.
         self.timeouts = listen.timeouts
@@ -170,6 +195,28 @@ class Context:
         if self.live.websockets >= self.generation.policy.websockets.max:
             return Refuse(RefusalCode.OVERLOADED, "too many WebSockets")
         return None
+
+    def sample(self, sampling: Sampling) -> None:
+        """Have the steps of some exchanges timed."""
+        self.sampling = sampling
+        self._until_timed = sampling.gap()
+
+    def timer(self) -> StepTimer | None:
+        """Return what times the steps of this exchange; None for nearly all of them."""
+        left = self._until_timed
+        if not left:
+            return None
+        if left > 1:
+            self._until_timed = left - 1
+            return None
+        return self._next_timer()
+
+    def _next_timer(self) -> StepTimer | None:
+        sampling = self.sampling
+        if sampling is None:
+            return None
+        self._until_timed = sampling.gap()
+        return sampling.timer()
 
     def spawn(self, coroutine: Coroutine[object, None, None]) -> asyncio.Task[None]:
         """Start a task that the context owns until it ends."""

@@ -11,7 +11,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from sidecar.decision.runner import Waiting, refuse_unanswered, resume
+from sidecar.decision.runner import Waiting, refuse_unanswered
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.limits import let_go
 from sidecar.model.outcome import Refuse, Respond
@@ -155,7 +155,7 @@ class Pause:
         return refuse_unanswered(waiting, refusal, self._flight.exchange)
 
     def _resumed(self, waiting: Waiting, answer: object) -> Refuse | Respond | Waiting | None:
-        outcome = resume(waiting, answer, self._flight.exchange)
+        outcome = self._flight.resume(waiting, answer)
         if outcome is None and waiting.steps is self._flight.edge:
             return self._flight.decide_route()
         return outcome

@@ -19,6 +19,7 @@ from sidecar.policy.schema.errors import ErrorTemplate
 from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.limits import RateLimits, Tiers
 from sidecar.policy.schema.listen import Listen
+from sidecar.policy.schema.metrics import Metrics
 from sidecar.policy.schema.names import TenantName
 from sidecar.policy.schema.openapi import OpenApi
 from sidecar.policy.schema.permissions import Permissions, Roles
@@ -86,6 +87,7 @@ class Policy(Section):
         audit: where the record of every request goes.
         tracing: traces of requests, and where their spans go; off if left out: trace fields of
             trusted proxies pass as they came.
+        metrics: what is counted beyond what everybody gets.
         mode: `enforce`, or `shadow` to record what would be refused; framing, path and identity
             rules stay enforced.
         routes: what is admitted; the most specific template wins, not the order.
@@ -131,6 +133,7 @@ class Policy(Section):
     tracing: Annotated[
         Tracing | None, Field(examples=["{otlp: 'http://collector:4318/v1/traces', sample: 0.1}"])
     ] = None
+    metrics: Metrics = Metrics()
     mode: Literal["enforce", "shadow"] = "enforce"
     routes: Annotated[
         tuple[Route, ...], Field(min_length=1, examples=["[{path: /**, public: true}]"])

@@ -260,6 +260,21 @@ Workers = Annotated[
     BeforeValidator(_filled_number),
     WithJsonSchema(_or_variable({"type": "integer", "minimum": 1, "maximum": 64})),
 ]
+TenantCount = Annotated[
+    int,
+    Field(ge=1, le=10_000),
+    Strict(),
+    BeforeValidator(_filled_number),
+    WithJsonSchema(_or_variable({"type": "integer", "minimum": 1, "maximum": 10_000})),
+]
+Sample = Annotated[
+    int,
+    Field(ge=0, le=1_000_000),
+    Strict(),
+    BeforeValidator(_filled_number),
+    WithJsonSchema(_or_variable({"type": "integer", "minimum": 0, "maximum": 1_000_000})),
+]
+"""One in so many; 0 for none."""
 ByteRate = Annotated[
     int,
     Field(ge=0, le=1_000_000_000),
