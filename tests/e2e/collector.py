@@ -14,6 +14,9 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 
+# Whoever sends spans imports this before it serves: a test's loop would wait for it.
+import sidecar.adapters.telemetry.otlp  # noqa: F401 -- for what the import does
+
 PATIENCE_SECONDS = 20.0
 SERVER, CLIENT = Span.SPAN_KIND_SERVER, Span.SPAN_KIND_CLIENT
 ERROR = SpanStatus.STATUS_CODE_ERROR
