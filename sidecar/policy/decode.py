@@ -16,6 +16,7 @@ from sidecar.model.errors import Problem
 from sidecar.policy.hints import Mistake, explain
 from sidecar.policy.nodes import Mapping, Node, Path, Sequence, as_written, entry_at, key_path
 from sidecar.policy.schema.policy import Policy
+from sidecar.policy.schema.section import Section
 from sidecar.policy.written import Embedded, Sources, Written
 
 # What stands in for a part that has errors, so that the rules between sections judge the others
@@ -51,8 +52,8 @@ def decode(root: Mapping, sources: Sources) -> Decoded:
     try:
         return Decoded(Policy.model_validate(values, context=sources), [], frozenset())
     except ValidationError as error:
-        mistakes = [_mistake(root, details) for details in error.errors(include_url=False)]
-    problems = [_problem(mistake) for mistake in mistakes if not _follows(mistake, mistakes)]
+        mistakes = mistakes_of(root, error, Policy)
+    problems = problems_of(mistakes)
     broken = frozenset(str(mistake.path[0]) for mistake in mistakes)
     # A file may vanish between the two readings.
     with suppress(ValidationError):
@@ -74,14 +75,30 @@ def value_of(node: Node) -> object:
     return node.value
 
 
-def _mistake(root: Mapping, details: ErrorDetails) -> Mistake:
+def mistakes_of(root: Mapping, error: ValidationError, schema: type[Section]) -> list[Mistake]:
+    """Find the nodes that an error of pydantic's is about.
+
+    Args:
+        root: the document.
+        error: what pydantic found.
+        schema: the section that the document was to be.
+    """
+    return [_mistake(root, details, schema) for details in error.errors(include_url=False)]
+
+
+def problems_of(mistakes: list[Mistake]) -> list[Problem]:
+    """Find the words for mistakes, without those that follow from others."""
+    return [_problem(mistake) for mistake in mistakes if not _follows(mistake, mistakes)]
+
+
+def _mistake(root: Mapping, details: ErrorDetails, schema: type[Section]) -> Mistake:
     steps = details["loc"]
     if steps[:2] == ("audit", "sinks"):
         # The tag of the union, which is no key of the policy.
         steps = steps[:3] + steps[4:]
     is_key = steps[-2:] == (details["input"], "[key]")
     path = as_written(root, steps[:-1] if is_key else steps)
-    return Mistake(details, path, entry_at(root, path), is_key=is_key)
+    return Mistake(details, path, entry_at(root, path), is_key=is_key, schema=schema)
 
 
 def _follows(mistake: Mistake, mistakes: list[Mistake]) -> bool:

@@ -25,12 +25,14 @@ class Mistake:
         path: path of the value in the policy.
         entry: the entry at the path, or the nearest one above it.
         is_key: true when the key is wrong, not its value.
+        schema: the outermost section.
     """
 
     details: ErrorDetails
     path: Path
     entry: Entry
     is_key: bool
+    schema: type[Section] = Policy
 
     def context(self, name: str) -> object:
         """One fact that the validator gave with its error."""
@@ -82,19 +84,19 @@ def _kind(mistake: Mistake) -> str:
 
 def _missing(mistake: Mistake) -> tuple[str, str]:
     name = str(mistake.path[-1])
-    return f"the key {quoted(name)} is missing", f"add {name}: {_example(mistake.path)}"
+    return f"the key {quoted(name)} is missing", f"add {name}: {_example(mistake)}"
 
 
 def _unknown_key(mistake: Mistake) -> tuple[str, str]:
     name = str(mistake.path[-1])
-    known = _keys_at(mistake.path[:-1])
+    known = _keys_at(mistake.schema, mistake.path[:-1])
     close = _closest(name.lower(), known)
     meant = f"did you mean {close[0]}? " if close else ""
     return f"unknown key {quoted(name)}", f"{meant}known here: {', '.join(known)}"
 
 
 def _mapping_expected(mistake: Mistake) -> tuple[str, str]:
-    known = _keys_at(mistake.path)
+    known = _keys_at(mistake.schema, mistake.path)
     if ":" in _subject(mistake):
         hint = "put a blank after the colon of key: value"
         return f"a mapping is expected, not {_kind(mistake)}", hint
@@ -108,7 +110,7 @@ def _list_expected(mistake: Mistake) -> tuple[str, str]:
 
 
 def _text_expected(mistake: Mistake) -> tuple[str, str]:
-    example = mistake.context("example") or _example(mistake.path)
+    example = mistake.context("example") or _example(mistake)
     if isinstance(mistake.entry.node, Scalar) and mistake.entry.node.value is not None:
         return f"text is expected, not {_kind(mistake)}", f"put it in quotes, or write {example}"
     return f"text is expected, not {_kind(mistake)}", f"write for example {example}"
@@ -133,7 +135,7 @@ def _too_large(mistake: Mistake) -> tuple[str, str]:
 
 
 def _empty(mistake: Mistake) -> tuple[str, str]:
-    return "is empty", f"write for example {_example(mistake.path)}"
+    return "is empty", f"write for example {_example(mistake)}"
 
 
 def _no_such_word(mistake: Mistake) -> tuple[str, str]:
@@ -165,23 +167,24 @@ _WORDS: Final = MappingProxyType[str, Callable[[Mistake], tuple[str, str]]](
 )
 
 
-def _keys_at(path: Path) -> list[str]:
+def _keys_at(schema: type[Section], path: Path) -> list[str]:
     """List the keys that the schema knows at a path."""
-    return [name for section in _sections_at(path) for name in _fields_of(section)]
+    return [name for section in _sections_at(schema, path) for name in _fields_of(section)]
 
 
-def _field_at(path: Path) -> FieldInfo:
+def _field_at(schema: type[Section], path: Path) -> FieldInfo:
     """Find the field of the schema at a path that ends with its name."""
     name = str(path[-1])
-    return next(f[name] for s in _sections_at(path[:-1]) if name in (f := _fields_of(s)))
+    sections = _sections_at(schema, path[:-1])
+    return next(f[name] for s in sections if name in (f := _fields_of(s)))
 
 
-def _example(path: Path) -> object:
-    return (_field_at(path).examples or ["…"])[0]
+def _example(mistake: Mistake) -> object:
+    return (_field_at(mistake.schema, mistake.path).examples or ["…"])[0]
 
 
-def _sections_at(path: Path) -> list[type[Section]]:
-    sections: list[type[Section]] = [Policy]
+def _sections_at(schema: type[Section], path: Path) -> list[type[Section]]:
+    sections: list[type[Section]] = [schema]
     for step in path:
         # Indexes, and keys of free choice, stay within the sections that are already found.
         fields = (_fields_of(section).get(str(step)) for section in sections)

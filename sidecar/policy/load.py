@@ -15,6 +15,7 @@ from sidecar.policy.lint import Rule, lint
 from sidecar.policy.loaded import Loaded
 from sidecar.policy.nodes import Entry, Mapping, Place, Scalar
 from sidecar.policy.schema.policy import Policy
+from sidecar.policy.text import Text
 from sidecar.policy.written import Sources
 
 _PROFILES: Final = PurePath(__file__).parent / "profiles"
@@ -48,6 +49,16 @@ def load(
     Raises:
         PolicyError: with every error and every warning, in the order of the text.
     """
+    return load_text(name, read, environ, rules).loaded
+
+
+def load_text(
+    name: str,
+    read: Callable[[str], bytes],
+    environ: Environment[str, str],
+    rules: Sequence[Rule] = (),
+) -> Text:
+    """Load a policy as `load` does, and keep its text for whoever asks for lines."""
     return _Loading(Sources(read, environ), rules).load(name)
 
 
@@ -67,7 +78,7 @@ def load_try(upstream: str, read: Callable[[str], bytes], environ: Environment[s
     extends = Scalar(place, "try", "try", PurePath())
     entries = {"extends": Entry(place, extends), "upstream": Entry(place, url)}
     written = Document(Mapping(place, entries), [])
-    return _Loading(Sources(read, environ)).finish(written, upstream.encode())
+    return _Loading(Sources(read, environ)).finish(written, upstream.encode()).loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,7 @@ class _Loading:
     sources: Sources
     rules: Sequence[Rule] = ()
 
-    def load(self, name: str) -> Loaded:
+    def load(self, name: str) -> Text:
         try:
             content = self.sources.read(name)
         except OSError as error:
@@ -86,7 +97,7 @@ class _Loading:
             raise PolicyError([Problem(name, 0, 0, "", message, hint)]) from error
         return self.finish(parse(name, content, self.sources.environ), content)
 
-    def finish(self, own: Document, content: bytes) -> Loaded:
+    def finish(self, own: Document, content: bytes) -> Text:
         if own.root is None:
             raise PolicyError(own.problems)
         digest = hashlib.sha256(content)
@@ -108,7 +119,8 @@ class _Loading:
                 # That there are no routes is a consequence.
                 raise PolicyError(problems)
         policy = self._judge(root, problems, names)
-        return Loaded(policy, tuple(problems), digest.hexdigest())
+        loaded = Loaded(policy, tuple(problems), digest.hexdigest())
+        return Text(loaded, root, self.sources)
 
     def _judge(
         self, root: Mapping, problems: list[Problem], names: Environment[Place, str]

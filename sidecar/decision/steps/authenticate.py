@@ -69,6 +69,10 @@ class Authenticate(AskingStep):
             self._credentials, self._accepted, forwards=self._forwards, is_verbose=self._is_verbose
         )
 
+    def accepts(self, method: Method) -> bool:
+        """Tell whether the route accepts a method."""
+        return self._accepted is None or method in self._accepted
+
     def decide(self, exchange: Exchange) -> Outcome | Ask:
         """Judge the one credential.
 
@@ -112,7 +116,7 @@ class Authenticate(AskingStep):
 
     def _concluded(self, proof: Proof, exchange: Exchange) -> Outcome | Ask:
         if isinstance(proof, Principal):
-            if self._accepted is not None and proof.method not in self._accepted:
+            if not self.accepts(proof.method):
                 return unauthorized(f"{proof.method.value} is not accepted here")
             exchange.principal = proof
             return PASS

@@ -37,6 +37,18 @@ def json_schema() -> dict[str, object]:
     return {"$schema": _DIALECT, "$id": _ID, **schema, "title": "Sidecar policy", **condition}
 
 
+def section_schema(section: type[Section], identity: str, title: str) -> dict[str, object]:
+    """Describe another document that is as strict.
+
+    Args:
+        section: its outermost section.
+        identity: URI of the schema.
+        title: what it is called.
+    """
+    schema = section.model_json_schema(schema_generator=_Generator)
+    return {"$schema": _DIALECT, "$id": identity, **schema, "title": title}
+
+
 class _Generator(GenerateJsonSchema):
     """pydantic's generator, with defaults and descriptions as the policy's author knows them."""
 

@@ -1,0 +1,1 @@
+"""Tests of a policy, as a file: callers, requests and what is expected of them."""

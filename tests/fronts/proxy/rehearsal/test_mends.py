@@ -1,0 +1,40 @@
+"""For each kind of refusal a change is found, and it is known whether the change is enough."""
+
+import pytest
+
+from tests.fronts.proxy.rehearsal.refused import ROWS, VIEWER, Row
+from tests.fronts.proxy.rehearsal.rehearsing import a_text, asking, explained
+
+SCHEMA = b'{"type": "object", "properties": {"a": {"type": "integer"}}}'
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
+def test_a_refusal_names_the_change_that_mends_it(row: Row) -> None:
+    explanation = explained(a_text(row.policy, {"s.json": SCHEMA}), row.asked)
+    assert (explanation.played.word, explanation.played.step) == ("refuse", row.step)
+    first, *_ = explanation.tried
+    assert row.mend in first.mend.words
+    assert first.is_enough is row.is_enough
+    assert str(first.where or "") == row.where or not row.where
+    assert (first.where is not None) == bool(row.where)
+
+
+def test_a_change_that_is_not_enough_says_what_refuses_next() -> None:
+    text = a_text("routes: [{path: /x, methods: [GET], role: developer}]")
+    explanation = explained(text, asking("/x", "POST", principal=VIEWER))
+    first, *_ = explanation.tried
+    assert not first.is_enough
+    assert first.played is not None
+    assert first.played.step == "authorize"
+
+
+def test_what_is_enough_comes_first() -> None:
+    text = a_text(
+        "cors: {origins: ['https://a.example'], methods: [GET]}\n"
+        "routes: [{path: /**, methods: [GET], public: true}]"
+    )
+    preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "PUT"}
+    explanation = explained(text, asking("/", "OPTIONS", preflight))
+    assert [one.is_enough for one in explanation.tried] == sorted(
+        (one.is_enough for one in explanation.tried), reverse=True
+    )
