@@ -15,7 +15,7 @@ from tests.e2e.collector import CLIENT, ERROR, SERVER, a_collector, attributes_o
 from tests.e2e.conftest import running
 from tests.e2e.launch import serving
 from tests.e2e.test_websockets import HANDSHAKE, opens, reads
-from tests.e2e.traces import LOCAL, PARENT, SPAN, STATE, TRACE, UNSAMPLED, told, traced
+from tests.e2e.traces import LOCAL, PARENT, PATIENT, SPAN, STATE, TRACE, UNSAMPLED, told, traced
 from tests.e2e.wire import Echo, Peer, a_client, a_policy, a_service, answers, get, post
 
 FreePort = Callable[[], int]
@@ -220,8 +220,8 @@ async def test_a_collector_that_is_gone_is_nobodys_problem(
         a_client(proxy.port) as client,
     ):
         for _ in range(3):
-            assert (await client.ask(get(b"/", PARENT))).status == 200
             failed = proxy.gauge("sidecar_traced_requests_total", "failed")
+            assert (await client.ask(get(b"/", PARENT))).status == 200
             async with asyncio.timeout(10):
                 while proxy.gauge("sidecar_traced_requests_total", "failed") == failed:  # noqa: ASYNC110 -- a thread sends
                     await asyncio.sleep(0.02)
@@ -255,8 +255,16 @@ async def test_a_collector_that_never_answers_holds_up_neither_requests_nor_the_
             for _ in range(200):
                 assert (await client.ask(get(b"/", PARENT))).status == 200
         collector.is_open.set()
-        spans = proxy.gauge("sidecar_traced_requests_total", "failed")
-        assert spans + proxy.gauge("sidecar_traced_requests_total", "dropped") == 200
+        lost = 0.0
+        async with asyncio.timeout(20):
+            # A batch that was under way at the end is counted by its thread, a little later.
+            while lost != 200:
+                await asyncio.sleep(0.01)
+                lost = sum(
+                    proxy.gauge("sidecar_traced_requests_total", outcome)
+                    for outcome in ("failed", "dropped")
+                )
+        assert proxy.gauge("sidecar_traced_requests_total", "exported") == 0
 
 
 # --- processes
@@ -264,7 +272,11 @@ async def test_a_collector_that_never_answers_holds_up_neither_requests_nor_the_
 
 async def test_a_process_sends_what_it_noted_before_it_ends(tmp_path: Path) -> None:
     async with a_collector() as collector, a_service(Echo()) as service:
-        policy = a_policy(service.url, listen=LOCAL, tracing={"otlp": collector.url, "sample": 1})
+        policy = a_policy(
+            service.url,
+            listen=LOCAL,
+            tracing={"otlp": collector.url, "sample": 1, "timeout": PATIENT},
+        )
         async with serving(policy, tmp_path) as sidecar:
             assert [await sidecar.ask() for _ in range(5)] == [200] * 5
             sidecar.order(signal.SIGTERM)
@@ -280,18 +292,19 @@ async def test_a_process_sends_what_it_noted_before_it_ends(tmp_path: Path) -> N
 async def test_each_worker_sends_its_own(tmp_path: Path, free_port: FreePort) -> None:
     async with a_collector() as collector, a_service(Echo()) as service:
         listen = {**LOCAL, "proxy": f"127.0.0.1:{free_port()}"}
-        tracing = {"otlp": collector.url, "sample": 1}
+        tracing = {"otlp": collector.url, "sample": 1, "timeout": PATIENT}
         policy = a_policy(service.url, listen=listen, tracing=tracing, workers=2)
         async with serving(policy, tmp_path) as sidecar:
             await sidecar.becomes_ready()
-            for _ in range(10):
+            # The system shares connections out by chance.
+            while len({one["service.instance.id"] for one in collector.resources}) < 2:
+                before = len(collector.spans)
                 assert await asyncio.gather(*(sidecar.ask() for _ in range(8))) == [200] * 8
-            await collector.has(160)
+                await collector.has(before + 16)
             exported = 'sidecar_traced_requests_total{outcome="exported"'
-            async with asyncio.timeout(10):
-                while await sidecar.count(exported) != 80:  # noqa: ASYNC110 -- from outside
-                    await asyncio.sleep(0.02)
-        assert len({resource["service.instance.id"] for resource in collector.resources}) == 2
+            while await sidecar.count(exported) < len(collector.spans) / 2:  # noqa: ASYNC110 -- from outside
+                await asyncio.sleep(0.02)
+            assert await sidecar.count(exported) == len(collector.spans) / 2
 
 
 def holds_protobuf(pid: int) -> bool:
