@@ -18,6 +18,7 @@ from sidecar.adapters.telemetry.table import METRICS, Kind, Merge
 from sidecar.cli.exit_codes import ExitCode
 from sidecar.cli.main import group
 from sidecar.model.controls import CONTROLS
+from sidecar.model.events import EVENTS, RESERVED, SUGGESTED
 from sidecar.model.fields import IDENTITY
 from sidecar.model.problem import problem_body
 from sidecar.model.refusals import REFUSALS, RefusalCode
@@ -206,6 +207,33 @@ package.
 """
 
 
+def audit_events_page() -> str:
+    """Write the catalogue of actions."""
+    rows = [
+        [code(name), code(kind.resource), code(kind.shape), sentence(kind.when)]
+        for name, kind in EVENTS.items()
+    ]
+    named = [[code(name), sentence(when)] for name, when in SUGGESTED.items()]
+    reserved = ", ".join(code(word) for word in sorted(RESERVED))
+    return f"""# Audit events
+
+`action` of an [audit record](audit.md) is one of these. The names are stable. What was refused or
+could not be done has the same action, with `outcome` and `reason`: every [refusal](refusals.md)
+leaves a record.
+
+{table(("action", "resource", "metadata", "when"), rows)}
+
+## Actions by policy
+
+What a request means beyond that only the service knows. `action` of a route gives its records a
+name when the answer has a status that fits: see [audit events](../howto/audit-events.md). Any name
+of two to four words with dots between them will do, but for those that begin with {reserved}. So
+that the policies of several services agree, use these where they fit:
+
+{table(("action", "when"), named)}
+"""
+
+
 def _fields(schema: Schema) -> list[list[str]]:
     return [
         [
@@ -234,6 +262,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "exit-codes.md": exit_codes_page,
     "controls.md": controls_page,
     "audit.md": audit_page,
+    "audit-events.md": audit_events_page,
 }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
+from sidecar.decision.actions import actions_of
 from sidecar.decision.charges import Networks
 from sidecar.decision.crossing import Crossing
 from sidecar.decision.limits import Limiting
@@ -142,6 +143,7 @@ class _Workshop:
             shadow=policy.mode_of(route) == "shadow",
             identity=self.callers.identity(steps),
             answers_preflights=self._crossing.section(route) is not None,
+            actions=actions_of(route) if route.action else (),
         )
 
     def unrouted(self) -> RoutePlan:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from sidecar.model.events import RouteAction
 from sidecar.model.outcome import Ask, Outcome
 from sidecar.model.questions import Question
 
@@ -149,6 +150,7 @@ class RoutePlan:
         identity: those of its steps that find out who the caller is; asked again when a credential
             of an exchange under way may not hold any more.
         answers_preflights: whether CORS preflights for it are answered here.
+        actions: what its exchanges are called in the audit; the first that fits, else as always.
     """
 
     name: str
@@ -158,3 +160,4 @@ class RoutePlan:
     shadow: bool
     identity: Sequence[Step] = ()
     answers_preflights: bool = False
+    actions: Sequence[RouteAction] = ()

@@ -11,6 +11,7 @@ from typing import Final
 from sidecar.model.errors import Problem
 from sidecar.policy.nodes import Mapping
 from sidecar.policy.rules import (
+    actions,
     api_keys,
     authorization,
     blocks,
@@ -49,6 +50,8 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (routes.methods_ruled_twice, frozenset()),
     (routes.prefix_not_of_the_path, frozenset()),
     (routes.unreachable, frozenset()),
+    (actions.ids_of_nothing, frozenset()),
+    (actions.actions_never_reached, frozenset()),
     (routes.spellings_differ_by_case, frozenset()),
     (routes.answered_before, frozenset({"security_txt", "absent"})),
     (authorization.roles_listed_twice, frozenset({"roles"})),

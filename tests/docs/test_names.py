@@ -1,6 +1,5 @@
 """Nothing is named that does not exist: links, keys, commands, options, metrics, refusal codes."""
 
-import json
 import os
 import re
 import subprocess
@@ -12,9 +11,9 @@ from typing import Any, Final
 import click
 import pytest
 
-from sidecar.adapters.audit.record import json_schema as audit_schema
 from sidecar.adapters.telemetry.table import METRICS, Kind
 from sidecar.cli.main import group
+from sidecar.model.events import EVENTS
 from sidecar.model.refusals import REFUSALS
 from sidecar.policy.schema.export import json_schema
 from tests.docs.pages import HOUSE, Page, pages
@@ -39,7 +38,7 @@ VARIABLES: Final = frozenset(
     }
 )
 # They read like keys of the policy.
-ACTIONS: Final = frozenset(json.loads(audit_schema())["properties"]["action"]["enum"])
+ACTIONS: Final = frozenset(EVENTS)
 
 
 def key_problem(name: str) -> str:

@@ -1,5 +1,6 @@
 """From an exchange to its record; compiled with the hot path, since every request passes here."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,6 +16,14 @@ from sidecar.adapters.audit.record import (
     Traffic,
     printable,
 )
+from sidecar.model.events import (
+    AUTH_FAILURE,
+    REQUEST,
+    TOOL_CALL,
+    WEBSOCKET,
+    RouteAction,
+    is_failure,
+)
 from sidecar.model.exchange import Exchange
 from sidecar.model.memo import Memo
 from sidecar.model.message import RequestHead
@@ -23,6 +32,7 @@ from sidecar.model.verdict import Verdict
 USER_AGENT_CHARACTERS: Final = 256
 HOST_CHARACTERS: Final = 255
 TOOL_CHARACTERS: Final = 256
+RESOURCE_CHARACTERS: Final = 256
 
 _USER_AGENT: Final = b"user-agent"
 _METHODS: Final = {
@@ -75,15 +85,18 @@ class Composer:
         route = UNROUTED
         client = exchange.connection.peer
         request_id = own_id
+        actions: Sequence[RouteAction] = ()
         # In the order in which the steps write them: what follows an unset one is unset too.
         try:
             client = exchange.client
             if exchange.request_id is not exchange.own_id:
                 request_id = exchange.request_id.decode("latin-1")
-            route = exchange.route.name
+            plan = exchange.route
+            route = plan.name
+            actions = plan.actions
         except AttributeError:
             pass
-        return Record(
+        record = Record(
             own_id,
             self._timestamps.text(exchange.now),
             *_caller(exchange),
@@ -97,6 +110,7 @@ class Composer:
             request_id,
             self._traffic(exchange, head, verdict),
         )
+        return _renamed(record, actions, exchange, verdict) if actions else record
 
     def _user_agent(self, head: RequestHead) -> str | None:
         for field in head.named:
@@ -141,10 +155,27 @@ class Composer:
         return traffic
 
 
+def _renamed(
+    record: Record, actions: Sequence[RouteAction], exchange: Exchange, verdict: Verdict
+) -> Record:
+    """Give a record the name that the policy has for its exchange (AU-2)."""
+    action = next((one for one in actions if one.is_of(verdict)), None)
+    if action is None:
+        return record
+    record.action = action.name
+    record.resource_type = action.resource_type or record.resource_type
+    if action.resource_id:
+        named = action.resource_of(exchange.segments)
+        record.resource_id = printable(named, RESOURCE_CHARACTERS)
+    return record
+
+
 def _action(exchange: Exchange, verdict: Verdict) -> str:
     if verdict.is_upgraded:
-        return "websocket"
-    return "tool.call" if exchange.rpc is not None and exchange.rpc.calls else "request"
+        return WEBSOCKET
+    if exchange.rpc is not None and exchange.rpc.calls:
+        return TOOL_CALL
+    return AUTH_FAILURE if is_failure(verdict) else REQUEST
 
 
 def _ascii(value: bytes, characters: int) -> str:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Annotated, Final, Literal, TypeVar
 
 from sidecar.model.template import Kind, Template, parse_host, parse_path
+from sidecar.policy.schema.action import Actions
 from sidecar.policy.schema.addresses import Network
 from sidecar.policy.schema.alone import EITHER_FORM, LISTED
 from sidecar.policy.schema.body import Body
@@ -215,6 +216,8 @@ class Route(Section):
         strip_prefix: literal prefix of `path` that the upstream does not see.
         timeouts: time-outs, over those of the upstream.
         allow_encoded_slash: true admits `%2F` inside a segment.
+        action: what its requests are called in the audit, by the status of the answer: a name or a
+            mapping; the first that fits. `request` and its kin if left out.
         mode: `enforce` or `shadow`, over the policy's `mode`.
     """
 
@@ -260,6 +263,7 @@ class Route(Section):
     strip_prefix: Prefix | None = None
     timeouts: RouteTimeouts | None = None
     allow_encoded_slash: Flag = False
+    action: Actions = ()
     mode: Literal["enforce", "shadow"] | None = None
 
     @cached_property

@@ -51,6 +51,7 @@ def metadata(exchange: Exchange, verdict: Verdict | None = None) -> dict[str, ob
     return found
 
 
+@pytest.mark.control("AU-1")
 def test_the_record_of_an_admitted_request() -> None:
     head = a_head(query=b"token=s3cret", lines=[b"User-AGENT: curl/8.5"])
     assert as_json(Composer().record(an_exchange(head), admitted())) == {

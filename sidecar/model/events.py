@@ -1,0 +1,157 @@
+"""The catalogue of the audit (AU-2): every action that a record can name, and when it is written.
+
+Names are public and stable. Beside these a policy names actions of its own for routes whose meaning
+the service alone knows: who signed up, who logged in, what was exported.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sidecar.model.refusals import RefusalCode
+from sidecar.model.verdict import CLIENT_LEFT, Ending, Verdict
+
+
+class Shape(StrEnum):
+    """What `metadata` of a record holds, as the record's JSON Schema calls it."""
+
+    TRAFFIC = "traffic"
+    ASKED = "asked"
+    GAP = "gap"
+    DEED = "deed"
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """One action of the catalogue.
+
+    Attributes:
+        when: when a record names it, for the reference manual.
+        shape: what its metadata holds.
+        resource: its `resource_type`.
+    """
+
+    when: str
+    shape: Shape
+    resource: str
+
+
+def _traffic(when: str) -> EventKind:
+    return EventKind(when, Shape.TRAFFIC, "route")
+
+
+def _deed(resource: str, when: str) -> EventKind:
+    return EventKind(when, Shape.DEED, resource)
+
+
+REQUEST: Final = "request"
+WEBSOCKET: Final = "websocket"
+TOOL_CALL: Final = "tool.call"
+AUTH_FAILURE: Final = "auth.failure"
+
+EVENTS: Final[dict[str, EventKind]] = {
+    REQUEST: _traffic("a request that is none of the others, whatever became of it"),
+    WEBSOCKET: _traffic("a request whose connection became a WebSocket; written at its end"),
+    TOOL_CALL: _traffic("a request that calls tools of MCP, admitted or refused"),
+    AUTH_FAILURE: _traffic(
+        "a request that is refused with 401: its credential is missing, wrong or ended, its"
+        " signature is not good, or its caller is not served"
+    ),
+    "admin.authenticate": EventKind(
+        "a call of the admin API without a good token, or with one that may only look",
+        Shape.ASKED,
+        "admin",
+    ),
+    "audit.gap": EventKind(
+        "records before this one are missing: the queue of the sink was full", Shape.GAP, "audit"
+    ),
+    "key.create": _deed("key", "an API key was made"),
+    "key.import": _deed("key", "an API key of another system was taken over, by its digest"),
+    "key.rotate": _deed("key", "a key was made in the place of another"),
+    "key.revoke": _deed("key", "a key was ended for good"),
+    "key.disable": _deed("key", "a key was switched off"),
+    "key.enable": _deed("key", "a key was switched on again"),
+    "tenant.create": _deed("tenant", "a tenant was created"),
+    "tenant.update": _deed("tenant", "facts of a tenant were changed; `details` names them"),
+    "tenant.suspend": _deed("tenant", "a tenant is not served any more, for now"),
+    "tenant.resume": _deed("tenant", "a suspended tenant is served again"),
+    "tenant.delete": _deed("tenant", "a tenant is not served any more, and its secrets are gone"),
+    "tenant.breach": _deed("tenant", "all keys and tokens of a tenant were ended or replaced"),
+    "token.revoke": _deed(
+        "token", "tokens of an issuer were revoked: one, a session's, a subject's or a tenant's"
+    ),
+    "secret.set": _deed("secret", "a secret was created, or changed"),
+    "secret.delete": _deed("secret", "a secret was deleted"),
+    "secret.access": _deed("secret", "a secret was opened for use, and was not remembered"),
+    "secret.reseal": _deed("secret", "secrets were sealed anew with the newest master key"),
+    "block.create": _deed("block", "an address, a key or a tenant was shut out"),
+    "block.remove": _deed("block", "who was shut out was let in again"),
+    "csp.report": _deed("csp", "a browser reported what a Content-Security-Policy stopped"),
+}
+"""What the sidecar writes by itself."""
+
+RESERVED: Final = frozenset({"admin", "alert", "audit", "block", "config", "csp", "token", "tool"})
+"""First words of names that no policy may give its routes: the sidecar alone writes them."""
+
+SUGGESTED: Final[dict[str, str]] = {
+    "account.created": "somebody signed up",
+    "auth.login": "somebody logged in",
+    AUTH_FAILURE: "somebody failed to log in at the service itself: `status: [401, 403]`",
+    "auth.logout": "somebody logged out",
+    "role.changed": "somebody got another role",
+    "settings.changed": "the configuration of an account was changed",
+    "data.exported": "data was taken out",
+}
+"""Names for what only the service knows, so that policies of several services agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteAction:
+    """What the policy calls an exchange of a route.
+
+    Attributes:
+        name: the action.
+        statuses: statuses of the answer for which it holds.
+        resource_type: kind of what was acted on; empty leaves the route.
+        resource_id: its id: literal text, and indexes of path segments; empty leaves the route's
+            template.
+    """
+
+    name: str
+    statuses: frozenset[int]
+    resource_type: str = ""
+    resource_id: tuple[str | int, ...] = ()
+
+    def is_of(self, verdict: Verdict) -> bool:
+        """Tell whether an exchange that ended so is this action.
+
+        What the sidecar answers itself, such as a preflight, is nobody's action. A refusal may
+        have a status of success (JSON-RPC), and is none.
+        """
+        status = verdict.status
+        if status not in self.statuses or verdict.ending is Ending.ANSWERED:
+            return False
+        return status >= 400 or verdict.code is None  # noqa: PLR2004 -- the classes of refusals
+
+    def resource_of(self, segments: tuple[str, ...]) -> str:
+        """Name what was acted on.
+
+        Args:
+            segments: the path's segments, decoded.
+        """
+        return "".join(
+            part if isinstance(part, str) else segments[part] for part in self.resource_id
+        )
+
+
+def statuses_of(text: str) -> frozenset[int]:
+    """Read `2xx` or `201`; who left before an answer has no status that counts."""
+    if text.endswith("xx"):
+        first = int(text[0]) * 100
+        return frozenset(range(first, first + 100)) - {CLIENT_LEFT}
+    return frozenset({int(text)})
+
+
+def is_failure(verdict: Verdict) -> bool:
+    """Tell whether an exchange failed to authenticate."""
+    return verdict.code is RefusalCode.UNAUTHORIZED and verdict.status == 401  # noqa: PLR2004 -- Unauthorized
