@@ -121,6 +121,13 @@ def _types() -> Iterator[Attack]:
     yield Attack("packed to those who read CGI", "/own", coded, both, 400, respelt)
     yield _json("a form", b"db_id=1", NO_TYPE, FORM, status=415)
     yield _json("JSON as the name of a form's field", evil, NO_TYPE, FORM, status=415)
+    doubled = JSON + b"; x=x-www-form-urlencoded"
+    yield Attack("a form to those who search the type", "/own", (doubled,), both, 415, NO_TYPE)
+    hybrid = FORM + b"+json"
+    yield Attack("a form to those who read the beginning", "/own", (hybrid,), both, 415, NO_TYPE)
+    turned = b'{"org":"globex","x":"&org=acme&"}'
+    sought = FORM + b"; x=+json"
+    yield Attack("JSON to those who search the type", "/form", (sought,), turned, 415, NO_TYPE)
     yield _json("a form in parts", part(b'name="db_id"') + END, NO_TYPE, PARTS, status=415)
     vendor = b"Content-Type: application/vnd.x+json"
     yield _json("JSON of a vendor", evil, DB_ID, vendor, status=403)
@@ -330,6 +337,14 @@ def _boundaries() -> Iterator[Attack]:
         status = 400 if is_read else 415
         yield _form(f"the boundary {boundary!r}", ORG + END, why, status, kind)
     yield _form("two boundaries", ORG + END, NO_TYPE, 415, PARTS + b"; boundary=C")
+    other = b'x\r\n--%b\r\nContent-Disposition: form-data; name="org"\r\n\r\nglobex\r\n--%b--'
+    for name, boundary, second in (
+        ("a second boundary in RFC 2231", b"B; boundary*=utf-8''C", b"C"),
+        ("a boundary with a backslash", rb'"\B"', rb"\B"),
+    ):
+        kind = b"Content-Type: multipart/form-data; boundary=" + boundary
+        inner = part(b'name="x"', other % (second, second))
+        yield _form(name, ORG + inner + END, NO_TYPE, 415, kind)
 
 
 ATTACKS: Final = [

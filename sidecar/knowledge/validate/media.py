@@ -1,7 +1,7 @@
 """What a request says of its body: content type, charset, content coding (RFC 9110 §8.3, §8.4)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,10 +9,20 @@ from sidecar.model.body import Coding, Form
 
 _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _ESSENCE: Final = re.compile(rf"({_WORD}/{_WORD})[ \t]*")
+# Two things of the grammar are left out. Go and others take `boundary*` and `boundary*0` for the
+# boundary (RFC 2231), whatever `boundary` says; and they leave some backslashes where they are.
+_NAME: Final = r"[!#$%&'+.^_`|~0-9A-Za-z-]+"
 _PARAMETER: Final = re.compile(
-    rf';[ \t]*({_WORD})=(?:({_WORD})|"((?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t \x21-\x7e])*)")[ \t]*'
+    rf';[ \t]*({_NAME})=(?:({_WORD})|"([\t \x21\x23-\x5b\x5d-\x7e]*)")[ \t]*'
 )
-_QUOTED_PAIR: Final = re.compile(r"\\(.)")
+# Frameworks look for these anywhere in the field, parameters included: Symfony at its beginning for
+# a form, Laravel anywhere for JSON, before it looks for anything else.
+_MARKS_OF_FORMS: Final = ("x-www-form-urlencoded", "form-data", "multipart/")
+_MARKS_OF_JSON: Final = ("/json", "+json")
+_FORMS: Final = {
+    "application/x-www-form-urlencoded": Form.URLENCODED,
+    "multipart/form-data": Form.MULTIPART,
+}
 _UTF_8: Final = frozenset({"utf-8", "utf8"})
 # RFC 2046 §5.1.1, less the blank: who trims one has another boundary.
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=?-]{1,70}\Z")
@@ -39,15 +49,21 @@ class MediaType:
 
     @property
     def form(self) -> Form | None:
-        """How content of the type is read; None for one that rules cannot read."""
-        if self.essence == "application/x-www-form-urlencoded":
-            return Form.URLENCODED
-        if self.essence == "multipart/form-data":
-            return Form.MULTIPART
-        kind, _, subtype = self.essence.partition("/")
-        if kind == "application" and (subtype == "json" or subtype.endswith("+json")):
-            return Form.JSON
-        return None
+        """How content of the type is read; None for one that rules cannot read.
+
+        One that names another form in its parameters, or in front of `+json`, is read otherwise by
+        some frameworks.
+        """
+        form = _FORMS.get(self.essence)
+        if form is None:
+            kind, _, subtype = self.essence.partition("/")
+            is_json = kind == "application" and (subtype == "json" or subtype.endswith("+json"))
+            return Form.JSON if is_json and not self._names_any(_MARKS_OF_FORMS) else None
+        return None if self._names_any(_MARKS_OF_JSON) else form
+
+    def _names_any(self, marks: Iterable[str]) -> bool:
+        texts = [self.essence, *self.parameters, *map(str.lower, self.parameters.values())]
+        return any(mark in text for mark in marks for text in texts)
 
     @property
     def is_utf_8(self) -> bool:
@@ -62,7 +78,7 @@ class MediaType:
 
 
 def media_type(value: bytes) -> MediaType | None:
-    """Read the value of Content-Type; None where it is none, or names a parameter twice."""
+    """Read the value of Content-Type; None where it is none, or readers differ over a parameter."""
     text = value.decode("latin-1")
     found = _ESSENCE.match(text)
     if found is None:
@@ -74,8 +90,7 @@ def media_type(value: bytes) -> MediaType | None:
         if parameter is None or parameter[1].lower() in parameters:
             return None
         quoted = parameter[3]
-        plain = parameter[2] if quoted is None else _QUOTED_PAIR.sub(r"\1", quoted)
-        parameters[parameter[1].lower()] = plain
+        parameters[parameter[1].lower()] = parameter[2] if quoted is None else quoted
         at = parameter.end()
     return MediaType(essence, parameters)
 

@@ -15,7 +15,6 @@ JSON = Form.JSON
         (b"Application/JSON", JSON, True),
         (b"application/json ; charset=UTF-8", JSON, True),
         (b'application/json;charset="utf-8"', JSON, True),
-        (rb'application/json;charset="ut\f-8"', JSON, True),
         (b"application/json; charset=utf8; profile=x", JSON, True),
         (b"application/vnd.api+json", JSON, True),
         (b"application/json; charset=utf-7", JSON, False),
@@ -29,6 +28,13 @@ JSON = Form.JSON
         (b"image/svg+json", None, True),
         (b"application/jsonp", None, True),
         (b"application/x-ndjson", None, True),
+        (b"application/x-www-form-urlencoded+json", None, True),
+        (b"application/multipart+json", JSON, True),
+        (b'application/json; x="multipart/form-data"', None, True),
+        (b"application/json; x-www-form-urlencoded=1", None, True),
+        (b"application/x-www-form-urlencoded; x=+JSON", None, True),
+        (b'multipart/form-data; boundary="a/json"', None, True),
+        (b"multipart/form-data; boundary=json", Form.MULTIPART, True),
     ],
 )
 def test_types_that_rules_read(value: bytes, form: Form | None, is_utf_8: bool) -> None:
@@ -53,6 +59,11 @@ def test_types_that_rules_read(value: bytes, form: Form | None, is_utf_8: bool) 
         b"application/json charset=utf-8",
         b"application/json\x00",
         b"application/json\xa0",
+        b"multipart/form-data; boundary=B; boundary*=utf-8''C",
+        b"multipart/form-data; boundary=B; boundary*0=C",
+        b"application/json; charset*=utf-8''utf-16",
+        rb'multipart/form-data; boundary="A\B"',
+        rb'application/json;charset="ut\f-8"',
     ],
 )
 def test_what_has_no_reading(value: bytes) -> None:
