@@ -294,6 +294,11 @@ def _forms() -> Iterator[Attack]:
     yield _form(
         "a forbidden field", b"org=acme&db%5fid=1", "the form has the field db_id", 403, FORM
     )
+    for name in (b"[org]", b"[org][0]", b"!org", b".org"):
+        body = b"org=acme&" + name + b"=globex"
+        yield _form(f"a tenant under the name {name.decode()}", body, stranger, 403, FORM)
+    has = "the form has the field db_id"
+    yield _form("a forbidden field in brackets", b"org=acme&%5Bdb_id%5D=1", has, 403, FORM)
     many = "the form has too many fields"
     yield _form("many fields", b"org=acme" + b"&a" * 100, many, 413, FORM)
     yield _form("another tenant in a part", part(b'name="org"', b"globex") + END, stranger, 403)

@@ -12,6 +12,7 @@ _PLAIN: Final = re.compile(rb"[A-Za-z0-9_-]+\Z")
 _AND: Final = re.compile(rb"&")
 _AND_OR: Final = re.compile(rb"[&;]")
 # PHP makes `_` of these in a parameter's name; `a.b` and `a[b]` are members of `a` to others.
+_OPENINGS: Final = ("[", "]", "!", ".")
 _FOLDED: Final = str.maketrans(". [", "___")
 
 
@@ -80,7 +81,7 @@ class Parameter:
 
     Case is ignored, as ASP.NET does; leading blanks too, and a dot, a blank and a bracket are an
     underscore, as in PHP; `name[]`, `name[0]` and `name.x` are parts of `name`, as in Rails and
-    Spring.
+    Spring; `[name]` is `name` to Express (qs) and older Rack, `!name` its default to Spring.
 
     Attributes:
         folded: the name as PHP has it, in lower case.
@@ -99,7 +100,19 @@ class Parameter:
     def is_spelt(self, name: str) -> bool:
         """Tell whether a decoded name is a spelling of it."""
         lower = name.lstrip(" ").lower()
+        if self._is_or_begins(lower):
+            return True
+        return lower.startswith(_OPENINGS) and self._is_or_begins(_opened(lower))
+
+    def _is_or_begins(self, lower: str) -> bool:
         return lower.translate(_FOLDED) == self.folded or lower.startswith(self.parts)
+
+
+def _opened(name: str) -> str:
+    """Take away what stands before a name, and the bracket that closes one of it."""
+    bare = name.lstrip("".join(_OPENINGS))
+    first, _, rest = bare.partition("]")
+    return bare if "[" in first else first + rest.lstrip("]")
 
 
 def _split(query: bytes, separator: re.Pattern[bytes]) -> list[tuple[str, bytes]]:
