@@ -307,6 +307,18 @@ def _forms() -> Iterator[Attack]:
     )
 
 
+def _packed_forms() -> Iterator[Attack]:
+    # A comment in the head of gzip is text to whoever does not unpack, and nothing to who does.
+    coded = "the content coding of the body is none that forms may have"
+    head = b"\x1f\x8b\x08\x10" + bytes(6)
+    for name, kind, form, comment in (
+        ("a form in a comment of gzip", FORM, b"org=acme", b"&org=globex&"),
+        ("a part in a comment of gzip", PARTS, ORG + END, part(b'name="org"', b"globex") + END),
+    ):
+        content = head + comment + b"\0" + gzip.compress(form)[10:]
+        yield Attack(f"form: {name}", "/form", (kind, GZIP), content, 415, coded)
+
+
 def _parts() -> Iterator[Attack]:
     inside = "the boundary of the form stands inside of a part"
     yield _form("a boundary behind a line feed", part(b'name="org"', b"acme\n--B") + END, inside)
@@ -354,5 +366,5 @@ def _boundaries() -> Iterator[Attack]:
 
 ATTACKS: Final = [
     *_charsets(), *_types(), *_names(), *_shapes(), *_codings(), *_batches(), *_framings(),
-    *_schemas(), *_tenants(), *_forms(), *_parts(), *_boundaries(),
+    *_schemas(), *_tenants(), *_forms(), *_packed_forms(), *_parts(), *_boundaries(),
 ]  # fmt: skip

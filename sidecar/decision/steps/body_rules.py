@@ -113,8 +113,11 @@ class BodyRules(Step):
         if not kind.is_utf_8:
             return _unreadable("the charset of the body is not UTF-8")
         coding = coding_of(head.values(b"content-encoding"))
-        if coding is None:
-            return _unreadable("the content coding of the body cannot be undone")
+        if coding is None or (form is not Form.JSON and coding is not Coding.IDENTITY):
+            # Many services undo no coding, and gzip has room for text: what is packed would be
+            # another form to them. No packed bytes are JSON.
+            undone = "cannot be undone" if coding is None else "is none that forms may have"
+            return _unreadable(f"the content coding of the body {undone}")
         if form is Form.MULTIPART and not kind.boundary:
             return Refuse(RefusalCode.BAD_REQUEST, "the form names no boundary, or an unsafe one")
         return self._of(exchange, form, coding, kind.boundary)

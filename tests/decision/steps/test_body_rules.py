@@ -256,6 +256,16 @@ def test_what_the_head_says_may_be_enough(
     assert said(judged(a_step(SCHEMA), b'{"id":1}', kind, *more)) == refusal
 
 
+@pytest.mark.control("TN-2")
+@pytest.mark.parametrize("kind", [FORM, PARTS])
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate"])
+def test_no_form_is_packed(kind: bytes, coding: bytes) -> None:
+    step, line = a_step({"body": {"form": {}}}), b"Content-Encoding: " + coding
+    packed = (UNREAD, "the content coding of the body is none that forms may have")
+    assert said(judged(step, b"", kind, line)) == packed
+    assert said(judged(step, b"", kind, b"Content-Encoding: identity")) != packed
+
+
 def test_a_form_needs_a_boundary_that_all_readers_know() -> None:
     step = a_step({"body": {"form": {}}})
     for kind in (b"multipart/form-data", b'multipart/form-data; boundary="a b"'):
