@@ -25,6 +25,7 @@ ROUTES: Final = [
     {"path": "/schema", "body": {"schema": SCHEMA}},
     {"path": "/own", "bind": {"json": {"/tenant_id": "tenant"}}},
     {"path": "/store", "storage_keys": {"json": ["/key"]}},
+    {"path": "/stores", "storage_keys": {"json": ["/files/*/key"]}},
     {"path": "/form", "bind": {"form": {"org": "tenant"}}, "forbid": {"form": ["db_id"]}},
     {"path": "/strict", "body": {"json": {"depth": 8, "string": 1000}}},
 ]
@@ -282,6 +283,16 @@ def _tenants() -> Iterator[Attack]:
         yield Attack(f"the key {key}", "/store", (JSON,), body, 403, reason)
 
 
+def _other_shapes() -> Iterator[Attack]:
+    for document in (
+        {"files": {"x": {"key": "tenants/evil/a"}}},
+        {"files": {"key": "tenants/evil/a"}},
+        [{"files": [{"key": "tenants/evil/a"}]}],
+    ):
+        body = json.dumps(document).encode()
+        yield Attack(f"the key in {document}", "/stores", (JSON,), body, 403, OUTSIDE)
+
+
 def _form(name: str, body: bytes, reason: str, status: int = 400, kind: bytes = PARTS) -> Attack:
     return Attack(f"form: {name}", "/form", (kind,), body, status, reason)
 
@@ -366,5 +377,6 @@ def _boundaries() -> Iterator[Attack]:
 
 ATTACKS: Final = [
     *_charsets(), *_types(), *_names(), *_shapes(), *_codings(), *_batches(), *_framings(),
-    *_schemas(), *_tenants(), *_forms(), *_packed_forms(), *_parts(), *_boundaries(),
+    *_schemas(), *_tenants(), *_other_shapes(), *_forms(), *_packed_forms(), *_parts(),
+    *_boundaries(),
 ]  # fmt: skip

@@ -81,16 +81,31 @@ class Place:
 
 
 def _step(node: object, part: str) -> tuple[list[object], bool]:
-    """Go one part deeper; say whether the part itself is there."""
+    """Go one part deeper; say whether the part itself is there.
+
+    Where a list stands for an object, or an object for a list, the part is not there, but services
+    may find what they look for: PHP walks the members of an object as the items of a list, Jackson
+    takes one item for a list of it, and a list of one for the item.
+    """
     if isinstance(node, list):
         if part == EACH:
             return node, True
-        index = int(part) if _INDEX.match(part) else len(node)
+        if not _INDEX.match(part):
+            return [value for item in node for value in _members_of(item, part)], False
+        index = int(part)
         return node[index : index + 1], index < len(node)
-    if not isinstance(node, dict) or part == EACH:
+    if not isinstance(node, dict):
         return [], False
-    spelling = folded(part)
-    return [value for name, value in node.items() if folded(name) == spelling], part in node
+    if part == EACH:
+        return [node, *node.values()], False
+    return _members_of(node, part), part in node
+
+
+def _members_of(node: object, name: str) -> list[object]:
+    if not isinstance(node, dict):
+        return []
+    spelling = folded(name)
+    return [value for written_name, value in node.items() if folded(written_name) == spelling]
 
 
 def names_in(document: object) -> Iterator[str]:
