@@ -9,6 +9,7 @@ OUTSIDE = "a storage key is outside the tenant's prefix"
 ELSEWHERE = "a storage key has segments that lead elsewhere"
 CONTROL = "a storage key holds a control character"
 ENCODED = "a storage key is encoded more than once or twice"
+OWN = "a storage key has escapes that only some services undo"
 NO_TEXT = "a storage key is no text"
 
 
@@ -44,6 +45,10 @@ NO_TEXT = "a storage key is no text"
         ("tenants/acme/%25252e%25252e/evil", ENCODED),
         ("tenants/acme/\uff0e\uff0e/evil", ELSEWHERE),
         ("tenants/acme/\u2025/evil", ELSEWHERE),
+        ("tenants/acme/\uff052e\uff052e/evil", ELSEWHERE),
+        ("tenants/acme/%ef%bc%852e./evil", ELSEWHERE),
+        ("tenants/acme/%u002e%u002e/evil", OWN),
+        ("tenants/acme/%25U002e./evil", OWN),
         ("tenants/acme/..\uff0fevil", ELSEWHERE),
         ("tenants/acme/%ef%bc%8e%ef%bc%8e/evil", ELSEWHERE),
         ("tenants/acme/a\0b", CONTROL),
