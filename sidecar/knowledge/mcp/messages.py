@@ -7,6 +7,7 @@ the specification does not have, and second spellings of members that are judged
 Source: JSON-RPC 2.0; MCP 2025-03-26 and 2025-06-18, base protocol.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,7 @@ Id = str | int | float | None
 
 _ENVELOPE: Final = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 _JUDGED: Final = frozenset({*TEXTS, "name", "ref"})
+_JUDGED_OF_REF: Final = frozenset({"name"})
 _METHODS: Final = frozenset({*LISTS, CALL, GET_PROMPT, COMPLETE})
 
 
@@ -111,12 +113,18 @@ def _params(value: object, method: str) -> dict[str, object]:
         return {"arguments": value}
     if not isinstance(value, dict):
         raise UnfitError("a message has parameters that are no object")
-    for name in value:
-        if name not in _JUDGED and _folded(name) in _JUDGED:
-            raise UnfitError("a message has a parameter under a second spelling")
+    _judge_spellings(value, _JUDGED)
+    if method == COMPLETE and isinstance(value.get("ref"), dict):
+        _judge_spellings(value["ref"], _JUDGED_OF_REF)
     if method in {CALL, GET_PROMPT}:
         _judge_call(value)
     return value
+
+
+def _judge_spellings(members: Iterable[str], judged: frozenset[str]) -> None:
+    for name in members:
+        if name not in judged and _folded(name) in judged:
+            raise UnfitError("a message has a parameter under a second spelling")
 
 
 def _folded(name: str) -> str:

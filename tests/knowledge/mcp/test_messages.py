@@ -77,6 +77,11 @@ def having(**members: object) -> str:
             having(params={"name": "a", "na\u200bme": "b"}), SPELLING, id="a name that is split"
         ),
         pytest.param(
+            having(method="completion/complete", params={"ref": {"type": "x", "Name": "a"}}),
+            SPELLING,
+            id="a prompt under a second spelling",
+        ),
+        pytest.param(
             having(params={"name": "a", "arguments": "x"}), ARGUMENTS, id="text as arguments"
         ),
         pytest.param(
