@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from itertools import count
 from typing import Final
 from urllib.parse import unquote
 
@@ -186,8 +187,13 @@ class Schemas:
         references.add(pointer)
         if pointer not in self.names:
             name = pointer.rpartition("/")[2]
-            taken = name in self.names.values()
-            self.names[pointer] = f"{name}-{len(self.names)}" if taken else name
+            taken = set(self.names.values())
+            numbered = (f"{name}-{number}" for number in count(len(taken)))
+            self.names[pointer] = (
+                name
+                if name not in taken
+                else next(other for other in numbered if other not in taken)
+            )
         return {REFERENCE: f"#/$defs/{escaped(self.names[pointer])}"}
 
     def _format(self, at: At) -> dict[str, object]:

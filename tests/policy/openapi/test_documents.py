@@ -340,3 +340,19 @@ def large_document(operations: int) -> str:
 
 def test_a_document_may_have_thousands_of_operations() -> None:
     assert len(read(large_document(2000)).policy.routes) == 2000
+
+
+def test_each_schema_that_is_referred_to_has_a_name_of_its_own() -> None:
+    document = json.loads(with_schema({"prefixItems": []}))
+    schemas = {"A-2": {"const": 1}, "A": {"const": 2}}
+    document["components"] = {"schemas": schemas, "x-other": {"A": {"const": 3}}}
+    pointers = ["schemas/A-2", "schemas/A", "x-other/A"]
+    items = [{"$ref": f"#/components/{pointer}"} for pointer in pointers]
+    of_route = Schema(json.dumps(schema_of(with_items(document, items))))
+    assert of_route.faults([1, 2, 3]) == ()
+    assert [fault.pointer for fault in of_route.faults([3, 3, 1])] == ["/0", "/1", "/2"]
+
+
+def with_items(document: dict[str, Any], items: object) -> str:
+    text = json.dumps(document)
+    return text.replace('"prefixItems": []', f'"prefixItems": {json.dumps(items)}')
