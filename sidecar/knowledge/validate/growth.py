@@ -18,6 +18,8 @@ _REFERENCES: Final = ("$ref", "$dynamicRef")
 _ANCHORS: Final = ("$anchor", "$dynamicAnchor")
 _SAME_LISTS: Final = ("allOf", "anyOf", "oneOf")
 _SAME: Final = ("not", "if")
+# The older name is not of 2020-12, and judges all the same.
+_DEPENDENT: Final = ("dependentSchemas", "dependencies")
 _BRANCHES: Final = ("then", "else")
 _NAMED: Final = "properties"
 _PATTERNS: Final = "patternProperties"
@@ -157,7 +159,8 @@ class _Graph:
         for name in _SAME_LISTS:
             yield from filter(_is_schema, _items(node.get(name)))
         yield from filter(_is_schema, map(node.get, _SAME))
-        yield from filter(_is_schema, _members(node.get("dependentSchemas")).values())
+        for name in _DEPENDENT:
+            yield from filter(_is_schema, _members(node.get(name)).values())
 
     def _find(self, reference: str) -> object:
         if not reference.startswith("#/"):
