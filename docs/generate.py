@@ -178,6 +178,9 @@ _RECORD: Final = {
         "received_bytes": 0,
         "sent_bytes": 116,
     },
+    "writer": "web-1/0/3f9c2a7b1d04",
+    "seq": 42,
+    "hash": "b59e5ecb0a4b5a64bd0ab2a7fc5ee2f1c0e1c2e62f1f5a5a0d9a1c8f6d6f4c11",
 }
 
 

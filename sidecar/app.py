@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from sidecar import __version__
+from sidecar.adapters.audit.scribe import SUPERVISOR
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
 from sidecar.adapters.sockets import open_socket
@@ -216,7 +217,7 @@ class Supervisor(Status):
         super().__init__(loaded)
         policy = loaded.policy
         new_id = UuidV7(time.time, os.urandom)
-        self._audit = AuditLedger(policy.audit, time.time, new_id)
+        self._audit = AuditLedger(policy.audit, time.time, new_id, role=SUPERVISOR)
         self._workers = Workers(policy.workers, program, self._remember)
         # The workers have stores of their own; this one is for the admin API.
         outside = self._outside = Outside(policy, _unwatched(self._audit))

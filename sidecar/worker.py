@@ -47,7 +47,7 @@ class Proxy:
         policy = loaded.policy
         new_id = UuidV7(time.time, os.urandom)
         self.policy = policy
-        self.audit = AuditLedger(policy.audit, time.time, new_id)
+        self.audit = AuditLedger(policy.audit, time.time, new_id, role=worker)
         self.metrics = MetricsLedger(__version__, worker)
         self.metrics.set_policy(loaded.sha256)
         outside = self.outside = Outside(

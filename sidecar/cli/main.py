@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "tokens": "Refuse tokens that others issued.",
     "block": "Shut out addresses, API keys and tenants, and let them in again.",
     "secrets": "Set, list and delete secrets.",
+    "audit": "Say whether an audit trail is whole.",
     "schema": "Print the JSON Schema of the policy language.",
     "demo": "Take a tour with a bundled service.",
 }

@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit
 import click
 from click.core import ParameterSource
 
+from sidecar.adapters.audit.scribe import COMMAND
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
 from sidecar.adapters.stores.opening import open_store
@@ -223,7 +224,7 @@ async def _direct(name: str) -> AsyncIterator[Desk]:
     loaded = load(name, lambda file: Path(file).read_bytes(), os.environ)
     policy = loaded.policy
     new_id = UuidV7(time.time, os.urandom)
-    audit = AuditLedger(policy.audit, time.time, new_id, standard=_STDERR)
+    audit = AuditLedger(policy.audit, time.time, new_id, role=COMMAND, standard=_STDERR)
     async with _opened(policy.state) as store:
         await audit.start()
         try:

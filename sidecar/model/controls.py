@@ -51,6 +51,7 @@ CONTROLS: Final[dict[str, Control]] = {
     "AU-1": Control("Audit record", "adapters.audit.exchanges", "audit.sinks"),
     "AU-2": Control("Audit events", "model.events", "routes[].action"),
     "AU-8": Control("No content in logs", "adapters.audit.record", ""),
+    "AU-6": Control("Tamper evidence", "knowledge.audit.chain", "audit"),
     "AZ-1": Control("Hierarchical roles", "decision.steps.authorize", "routes[].role"),
     "AZ-2": Control("Permission matrix", "decision.steps.authorize", "permissions"),
     "AZ-3": Control("Kinds of keys kept apart", "decision.steps.authorize", "routes[].key_kinds"),

@@ -65,6 +65,10 @@ EVENTS: Final[dict[str, EventKind]] = {
     "audit.gap": EventKind(
         "records before this one are missing: the queue of the sink was full", Shape.GAP, "audit"
     ),
+    "audit.start": _deed("audit", "a chain of records begins; `details` name the line before it"),
+    "audit.torn": _deed(
+        "audit", "the writer of the line before was stopped amid it; `details` have its digest"
+    ),
     "key.create": _deed("key", "an API key was made"),
     "key.import": _deed("key", "an API key of another system was taken over, by its digest"),
     "key.rotate": _deed("key", "a key was made in the place of another"),

@@ -339,8 +339,8 @@ PRODUCED: Final[Mapping[str, Act]] = {
     ),
 }
 """By action of the catalogue, who causes it."""
-BY_LEDGERS: Final = frozenset({"audit.gap"})
-"""Actions that need a sink which stalls: tests of the writer cause them."""
+BY_LEDGERS: Final = frozenset({"audit.gap", "audit.start", "audit.torn"})
+"""What a trail says of itself, of sinks that stall or are torn: tests of the writer cause it."""
 
 
 async def everything(house: House) -> None:

@@ -89,7 +89,8 @@ class Running:
             trail.seek(self._read_bytes)
             news = trail.read()
         self._read_bytes += len(news)
-        self.audit += map(json.loads, news.splitlines())
+        read = map(json.loads, news.splitlines())
+        self.audit += [record for record in read if record["action"] != "audit.start"]
 
 
 def load_policy(text: str, folder: Path) -> Loaded:

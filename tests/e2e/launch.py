@@ -94,8 +94,9 @@ class Launched:
             return (await client.ask(get(target, b"Connection: close"))).status
 
     def records(self) -> list[Mapping[str, object]]:
-        """Read the audit trail; every line of it must be whole."""
-        return [json.loads(line) for line in self.trail.read_bytes().splitlines()]
+        """Read the audit trail but for where chains begin; every line of it must be whole."""
+        read = map(json.loads, self.trail.read_bytes().splitlines())
+        return [record for record in read if record["action"] != "audit.start"]
 
     def workers(self) -> list[int]:
         """List the process ids of its children."""

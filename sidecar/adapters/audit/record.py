@@ -121,8 +121,9 @@ class Record(Struct, gc=False):
         tenant_id: tenant of the caller, if one is known.
         user_id: subject of the caller, if one is known.
         actor: credential or operator that acted, if one is known.
-        action: `request`, `websocket`, `tool.call`, `admin.authenticate`, `audit.gap`, or
-            what an operator did, such as `key.create`.
+        action: `request`, `websocket`, `tool.call`, `admin.authenticate`, `audit.gap`, what the
+            trail says about itself, such as `audit.start`, or what an operator did, such as
+            `key.create`.
         resource_type: `route`, `admin`, `audit`, or what was acted on, such as `key`.
         resource_id: template of the route, `-` for what no route matched; id of what was acted on.
         ip_address: the client's, after trusted proxies.
@@ -152,9 +153,10 @@ class Record(Struct, gc=False):
 _ENCODER: Final = Encoder()
 
 
-def encode_lines(records: list[Record]) -> bytes:
-    """Encode records as JSON lines, each with its line feed."""
-    return _ENCODER.encode_lines(records)
+def encode_records(records: list[Record]) -> list[bytes]:
+    """Encode records as JSON objects; each becomes a line when it is chained (AU-6)."""
+    # One call for all, cut apart: JSON itself has no raw line feed.
+    return _ENCODER.encode_lines(records).split(b"\n")[:-1]
 
 
 def json_schema() -> bytes:

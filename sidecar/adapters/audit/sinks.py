@@ -1,116 +1,301 @@
-"""Where audit lines go: standard output or a file, each a descriptor that takes whole lines.
+"""Where audit records go: standard output or a file, each a descriptor that takes whole lines.
 
-The workers of one sidecar append to the same file or pipe, so each write is made under a lock
-(POSIX, fcntl) that the system takes back from a worker that dies. A write that fails in the middle
-of a line leaves a torn line; the next write ends it and says the line again, whole.
+A sink chains records when it writes them (AU-6), so that what was not written has no place in its
+chain, and one that must be written again simply gets its place then. The workers of one sidecar
+append to the same file or pipe: each write is made under a lock that the system takes back from a
+worker that dies. A write that fails in the middle of a line leaves a fragment; whoever writes next
+ends it, vouches for it, and says the record again.
 """
 
 import fcntl
+import logging
 import os
 import select
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final
+from pathlib import Path
+from typing import Final, Protocol
 
+from sidecar.adapters.audit.heads import Heads, Slot, heads_of
+from sidecar.adapters.audit.lines import Lines
+from sidecar.adapters.audit.scribe import Scribe
+from sidecar.knowledge.audit.chain import Link, head_after, link_of
 from sidecar.policy.schema.audit import FileSink, StdoutSink
 
 STDOUT: Final = 1
 FILE_MODE: Final = 0o600
 _POLL_MILLISECONDS: Final = 1000
+# A line is far shorter: path, reason, host and user agent are cut. What was torn is read back.
+_TAIL_BYTES: Final = 1 << 16
 # O_NONBLOCK: opening a FIFO that nobody reads would wait for a reader, at start, for ever.
-_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_FLAGS: Final = os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+_ANEW: Final = "each start begins a new chain"
+
+_LOG: Final = logging.getLogger("sidecar.audit")
 
 
-class Sink:
-    """One place for lines.
-
-    Args:
-        section: a sink of the policy.
-        standard: descriptor that stands for standard output.
+class Sink(Protocol):
+    """One place for records.
 
     Attributes:
         name: `stdout` or the name of the file, as metrics and logs call it.
     """
 
-    def __init__(self, section: StdoutSink | FileSink, standard: int = STDOUT) -> None:
-        self._standard = standard
-        self._file = section.file if isinstance(section, FileSink) else None
-        self.name = "stdout" if self._file is None else self._file
-        self._descriptor = -1
-        self._is_torn = False
+    name: str
 
     def open(self) -> None:
-        """Open the sink, or open it again; if that fails, what was open stays open.
+        """Open it, or open it again; if that fails, what was open stays open.
+
+        Raises:
+            OSError: it cannot be written; `filename` names it, `strerror` says why.
+        """
+
+    def write(self, records: Sequence[bytes]) -> tuple[int, OSError | None]:
+        """Write records and wait until they are taken.
+
+        Args:
+            records: JSON objects.
+
+        Returns:
+            How many of the first ones were taken, and why not all; None when all were.
+        """
+
+    def close(self) -> None:
+        """Close it; a sink that is not open stays so."""
+
+
+def open_sink(section: StdoutSink | FileSink, scribe: Scribe, standard: int = STDOUT) -> Sink:
+    """Make the sink that a section asks for; it is opened by `open`.
+
+    Args:
+        section: a sink of the policy.
+        scribe: writes the records about its chain.
+        standard: descriptor that stands for standard output.
+    """
+    if isinstance(section, FileSink):
+        return FileOfLines(section.file, scribe)
+    return StandardOutput(standard, scribe)
+
+
+class StreamOfLines:
+    """A descriptor of which nothing can be read again: its chain begins with each start.
+
+    Args:
+        name: `stdout` or the name of the file.
+        scribe: writes the records about its chain.
+        descriptor: what is written to, which the stream closes.
+    """
+
+    def __init__(self, name: str, scribe: Scribe, descriptor: int = -1) -> None:
+        self.name = name
+        self._descriptor = descriptor
+        # A command on standard output says what it did, and nothing of itself.
+        self._lines = Lines(scribe, has_start=not scribe.is_passing)
+        self._fragment = b""
+
+    def open(self) -> None:
+        """Leave it open: it has no name to be opened by."""
+
+    def move(self, descriptor: int) -> None:
+        """Write to another descriptor from now on."""
+        before = self._descriptor
+        if before >= 0 and not os.path.sameopenfile(before, descriptor):
+            self._fragment = b""
+            self._lines.forget()
+        self._descriptor = descriptor
+        _close(before)
+
+    def write(self, records: Sequence[bytes]) -> tuple[int, OSError | None]:
+        """Write records and wait until they are taken."""
+        head, lines = self._lines.next(records)
+        start = b"\n" if self._fragment else b""
+        payload = start + b"".join(lines)
+        with _locked(self._descriptor):
+            taken, error = _push(self._descriptor, payload)
+        if not taken:
+            return 0, error
+        whole = payload.count(b"\n", len(start), taken)
+        written = self._lines.keep(head, lines, whole)
+        self._fragment = payload[payload.rfind(b"\n", 0, taken) + 1 : taken]
+        self._lines.owe(self._fragment)
+        return written, error
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        descriptor, self._descriptor = self._descriptor, -1
+        _close(descriptor)
+
+
+class StandardOutput(StreamOfLines):
+    """Standard output, or what stands for it.
+
+    Args:
+        standard: its descriptor, which stays open when the sink is closed.
+        scribe: writes the records about its chain.
+    """
+
+    def __init__(self, standard: int, scribe: Scribe) -> None:
+        super().__init__("stdout", scribe)
+        self._standard = standard
+
+    def open(self) -> None:
+        """Open it; opened again it stays what it was.
+
+        Raises:
+            OSError: it is closed.
+        """
+        try:
+            self.move(os.dup(self._standard))
+        except OSError as error:
+            raise _unusable(error, self.name) from error
+
+
+class FileOfLines:
+    """A file: its chains go on after a restart and a rotation.
+
+    What is no regular file (a FIFO, a device) is a stream.
+
+    Args:
+        file: its name.
+        scribe: writes the records about its chain.
+    """
+
+    def __init__(self, file: str, scribe: Scribe) -> None:
+        self.name = file
+        self._scribe = scribe
+        self._descriptor = -1
+        self._heads = Heads(file)
+        self._is_stream = True
+        self._stream = StreamOfLines(file, scribe)
+        self._lines = Lines(scribe, has_start=True)
+        self._slot_at = -1
+        self._slot = b""
+
+    def open(self) -> None:
+        """Open the file, or open it again after its rotation.
 
         Raises:
             OSError: it cannot be written; `filename` names it, `strerror` says why.
         """
         try:
-            fresh = self._opened()
+            fresh = _opened(self.name)
         except OSError as error:
-            reason = f"the audit sink cannot be opened: {error.strerror}"
-            raise OSError(error.errno, reason, self.name) from error
-        if self._file is not None:
-            os.set_blocking(fresh, True)
-        is_same = self._descriptor >= 0 and os.path.sameopenfile(self._descriptor, fresh)
-        self._is_torn = self._is_torn and is_same
-        self.close()
-        self._descriptor = fresh
+            raise _unusable(error, self.name) from error
+        os.set_blocking(fresh, True)
+        self._is_stream = not (stat.S_ISREG(os.fstat(fresh).st_mode) and self._has_heads())
+        if self._is_stream:
+            self._stream.move(fresh)
+            return
+        descriptor, self._descriptor = self._descriptor, fresh
+        _close(descriptor)
 
-    def _opened(self) -> int:
-        if self._file is None:
-            return os.dup(self._standard)
-        return os.open(self._file, _FLAGS, FILE_MODE)
+    def _has_heads(self) -> bool:
+        try:
+            self._heads.open()
+        except OSError as error:
+            _LOG.warning("%s cannot be kept (%s): %s", heads_of(self.name), error.strerror, _ANEW)
+            return False
+        return True
 
-    def write(self, lines: bytes) -> tuple[bytes, OSError | None]:
-        """Write lines and wait until they are taken.
+    def write(self, records: Sequence[bytes]) -> tuple[int, OSError | None]:
+        """Write records and wait until they are taken."""
+        if self._is_stream:
+            return self._stream.write(records)
+        with self._heads.locked():
+            try:
+                return self._append(records)
+            except OSError as error:
+                return 0, error
 
-        Args:
-            lines: whole lines.
+    def _append(self, records: Sequence[bytes]) -> tuple[int, OSError | None]:
+        heads, role = self._heads, self._scribe.role
+        if self._slot_at < 0 or heads.at(self._slot_at) != self._slot:
+            self._slot_at, self._lines.head = heads.find(role)
+        found = os.fstat(self._descriptor)
+        tail = self._tail(found.st_size)
+        before, _, fragment = tail.rpartition(b"\n")
+        self._lines.owe(fragment)
+        head, lines = self._lines.next(records, _last_link(before))
+        start = b"\n" if fragment else b""
+        payload = start + b"".join(lines)
+        slot = Slot(head, head_after(lines, head), found.st_ino, found.st_size, len(payload))
+        # Without the slot nothing is written: a kill amid the write would end the chain.
+        heads.put(self._slot_at, role, slot)
+        taken, error = _push(self._descriptor, payload)
+        whole = payload.count(b"\n", len(start), taken)
+        written = self._lines.keep(head, lines, whole)
+        end = head_after(lines[:whole], head)
+        self._slot = heads.put(self._slot_at, role, Slot(end, end, found.st_ino))
+        return written, error
 
-        Returns:
-            The lines that were not written, and why; nothing and None when all went well.
-        """
-        start = b"\n" if self._is_torn else b""
-        with self._locked():
-            taken, error = self._push(start + lines)
-        if taken:
-            whole = (start + lines).rfind(b"\n", 0, taken) + 1
-            self._is_torn = taken > whole
-            lines = lines[whole - len(start) :]
-        return lines, error
+    def _tail(self, size: int) -> bytes:
+        """Read the end of the file: its last byte, or as much as has to be looked at."""
+        last = os.pread(self._descriptor, 1, size - 1) if size else b"\n"
+        if last == b"\n" and self._lines.head is not None:
+            return last
+        start = max(size - _TAIL_BYTES, 0)
+        return os.pread(self._descriptor, size - start, start)
 
     def close(self) -> None:
-        """Close the descriptor; a sink that is not open stays so."""
+        """Close the descriptors."""
         descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            with suppress(OSError):  # what the system took is written; nobody can be told more
-                os.close(descriptor)
+        _close(descriptor)
+        self._stream.close()
+        self._heads.close()
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        # Where a lock is not to be had (some network file systems), O_APPEND and PIPE_BUF remain.
+
+def _last_link(tail: bytes) -> Link | None:
+    return link_of(tail[tail.rfind(b"\n") + 1 :])
+
+
+def _unusable(error: OSError, name: str) -> OSError:
+    reason = f"the audit sink cannot be opened: {error.strerror}"
+    return OSError(error.errno, reason, name)
+
+
+def _opened(name: str) -> int:
+    """Open a file to append to, and to read its end where it is one that has an end."""
+    try:
+        is_regular = stat.S_ISREG(Path(name).stat().st_mode)
+    except FileNotFoundError:
+        is_regular = True
+    return os.open(name, _FLAGS | (os.O_RDWR if is_regular else os.O_WRONLY), FILE_MODE)
+
+
+def _close(descriptor: int) -> None:
+    if descriptor >= 0:
+        with suppress(OSError):  # what the system took is written; nobody can be told more
+            os.close(descriptor)
+
+
+@contextmanager
+def _locked(descriptor: int) -> Iterator[None]:
+    # Where a lock is not to be had (some network file systems), O_APPEND and PIPE_BUF remain.
+    with suppress(OSError):
+        fcntl.lockf(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
         with suppress(OSError):
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+            fcntl.lockf(descriptor, fcntl.LOCK_UN)
+
+
+def _push(descriptor: int, payload: bytes) -> tuple[int, OSError | None]:
+    taken = 0
+    while taken < len(payload):
         try:
-            yield
-        finally:
-            with suppress(OSError):
-                fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+            taken += os.write(descriptor, memoryview(payload)[taken:])
+        except BlockingIOError:
+            # Whoever gave us standard output made it so; another process may rely on it.
+            _wait_for_room(descriptor)
+        except OSError as error:
+            return taken, error
+    return taken, None
 
-    def _push(self, payload: bytes) -> tuple[int, OSError | None]:
-        taken = 0
-        while taken < len(payload):
-            try:
-                taken += os.write(self._descriptor, memoryview(payload)[taken:])
-            except BlockingIOError:
-                # Whoever gave us standard output made it so; another process may rely on it.
-                self._wait_for_room()
-            except OSError as error:
-                return taken, error
-        return taken, None
 
-    def _wait_for_room(self) -> None:
-        room = select.poll()
-        room.register(self._descriptor, select.POLLOUT)
-        room.poll(_POLL_MILLISECONDS)
+def _wait_for_room(descriptor: int) -> None:
+    room = select.poll()
+    room.register(descriptor, select.POLLOUT)
+    room.poll(_POLL_MILLISECONDS)

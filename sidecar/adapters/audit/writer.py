@@ -18,12 +18,12 @@ from sidecar.adapters.audit.exchanges import Composer, Timestamps
 from sidecar.adapters.audit.record import (
     Asked,
     Record,
-    encode_lines,
+    encode_records,
     of_admin,
     of_event,
-    of_gap,
 )
-from sidecar.adapters.audit.sinks import STDOUT, Sink
+from sidecar.adapters.audit.scribe import Scribe
+from sidecar.adapters.audit.sinks import STDOUT, Sink, open_sink
 from sidecar.model.exchange import Exchange
 from sidecar.model.ports import Event, Ledger, RequestIds
 from sidecar.model.verdict import Ending, Verdict
@@ -55,10 +55,10 @@ class SinkWriter:
         is_failing: whether the last attempt failed.
     """
 
-    def __init__(self, sink: Sink, gap_line: Callable[[int], bytes]) -> None:
+    def __init__(self, sink: Sink, scribe: Scribe) -> None:
         self._sink = sink
-        self._gap_line = gap_line
-        self._queue: SimpleQueue[tuple[bytes, int] | None] = SimpleQueue()
+        self._scribe = scribe
+        self._queue: SimpleQueue[list[bytes] | None] = SimpleQueue()
         self._writing = threading.Thread(target=self._run, name=f"audit {sink.name}", daemon=True)
         self._ended: Future[None] = Future()
         self._closing = threading.Event()
@@ -92,28 +92,31 @@ class SinkWriter:
         self._sink.open()
         self._writing.start()
 
-    def put(self, lines: bytes, records: int) -> None:
-        """Hand lines over, or drop them when the queue is full; never waits."""
+    def put(self, records: list[bytes], size: int) -> None:
+        """Hand records over, or drop them when the queue is full; never waits.
+
+        Args:
+            records: JSON objects, which the sink may share with others.
+            size: their bytes.
+        """
         waiting_bytes = self._accepted_bytes - self._written_bytes
-        if self._closing.is_set() or waiting_bytes + len(lines) > QUEUE_BYTES:
-            self.dropped += records
-            self._missing += records
+        if self._closing.is_set() or waiting_bytes + size > QUEUE_BYTES:
+            self.dropped += len(records)
+            self._missing += len(records)
             return
         if self._missing:
-            lines = self._gap_line(self._missing) + lines
-            records += 1
-            self._missing = 0
-        self._enqueue(lines, records)
+            self._enqueue_gap()
+        self._enqueue(records, size)
 
     def reopen(self) -> None:
         """Open the sink again, after what is being written."""
         self._wants_reopening = True
-        self._queue.put((b"", 0))
+        self._queue.put([])
 
     async def close(self, seconds: float) -> None:
         """Write what waits, for so many seconds at most; what is left then is dropped."""
         if self._missing:
-            self._enqueue(self._gap_line(self._missing), 1)
+            self._enqueue_gap()
         self._deadline = time.monotonic() + seconds
         self._closing.set()
         self._queue.put(None)
@@ -123,34 +126,38 @@ class SinkWriter:
             self.dropped += self.waiting
             _LOG.error("%d audit records were not written to %s", self.waiting, self.name)
 
-    def _enqueue(self, lines: bytes, records: int) -> None:
-        self._accepted_records += records
-        self._accepted_bytes += len(lines)
-        self._queue.put((lines, records))
+    def _enqueue_gap(self) -> None:
+        gap = self._scribe.gap(self._missing)
+        self._missing = 0
+        self._enqueue([gap], len(gap))
+
+    def _enqueue(self, records: list[bytes], size: int) -> None:
+        self._accepted_records += len(records)
+        self._accepted_bytes += size
+        self._queue.put(records)
 
     def _run(self) -> None:
-        while (batch := self._queue.get()) is not None:
-            lines, records = batch
-            if not self._write(lines):
+        while (records := self._queue.get()) is not None:
+            if not self._write(records):
                 break
-            self._written_records += records
-            self._written_bytes += len(lines)
         self._sink.close()
         self._ended.set_result(None)
 
-    def _write(self, lines: bytes) -> bool:
-        """Write lines, again and again until they are taken or the deadline has passed."""
+    def _write(self, records: list[bytes]) -> bool:
+        """Write records, again and again until they are taken or the deadline has passed."""
         delay = FIRST_RETRY_SECONDS
         while True:
             if self._wants_reopening:
                 self._reopen()
-            rest, error = self._sink.write(lines) if lines else (b"", None)
+            taken, error = self._sink.write(records) if records else (0, None)
+            self._written_records += taken
+            self._written_bytes += sum(map(len, records[:taken]))
             self.is_failing = error is not None
             if error is None:
                 return True
             self._complain(error)
-            delay = FIRST_RETRY_SECONDS if len(rest) < len(lines) else delay
-            lines = rest
+            delay = FIRST_RETRY_SECONDS if taken else delay
+            records = records[taken:]
             if not self._closing.wait(delay):
                 delay = min(2 * delay, LAST_RETRY_SECONDS)
             elif time.monotonic() >= self._deadline:
@@ -183,6 +190,8 @@ class AuditLedger(Ledger):
         section: the policy's sinks, which requests are recorded, how long records may wait.
         clock: gives Unix seconds.
         ids: makes ids for records that belong to no exchange.
+        role: what the process is: the number of a worker, `supervisor` or `command`; with the name
+            of the host it names the process in the chains of its records.
         standard: descriptor that stands for standard output: a command whose output is an answer
             writes its records beside it.
     """
@@ -193,6 +202,7 @@ class AuditLedger(Ledger):
         clock: Callable[[], float],
         ids: RequestIds,
         *,
+        role: str,
         standard: int = STDOUT,
     ) -> None:
         self._clock = clock
@@ -205,8 +215,9 @@ class AuditLedger(Ledger):
         self._composer = Composer()
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
+        scribes = [(sink, Scribe(role, clock)) for sink in section.sinks]
         self.sinks = tuple(
-            SinkWriter(Sink(sink, standard), self._gap_line) for sink in section.sinks
+            SinkWriter(open_sink(sink, scribe, standard), scribe) for sink, scribe in scribes
         )
 
     async def start(self) -> None:
@@ -266,10 +277,11 @@ class AuditLedger(Ledger):
             self._timer = None
         self._compose()
         if self._batch:
-            lines, records = encode_lines(self._batch), len(self._batch)
+            records = encode_records(self._batch)
+            size = sum(map(len, records))
             self._batch.clear()
             for sink in self.sinks:
-                sink.put(lines, records)
+                sink.put(records, size)
 
     def reopen(self) -> None:
         """Open files again after their rotation; what was noted before goes to the old ones."""
@@ -292,7 +304,3 @@ class AuditLedger(Ledger):
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(self._flush_seconds, self.flush)
-
-    def _gap_line(self, dropped: int) -> bytes:
-        record_id, timestamp = self._ids().decode(), self._timestamps.text(self._clock())
-        return encode_lines([of_gap(dropped, record_id=record_id, timestamp=timestamp)])

@@ -19,7 +19,7 @@ async def append(sink: str, count: int, name: str) -> None:
         os.set_blocking(1, False)
     section = {"file": sink} if sink.startswith("/") else "stdout"
     audit = Audit.model_validate({"sinks": [section]})
-    ledger = AuditLedger(audit, time.time, UuidV7(time.time, os.urandom))
+    ledger = AuditLedger(audit, time.time, UuidV7(time.time, os.urandom), role=name.strip("/"))
     await ledger.start()
     for _ in range(count):
         ledger.note(an_exchange(route=name), admitted())

@@ -11,12 +11,13 @@ from sidecar.adapters.audit.exchanges import Composer, Timestamps
 from sidecar.adapters.audit.record import (
     Asked,
     Record,
-    encode_lines,
+    encode_records,
     json_schema,
     of_admin,
     of_event,
     of_gap,
 )
+from sidecar.knowledge.audit.chain import Head, chain_name, link
 from sidecar.model.exchange import Exchange
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse
@@ -37,12 +38,12 @@ WHEN = "2027-01-15T08:00:00.250Z"
 
 
 def as_json(record: Record) -> dict[str, object]:
-    line = encode_lines([record])
+    (line,) = link(encode_records([record]), Head(chain_name("web", "0", bytes(6))))
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     read: dict[str, object] = json.loads(line)
     VALIDATOR.validate(read)
-    return read
+    return {name: value for name, value in read.items() if name not in ("writer", "seq", "hash")}
 
 
 def metadata(exchange: Exchange, verdict: Verdict | None = None) -> dict[str, object]:
@@ -116,7 +117,7 @@ def test_what_shadow_mode_let_pass_is_listed() -> None:
     ],
 )
 def test_a_record_holds_no_secret_of_the_request(head: RequestHead) -> None:
-    assert b"s3cret" not in encode_lines([Composer().record(an_exchange(head), admitted())])
+    assert b"s3cret" not in encode_records([Composer().record(an_exchange(head), admitted())])[0]
 
 
 def test_what_a_client_can_make_long_is_cut_short() -> None:

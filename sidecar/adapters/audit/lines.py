@@ -1,0 +1,70 @@
+"""The lines of one chain: what is to be written next, and what of it was written."""
+
+from collections.abc import Sequence
+
+from sidecar.adapters.audit.scribe import Scribe
+from sidecar.knowledge.audit.chain import Head, Link, head_after, link
+
+
+class Lines:
+    """The chain of one sink, kept up with what the sink took.
+
+    Args:
+        scribe: writes the records about the chain.
+        has_start: whether a chain that begins says so.
+
+    Attributes:
+        head: its end; None where it is not known, so that a new chain begins.
+    """
+
+    def __init__(self, scribe: Scribe, *, has_start: bool) -> None:
+        self._scribe = scribe
+        self._has_start = has_start
+        self._owed: list[bytes] = []
+        self._starts = self._vouchers = 0
+        self.head: Head | None = None
+
+    def owe(self, fragment: bytes) -> None:
+        """Remember that a fragment stands in the trail, until a record vouches for it."""
+        if fragment and fragment not in self._owed:
+            self._owed.append(fragment)
+
+    def forget(self) -> None:
+        """Forget fragments: they stand in a place that nothing is written to any more."""
+        self._owed = []
+
+    def next(
+        self, records: Sequence[bytes], previous: Link | None = None
+    ) -> tuple[Head, list[bytes]]:
+        """Chain records, after what the trail has to say about itself.
+
+        Args:
+            records: JSON objects.
+            previous: where a chain begins, the last line before it, if one is known.
+
+        Returns:
+            What they follow, and their lines.
+        """
+        head = self.head or self._scribe.new_head()
+        starts = []
+        if self._has_start and not head.seq:
+            starts.append(self._scribe.start(head, previous))
+        vouchers = [self._scribe.torn(head, fragment) for fragment in self._owed]
+        self._starts, self._vouchers = len(starts), len(vouchers)
+        return head, link([*starts, *vouchers, *records], head)
+
+    def keep(self, head: Head, lines: list[bytes], whole: int) -> int:
+        """Take note of what was written.
+
+        Args:
+            head: what the lines follow.
+            lines: all that were to be written.
+            whole: how many of the first ones were, whole.
+
+        Returns:
+            How many records these are.
+        """
+        self.head = head_after(lines[:whole], head)
+        vouched = min(max(whole - self._starts, 0), self._vouchers)
+        self._owed = self._owed[vouched:]
+        return max(whole - self._starts - self._vouchers, 0)

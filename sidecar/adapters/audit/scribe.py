@@ -1,0 +1,84 @@
+"""The records that a trail has about itself: where chains begin, what was torn, what was missed."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from socket import gethostname
+from typing import Final
+
+from sidecar.adapters.audit.exchanges import Timestamps
+from sidecar.adapters.audit.record import encode_records, of_event, of_gap
+from sidecar.adapters.ids import UuidV7
+from sidecar.knowledge.audit.chain import Head, Link, chain_name, role_name
+from sidecar.knowledge.audit.statements import START, TORN
+from sidecar.model.ports import Event
+
+COMMAND: Final = "command"
+SUPERVISOR: Final = "supervisor"
+_RANDOM_BYTES: Final = 6
+
+
+class Scribe:
+    """Writes the records of one sink about its own chain; each sink has one, in its thread.
+
+    Args:
+        role: what the process is: the number of a worker, `supervisor`, `command`.
+        clock: gives Unix seconds.
+
+    Attributes:
+        role: name of the process, which it has again after a restart.
+        is_passing: whether the process is a command, which ends at once.
+    """
+
+    def __init__(self, role: str, clock: Callable[[], float] = time.time) -> None:
+        self._short_role = role
+        self._host = gethostname()
+        self._clock = clock
+        self._ids = UuidV7(clock, os.urandom)
+        self._timestamps = Timestamps()
+        self.role: Final = role_name(self._host, role)
+        self.is_passing: Final = role == COMMAND
+
+    def new_head(self) -> Head:
+        """Begin a chain."""
+        return Head(chain_name(self._host, self._short_role, os.urandom(_RANDOM_BYTES)))
+
+    def start(self, head: Head, previous: Link | None) -> bytes:
+        """Write the first record of a chain.
+
+        Args:
+            head: the chain.
+            previous: the last line that stands before it, if one is known.
+        """
+        details: dict[str, object] = {}
+        if previous is not None:
+            details = {
+                "previous_writer": previous.writer.decode(),
+                "previous_seq": previous.seq,
+                "previous_hash": previous.hash.decode(),
+            }
+        return self._statement(START, head, details)
+
+    def torn(self, head: Head, fragment: bytes) -> bytes:
+        """Vouch for the beginning of a line whose writer was stopped.
+
+        Args:
+            head: the chain that this record stands in.
+            fragment: what there is of the line.
+        """
+        digest = sha256(fragment).hexdigest()
+        return self._statement(TORN, head, {"bytes": len(fragment), "sha256": digest})
+
+    def gap(self, dropped: int) -> bytes:
+        """Write the record that stands in for records which a full queue could not take."""
+        timestamp = self._timestamps.text(self._clock())
+        record = of_gap(dropped, record_id=self._ids().decode(), timestamp=timestamp)
+        return encode_records([record])[0]
+
+    def _statement(self, action: str, head: Head, details: Mapping[str, object]) -> bytes:
+        writer = head.writer.decode()
+        event = Event(action, f"sidecar:{self.role}", None, "audit", writer, None, details)
+        timestamp = self._timestamps.text(self._clock())
+        record = of_event(event, record_id=self._ids().decode(), timestamp=timestamp)
+        return encode_records([record])[0]
