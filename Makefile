@@ -3,7 +3,7 @@
 # many processes `make test` runs (0: in one, as a debugger wants it).
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled peers lock demo fmt lint types test coverage e2e bench soak timing test-system docs \
+.PHONY: help setup compiled peers lock demo fmt lint types test coverage e2e bench soak timing test-system image docs \
 	docs-check check clean
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -34,12 +34,13 @@ fmt: setup ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 
-lint: setup ## ruff, spelling, YAML, shell
+lint: setup ## ruff, spelling, YAML, shell, Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/yamllint --strict .
 	$(BIN)/shellcheck .ci/run ci/*.sh
+	$(BIN)/hadolint Dockerfile
 
 types: setup ## mypy --strict on code and tests
 	$(BIN)/mypy $(CODE)
@@ -69,6 +70,9 @@ timing: setup ## whether the time of an answer tells what was wrong: statistics 
 test-system: peers ## the tests that need the Debian packages of ci/apt.txt
 	@ci/apt.sh check
 	$(BIN)/pytest --timeout=600 tests/system $(ARGS)
+
+image: ## build the container image with buildah, podman or docker (BUILDER names one)
+	@BUILDER="$(BUILDER)" BUILD_ARGS="$(BUILD_ARGS)" ci/image.sh $(ARGS)
 
 docs: setup ## generate the reference manual from its tables
 	$(BIN)/python docs/generate.py

@@ -15,6 +15,7 @@ compile() {
 
 compile runtime pyproject.toml ${UPGRADE:+--upgrade}
 compile dev pyproject.toml --group dev --constraints requirements/runtime.txt ${UPGRADE:+--upgrade}
+compile image pyproject.toml --all-extras --constraints requirements/dev.txt ${UPGRADE:+--upgrade}
 compile build pyproject.toml --group build --constraints requirements/dev.txt ${UPGRADE:+--upgrade}
 compile peers --group peers ${UPGRADE:+--upgrade}
 printf 'uv\n' | compile bootstrap - --constraints requirements/dev.txt

@@ -16,6 +16,7 @@ from sidecar.model.errors import InstallationError, PolicyError
 _COMMANDS: Final = {
     "run": "Run the sidecar in front of a service.",
     "check": "Check policies and list every problem.",
+    "health": "Ask a running sidecar whether it is ready.",
     "explain": "Explain why a request is admitted or refused.",
     "keys": "Make, list, rotate, revoke and import API keys.",
     "tenants": "Create, list, change, suspend and delete tenants.",

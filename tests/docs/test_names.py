@@ -28,6 +28,7 @@ SHOUTED: Final = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
 # Variables of the environment that are not refusal codes.
 VARIABLES: Final = frozenset(
     {
+        "BUILD_ARGS",
         "RAW_URI",
         "REQUEST_URI",
         "SIDECAR_ADMIN",
