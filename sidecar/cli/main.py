@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "check": "Check policies and list every problem.",
     "health": "Ask a running sidecar whether it is ready.",
     "explain": "Explain why a request is admitted or refused.",
+    "test": "Run tests of policies.",
     "keys": "Make, list, rotate, revoke and import API keys.",
     "tenants": "Create, list, change, suspend and delete tenants.",
     "tokens": "Refuse tokens that others issued.",

@@ -1,10 +1,11 @@
-"""`sidecar schema`: the JSON Schema of the policy language."""
+"""`sidecar schema`: the JSON Schema of the policy language, and that of tests."""
 
 import json
 from pathlib import Path
 
 import click
 
+from sidecar.policy.cases.load import json_schema as tests_schema
 from sidecar.policy.schema.export import json_schema
 
 
@@ -17,9 +18,11 @@ from sidecar.policy.schema.export import json_schema
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write to a file instead of standard output.",
 )
-def command(output: Path | None) -> None:
+@click.option("--tests", is_flag=True, help="Print that of files for `sidecar test` instead.")
+def command(output: Path | None, *, tests: bool) -> None:
     """Print the JSON Schema of the policy language, with which editors complete policies."""
-    text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    schema = tests_schema() if tests else json_schema()
+    text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     if output is None:
         click.echo(text, nl=False)
     else:

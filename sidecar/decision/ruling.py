@@ -197,6 +197,9 @@ def _body(
     route = route_of(policy, index)
     if refusal is None:
         return None
+    if refusal.code in _MISMATCHES and route is not None:
+        named = next((key for words, key in _OF_BODIES if words in refusal.reason), "storage_keys")
+        return ("routes", index or 0, named)
     key = _BODY_KEYS.get(refusal.code)
     if "items" in refusal.reason:
         key = "items"
@@ -205,6 +208,11 @@ def _body(
     own = route is not None and route.body is not None and key in route.body.model_fields_set
     return ("routes", index or 0, "body", key) if own else ("body", key)
 
+
+_MISMATCHES: Final = frozenset((RefusalCode.FORBIDDEN, RefusalCode.NOT_FOUND))
+
+# Reasons by which a body is not the caller's to send, by their words.
+_OF_BODIES: Final = (("names a", "bind"), ("has the", "forbid"), ("has a member", "forbid"))
 
 _BODY_KEYS: Final = {
     RefusalCode.PAYLOAD_TOO_LARGE: "max",

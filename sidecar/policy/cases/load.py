@@ -12,10 +12,11 @@ from sidecar.policy.cases.callers import Caller
 from sidecar.policy.cases.schema import Cases
 from sidecar.policy.decode import mistakes_of, problems_of, value_of
 from sidecar.policy.document import Genre, parse
-from sidecar.policy.nodes import Mapping, Path, Place, entry_at
+from sidecar.policy.nodes import Mapping, Path, Place, as_written, entry_at
 from sidecar.policy.schema.section import Section
 from sidecar.policy.written import Sources
 
+_NO_FILES: Final[dict[str, bytes]] = {}
 TESTS: Final = Genre("test file", "policy: ./policy.yaml", 4 * 2**20, 32, is_filled=False)
 
 
@@ -40,7 +41,7 @@ class Read:
 
     def place(self, path: Path) -> Place:
         """Say where a part of it stands."""
-        return entry_at(self.root, path).node.place
+        return entry_at(self.root, as_written(self.root, path)).node.place
 
 
 def load_cases(name: str, read: Callable[[str], bytes]) -> Read:
@@ -78,16 +79,12 @@ def read_caller(text: str) -> Caller:
     values = {key: value_of(entry.node) for key, entry in document.root.entries.items()}
     schema: type[Section] = Caller
     try:
-        return Caller.model_validate(values, context=Sources(_unread, {}))
+        return Caller.model_validate(values, context=Sources(_NO_FILES.__getitem__, {}))
     except ValidationError as error:
         raise PolicyError(problems_of(mistakes_of(document.root, error, schema))) from error
 
 
 _CALLER: Final = Genre("caller", "tenant: acme", 2**16, 8, is_filled=False)
-
-
-def _unread(name: str) -> bytes:
-    raise FileNotFoundError(name)
 
 
 def json_schema() -> dict[str, object]:

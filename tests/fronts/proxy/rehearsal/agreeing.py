@@ -105,10 +105,8 @@ def made_up(seed: int, count: int, *, is_live: bool = False) -> Iterator[Asked]:
     chance = Random(seed)  # noqa: S311 -- requests of a test
     who = [tuple(_field(line) for line in caller.lines) for caller in callers().values()]
     at = int(time.time() if is_live else NOW)
-    times = {"iat": at, "exp": at + 600}
-    who += [
-        (("Authorization", f"Bearer {a_token(roles=[one], **times).decode()}"),) for one in ROLES
-    ]
+    tokens = [a_token(roles=[role], iat=at, exp=at + 600).decode() for role in ROLES]
+    who += [(("Authorization", f"Bearer {token}"),) for token in tokens]
     for _ in range(count):
         fields = [*chance.choice(who)]
         fields += chance.sample(FIELDS, chance.choice((0, 0, 1, 1, 2, 3)))

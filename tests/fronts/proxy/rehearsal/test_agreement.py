@@ -11,10 +11,8 @@ from sidecar.adapters.stores.memory import MemoryStore
 from sidecar.decision.pipeline import build
 from sidecar.fronts.proxy.rehearsal.known import Careful, assumed
 from sidecar.fronts.proxy.rehearsal.play import Played, Stage
-from sidecar.knowledge.auth.key_set import read_key_set, secret_key_set
-from sidecar.model.identity import KeySet
+from sidecar.knowledge.auth.key_set_files import key_sets_of
 from sidecar.policy.load import load
-from sidecar.policy.schema.files import NamedFile
 from sidecar.policy.schema.policy import Policy
 from tests.e2e.callers import admit_all
 from tests.fronts.proxy.rehearsal.agreeing import (
@@ -69,7 +67,7 @@ async def compared(policy: Policy, seed: int) -> list[tuple[str, str]]:
     """Decide requests twice, compare, and return what became of them."""
     store = MemoryStore(lambda: NOW)
     await admit_all(store)
-    answers = Careful(FromStore(store), key_sets=key_sets(policy))
+    answers = Careful(FromStore(store), key_sets=key_sets_of(policy.authentication.jwt, NOW))
     stage = Stage(build(policy, assumed(policy, lambda: NOW)), answers, lambda: OWN_ID)
     plain = Plain(build(policy, assumed(policy, lambda: NOW)), answers)
     words = []
@@ -78,19 +76,6 @@ async def compared(policy: Policy, seed: int) -> list[tuple[str, str]]:
         assert as_ended(played) == await plain.run(asked, OWN_ID), asked
         words.append((played.word, played.step))
     return words
-
-
-def key_sets(policy: Policy) -> dict[str, KeySet]:
-    """Read the key sets that a policy holds in files and secrets."""
-    found = {}
-    for issuer in policy.authentication.jwt:
-        if issuer.secret is not None:
-            found[issuer.issuer] = secret_key_set(issuer.issuer, issuer.secret, NOW)
-        elif isinstance(issuer.jwks, NamedFile):
-            published = read_key_set(issuer.issuer, issuer.jwks.content, NOW)
-            assert not isinstance(published, str)
-            found[issuer.issuer] = published.key_set
-    return found
 
 
 def as_ended(played: Played) -> Ended:

@@ -1,0 +1,165 @@
+"""`sidecar test`: what fails is named with its line, and what is not reached is counted."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from sidecar.cli.exit_codes import DONE, NO, USAGE
+from sidecar.cli.main import invoke
+from tests.cli.acting import Said, said
+
+POLICY = """\
+version: 1
+upstream: http://127.0.0.1:3000
+secrets: {pepper: "file:/secrets/pepper"}
+authentication:
+  api_keys: {}
+  jwt:
+    - issuer: https://login.example
+      audiences: [orders]
+      algorithms: [HS256]
+      secret: "file:/secrets/shared"
+      claims: {tenant: tenants, roles: roles}
+tenants: {acme: {}}
+routes:
+  - path: /${NAME}
+    public: true
+  - path: /orders
+    role: viewer
+"""
+TESTS = """\
+policy: policy.yaml
+at: 2027-01-15T08:00:00Z
+variables: {NAME: open}
+files:
+  /secrets/pepper: 0123456789abcdef0123456789abcdef
+  /secrets/../secrets/shared: SHARED
+tests:
+  - name: everybody may look
+    request: {path: /open}
+    expect: {outcome: admit}
+  - name: a stranger may not "order"
+    request: {path: /orders}
+    expect: {status: 401}
+  - name: a token is enough
+    request: {path: /orders}
+    as: {jwt: TOKEN}
+    expect: {outcome: admit}
+"""
+
+
+@pytest.fixture
+def capture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> pytest.CaptureFixture[str]:
+    from tests.e2e.callers import SHARED_ISSUER, a_token
+    from tests.knowledge.auth.minting import SECRET
+
+    monkeypatch.chdir(tmp_path)
+    Path("policy.yaml").write_text(POLICY)
+    times = {"iat": 1_800_000_000, "exp": 1_800_000_300}
+    token = a_token(SHARED_ISSUER, roles=["viewer"], **times).decode()
+    written = TESTS.replace("SHARED", json.dumps(SECRET.decode("latin-1")))
+    Path("good.yaml").write_text(written.replace("TOKEN", token))
+    return capfd
+
+
+def ran(capture: pytest.CaptureFixture[str], *words: str) -> Said:
+    return said(invoke(["test", *words]), capture)
+
+
+def test_tests_that_pass_say_what_they_reach(capture: pytest.CaptureFixture[str]) -> None:
+    answer = ran(capture, "good.yaml")
+    assert answer.err == ""
+    assert answer.out[0] == "good.yaml: reached 3 of 8 points of the policy, 38 %"
+    assert answer.out[1].startswith("3 passed, 0 failed in ")
+    assert answer.code == DONE
+
+
+def test_a_test_that_fails_is_named_with_its_line(capture: pytest.CaptureFixture[str]) -> None:
+    Path("bad.yaml").write_text(Path("good.yaml").read_text().replace("status: 401", "status: 200"))
+    answer = ran(capture, "good.yaml", "bad.yaml", "--junit", "report.xml")
+    assert answer.code == NO
+    assert answer.out[1:4] == [
+        'FAILED bad.yaml:11 a stranger may not "order"',
+        "  status: expected 200, got 401",
+        "  authenticate: no credential (policy.yaml:4 authentication)",
+    ]
+    report = ET.fromstring(Path("report.xml").read_text())  # noqa: S314 -- our own
+    cases = report.findall("testsuite/testcase")
+    assert len(cases) == 6
+    failures = report.findall("testsuite/testcase/failure")
+    assert [one.get("message") for one in failures] == [
+        "status: expected 200, got 401; authenticate: no credential (policy.yaml:4 authentication)"
+    ]
+
+
+def test_too_little_reach_fails_and_names_what_is_missed(
+    capture: pytest.CaptureFixture[str],
+) -> None:
+    answer = ran(capture, "good.yaml", "--fail-under", "90")
+    assert answer.code == NO
+    assert "  less than --fail-under 90" in answer.out
+    assert "  missed: /orders refuses by role (policy.yaml:17 routes[1].role)" in answer.out
+    assert "  missed: role owner calls (roles)" in ran(capture, "good.yaml", "--missed").out
+
+
+def test_tests_are_chosen_by_their_names(capture: pytest.CaptureFixture[str]) -> None:
+    answer = ran(capture, "good.yaml", "-k", "stranger")
+    assert answer.out[-1].startswith("1 passed, 0 failed")
+
+
+def test_programs_get_json(capture: pytest.CaptureFixture[str]) -> None:
+    answer = ran(capture, "good.yaml", "--json")
+    found = json.loads("\n".join(answer.out))
+    assert found["ok"] is True
+    [file] = found["files"]
+    assert file["tests"][1] == {
+        "name": 'a stranger may not "order"',
+        "line": 11,
+        "ok": True,
+        "wrong": [],
+        "cause": "authenticate: no credential (policy.yaml:4 authentication)",
+    }
+    assert file["reach"]["percent"] == 37.5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "code"),
+    [
+        ("policy: policy.yaml", "policy: gone.yaml", "gone.yaml", NO),
+        ("outcome: admit", "outcom: admit", "good.yaml:10:14: error: tests[0].expect.outcom", NO),
+        ("/secrets/pepper", "/secrets/other", "cannot be read as a file", NO),
+    ],
+)
+def test_a_mistake_is_said_as_in_a_policy(
+    capture: pytest.CaptureFixture[str], old: str, new: str, message: str, code: int
+) -> None:
+    Path("good.yaml").write_text(Path("good.yaml").read_text().replace(old, new))
+    answer = ran(capture, "good.yaml")
+    assert answer.code == code
+    assert message in answer.err
+
+
+def test_a_file_that_is_not_there_is_wrong_usage(capture: pytest.CaptureFixture[str]) -> None:
+    assert ran(capture, "nowhere.yaml").code == USAGE
+
+
+def test_the_schema_of_tests_is_printed(capture: pytest.CaptureFixture[str]) -> None:
+    answer = said(invoke(["schema", "--tests"]), capture)
+    assert json.loads("\n".join(answer.out))["title"] == "Sidecar policy tests"
+
+
+HOUSE = Path(__file__).parents[2]
+SHIPPED = sorted(path.name for path in (HOUSE / "config" / "profiles").glob("*.test.yaml"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_tests_of_a_profile_pass_and_reach_it(
+    name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = str(HOUSE / "config" / "profiles" / name)
+    answer = ran(capfd, file, "--fail-under", "95", "--missed")
+    assert (answer.code, answer.err) == (DONE, ""), answer.out
