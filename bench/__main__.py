@@ -21,6 +21,7 @@ from bench.key_stores import measure_key_stores
 from bench.limited import measure_limits
 from bench.machine import cores, describe
 from bench.measure import FULL, QUICK, Bench, Effort
+from bench.observed import OBSERVED, measure_observed
 from bench.processes import BenchError
 from bench.results import Results
 from bench.route_cost import measure_in
@@ -28,7 +29,7 @@ from bench.targets import Verdict, judge
 
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
 _OPEN: Final = ("throughput", "varied", "latency", "memory", "payloads", "tls")
-_PARTS: Final = (*_OPEN, "routes", "authenticated", "limits", "keys")
+_PARTS: Final = (*_OPEN, "routes", "authenticated", "limits", "observed", "keys")
 _FLOOR_MISSED: Final = 1
 _COULD_NOT: Final = 3
 
@@ -117,7 +118,7 @@ def _measure(wish: Wish) -> Results:
         _say("requests in process with few and with many routes")
         results.routes = measure_in(python.path, chosen.proxy)
     present = [one for one in _taking_part(wish) if one.name not in results.absent]
-    open_to_all = [one for one in present if one.method is None and not one.counts]
+    open_to_all = [one for one in present if not (one.method or one.counts or one.is_apart)]
     for over_tls in (False, True):
         parts = [part for part in wish.parts if part in _OPEN and (part == "tls") is over_tls]
         if parts and open_to_all:
@@ -134,6 +135,8 @@ def _run_apart(wish: Wish, present: list[Contender], stage: Stage) -> None:
         measure_callers(present, stage)
     if "limits" in wish.parts:
         measure_limits(present, stage)
+    if "observed" in wish.parts:
+        measure_observed(present, stage)
     if "keys" in wish.parts and any(one.name == SIDECAR_KEYS.name for one in present):
         measure_key_stores(stage)
 
@@ -144,8 +147,10 @@ def _taking_part(wish: Wish) -> list[Contender]:
     counts = "limits" in wish.parts
 
     def takes_part(one: Contender) -> bool:
-        if one.counts:
-            return counts
+        if "observed" in wish.parts and one in OBSERVED:
+            return True
+        if one.counts or one.is_apart:
+            return counts and one.counts
         return is_open if one.method is None else knows
 
     return [one for one in wish.contenders if takes_part(one)]

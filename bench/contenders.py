@@ -50,6 +50,7 @@ class Contender:
         method: how callers prove to it who they are; None where it does not ask.
         settings: further names to fill in, with {callers}, {secret} and {redis}.
         counts: whether it has rate limits.
+        is_apart: whether only a part of the bench that is about it measures it.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Contender:
     method: Method | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     counts: bool = False
+    is_apart: bool = False
 
 
 NGINX: Final = Contender(

@@ -74,14 +74,14 @@ def measure_limits(contenders: Sequence[Contender], stage: Stage) -> None:
             for target, load in loads:
                 stage.results.neighbours.append(neighbours())
                 row = stage.results.limits.setdefault(target.name, Row(target.name))
-                _round(target, load, row)
+                count_round(target, load, row)
                 stage.say(
                     f"round {number + 1}: {target.name} {row.rates[-1]:,.0f} requests/s,"
                     f" {row.core_rates[-1]:,.0f} in a second of its core"
                 )
 
 
-def _round(target: Target, load: Load, row: Row) -> None:
+def count_round(target: Target, load: Load, row: Row) -> None:
     """Hammer once; note the rate, and the rate of the target's own core.
 
     Load, upstream and Redis share a core, and fill it before the sidecar fills its own: the rate

@@ -12,6 +12,7 @@ from bench.gatekeepers import GATEKEEPERS
 from bench.keys import FEW
 from bench.limited import COUNTING, IN_MEMORY
 from bench.machine import BUSY_SHARE
+from bench.observed import OBSERVED, UNOBSERVED
 from bench.results import KeyCost, Results, RouteCost, Row, middle
 from bench.targets import Verdict, judge
 
@@ -48,6 +49,8 @@ def markdown(results: Results) -> str:
         parts.append(_callers(results))
     if results.limits:
         parts.append(_limits(results))
+    if results.observed:
+        parts.append(_observed(results))
     if results.keys:
         parts.append(_keys(results.keys))
     if results.routes is not None:
@@ -175,6 +178,21 @@ def _limits(results: Results) -> str:
             failed = f" ({row.failures} failed)" if row.failures else ""
             title = f"{contender.title}{failed}"
             lines.append(f"| {title} | {rate} | {_spread(row)} | {core} | {ratio} |")
+    return "\n".join(lines)
+
+
+def _observed(results: Results) -> str:
+    lines = [
+        "| taking note | requests/s | rounds | in a second of its core | of taking none |",
+        "|---|---:|---|---:|---:|",
+    ]
+    for contender in OBSERVED:
+        row = results.observed.get(contender.name)
+        if row is not None:
+            ratio = _number(results.observed_ratio(row.name, UNOBSERVED.name), 1, "{:.2f}")
+            rate = _number(middle(row.rates), 1, "{:,.0f}")
+            core = _number(middle(row.core_rates), 1, "{:,.0f}")
+            lines.append(f"| {contender.title} | {rate} | {_spread(row)} | {core} | {ratio} |")
     return "\n".join(lines)
 
 

@@ -101,6 +101,7 @@ class Results:
         rows: by name, `direct` among them.
         callers: by name, of those who know who asks; `rates` are with one credential.
         limits: by name, of those who count requests.
+        observed: by name, the sidecar with audit and metrics and without.
         versions: of the contenders.
         absent: contenders that did not take part, with the reason.
         keys: cost of many API keys, by the store's kind.
@@ -114,6 +115,7 @@ class Results:
     rows: dict[str, Row] = field(default_factory=dict)
     callers: dict[str, Row] = field(default_factory=dict)
     limits: dict[str, Row] = field(default_factory=dict)
+    observed: dict[str, Row] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     keys: dict[str, KeyCost] = field(default_factory=dict)
@@ -140,6 +142,11 @@ class Results:
     def limits_ratio(self, name: str, other: str) -> float | None:
         """Compare two who count requests, by what each does in a second of its core."""
         mine, theirs = (self.limits.get(one, Row(one)) for one in (name, other))
+        return _ratio(mine.core_rates, theirs.core_rates)
+
+    def observed_ratio(self, name: str, other: str) -> float | None:
+        """Compare the sidecar with and without audit and metrics, likewise."""
+        mine, theirs = (self.observed.get(one, Row(one)) for one in (name, other))
         return _ratio(mine.core_rates, theirs.core_rates)
 
     def many_ratio(self, name: str, other: str) -> float | None:

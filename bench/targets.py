@@ -83,6 +83,9 @@ SHARED_LIMITS: Final = Goal(
 LEASED_LIMITS: Final = Goal(
     "limits on Redis by leases, requests in a second of the core, of those in memory", floor=0.92
 )
+OBSERVED: Final = Goal(
+    "audit and metrics, requests in a second of the core, of those without", floor=0.90
+)
 FAILURES: Final = Goal("answers that failed under load", floor=0.0, is_upper=True)
 
 
@@ -93,8 +96,9 @@ def judge(results: Results) -> list[Verdict]:
     resident = row.resident_bytes if row else None
     whole = results.callers.get("sidecar-redis")
     with_redis = whole.resident_bytes if whole else None
-    rows = results.rows | results.callers | results.limits
-    ours = [one.failures for name, one in rows.items() if name.startswith("sidecar")]
+    parts = (results.rows, results.callers, results.limits, results.observed)
+    rows = [row for part in parts for row in part.values()]
+    ours = [one.failures for one in rows if one.name.startswith("sidecar")]
     ours += [cost.failures for cost in results.keys.values()]
     return [
         Verdict(OF_NGINX, results.ratio("sidecar", "nginx")),
@@ -112,6 +116,7 @@ def judge(results: Results) -> list[Verdict]:
         Verdict(START, _start_ratio(results)),
         Verdict(SHARED_LIMITS, results.limits_ratio("sidecar-shared", "sidecar-limits")),
         Verdict(LEASED_LIMITS, results.limits_ratio("sidecar-leased", "sidecar-limits")),
+        Verdict(OBSERVED, results.observed_ratio("sidecar", "sidecar-unobserved")),
         Verdict(FAILURES, float(sum(ours)) if ours else None),
     ]
 

@@ -78,7 +78,7 @@ last attempt to write to a sink failed. A part that the policy does not have is 
 
 Whoever asks for OpenMetrics, as Prometheus does, gets exemplars on the buckets of
 `sidecar_request_duration_seconds`: the `request_id` of the last request of each, to be looked up in
-the audit trail.
+the audit trail, and its `trace_id` if it is part of a trace that is recorded.
 
 {table(("histogram", "upper bounds of its buckets, in milliseconds"), bounds)}
 """

@@ -13,6 +13,7 @@ from bench.targets import (
     JWT_OF_HAPROXY,
     KEYS_IN_REDIS,
     KEYS_OF_JWT,
+    OBSERVED,
     OF_NGINX,
     START,
     Goal,
@@ -70,6 +71,17 @@ def test_an_answer_that_failed_to_a_caller_who_is_known_misses_the_same_floor() 
     results = some_results([Row("sidecar")])
     results.callers = {"sidecar-keys": Row("sidecar-keys", failures=1)}
     assert [verdict.goal for verdict in judge(results) if verdict.is_missed] == [FAILURES]
+
+
+@pytest.mark.parametrize(("rate", "is_missed"), [(90, False), (89, True)])
+def test_audit_and_metrics_may_cost_a_tenth(rate: float, is_missed: bool) -> None:
+    results = some_results([])
+    results.observed = {
+        "sidecar": Row("sidecar", core_rates=[rate]),
+        "sidecar-unobserved": Row("sidecar-unobserved", core_rates=[100]),
+    }
+    [verdict] = [one for one in judge(results) if one.goal is OBSERVED]
+    assert verdict.is_missed is is_missed
 
 
 def test_an_answer_that_failed_among_many_keys_misses_the_same_floor() -> None:

@@ -91,6 +91,20 @@ def test_a_quick_run_compares_many_keys_with_few_in_both_stores(tmp_path: Path) 
 
 
 @pytest.mark.timeout(LIMIT_SECONDS + 10)
+def test_a_quick_run_tells_what_audit_and_metrics_cost(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    ran = run_bench(["--part", "observed", "--json", str(figures)])
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(figures.read_text())
+    assert found["absent"] == {}
+    assert set(found["observed"]) == {"sidecar", "sidecar-unobserved"}
+    for row in found["observed"].values():
+        assert row["failures"] == 0
+        assert min(row["core_rates"]) > 0
+    assert "| Sidecar, without audit and metrics |" in ran.stdout
+
+
+@pytest.mark.timeout(LIMIT_SECONDS + 10)
 def test_a_peer_that_does_not_come_up_is_named_and_the_others_are_measured(tmp_path: Path) -> None:
     # An interpreter without the package: the sidecar cannot start there.
     bare = tmp_path / "python"

@@ -23,7 +23,6 @@ _MERGING: Final[Mapping[Merge, Callable[[float, float], float]]] = {
     Merge.SMALLEST: min,
 }
 _WITH_EXEMPLARS: Final = "sidecar_request_duration_seconds"
-_EXEMPLAR_LABEL: Final = "request_id"
 _LONGEST_EXEMPLAR: Final = 128
 """Characters of all names and values of an exemplar's labels (OpenMetrics 1.0, "Exemplars")."""
 
@@ -99,14 +98,27 @@ class _Shown(Collector):
 def _exemplars(rows: Iterable[Row]) -> _Exemplars:
     """Choose the newest exemplar of each bucket; the text format leaves them out."""
     chosen: _Exemplars = {}
-    for (route, bucket, request_id), (seconds, ended) in rows:
-        if len(_EXEMPLAR_LABEL) + len(request_id) > _LONGEST_EXEMPLAR:
+    for (route, bucket, request_id, trace_id), (seconds, ended) in rows:
+        labels = _exemplar_labels(request_id, trace_id)
+        if not labels:
             continue
         place = route, int(bucket)
         known = chosen.get(place)
         if known is None or float(known.timestamp or 0) < ended:
-            chosen[place] = Exemplar({_EXEMPLAR_LABEL: request_id}, seconds, ended)
+            chosen[place] = Exemplar(labels, seconds, ended)
     return chosen
+
+
+def _exemplar_labels(request_id: str, trace_id: str) -> dict[str, str]:
+    """Say which request it was, in as many words as OpenMetrics has room for."""
+    whole = {"request_id": request_id, "trace_id": trace_id}
+    if not trace_id or _length(whole) > _LONGEST_EXEMPLAR:
+        whole.pop("trace_id")
+    return whole if _length(whole) <= _LONGEST_EXEMPLAR else {}
+
+
+def _length(labels: Mapping[str, str]) -> int:
+    return sum(len(name) + len(value) for name, value in labels.items())
 
 
 def _family(metric: Metric, rows: Iterable[Row], exemplars: _Exemplars) -> Family:

@@ -14,6 +14,7 @@ from sidecar.model.exchange import Exchange
 from sidecar.model.limits import Outcome, Taken
 from sidecar.model.ports import Ledger
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.trace import Trace
 from sidecar.model.verdict import Ending, Verdict
 
 UNROUTED: Final = "-"
@@ -31,8 +32,8 @@ Reading = Callable[[], float]
 # and then the sum of what was observed.
 Row = tuple[Sequence[str], Sequence[float]]
 EXEMPLARS: Final = "exemplars"
-"""What a snapshot has beside the metrics: by route, number of the bucket and request id, how long
-the request took and when it was over; of each bucket the last one."""
+"""What a snapshot has beside the metrics: by route, number of the bucket, request id and trace id,
+how long the request took and when it was over; of each bucket the last one."""
 
 Snapshot = dict[str, list[Row]]
 NamedRow = tuple[str, Sequence[str], Sequence[float]]
@@ -42,16 +43,17 @@ class _Route:
     """What is counted for one route."""
 
     __slots__ = (
-        "durations", "ended", "endings", "last_ids", "lasts", "own_seconds", "owns", "received",
-        "seconds", "sent", "wait_seconds", "waits",
+        "durations", "ended", "endings", "last_ids", "last_traces", "lasts", "own_seconds", "owns",
+        "received", "seconds", "sent", "wait_seconds", "waits",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.endings: dict[tuple[str, int, Ending], list[int]] = {}
         self.durations = [0] * (len(_BUCKETS) + 1)
-        # Of the last request of each bucket: three lists, for a tuple would be made each time.
+        # Of the last request of each bucket: lists, since a tuple would be made each time.
         self.last_ids = [b""] * (len(_BUCKETS) + 1)
         self.lasts: list[Verdict | None] = [None] * (len(_BUCKETS) + 1)
+        self.last_traces: list[Trace | None] = [None] * (len(_BUCKETS) + 1)
         self.ended = [0.0] * (len(_BUCKETS) + 1)
         self.seconds = 0.0
         self.owns = [0] * (len(_OVERHEAD_BUCKETS) + 1)
@@ -61,7 +63,7 @@ class _Route:
         self.received = 0
         self.sent = 0
 
-    def note(self, verdict: Verdict, request_id: bytes, began: float) -> None:
+    def note(self, verdict: Verdict, request_id: bytes, exchange: Exchange) -> None:
         """Add up what an exchange took."""
         self.received += verdict.received_bytes
         self.sent += verdict.sent_bytes
@@ -71,7 +73,8 @@ class _Route:
             self.durations[bucket] += 1
             self.last_ids[bucket] = request_id
             self.lasts[bucket] = verdict
-            self.ended[bucket] = began + seconds
+            self.last_traces[bucket] = exchange.trace
+            self.ended[bucket] = exchange.now + seconds
             self.seconds += seconds
         own_seconds = verdict.own_seconds
         if own_seconds is not None:
@@ -126,7 +129,7 @@ class MetricsLedger(Ledger):
             route.endings[key] = [1]
         else:
             counted[0] += 1
-        route.note(verdict, request_id, exchange.now)
+        route.note(verdict, request_id, exchange)
         if verdict.code is not None:
             self._note_refusal(verdict.step, verdict.code)
         if exchange.taken:
@@ -262,4 +265,8 @@ def _route_rows(name: str, route: _Route) -> Iterator[NamedRow]:
     for bucket, verdict in enumerate(route.lasts):
         if verdict is not None:
             request_id = route.last_ids[bucket].decode("latin-1")
-            yield EXEMPLARS, (name, str(bucket), request_id), (verdict.seconds, route.ended[bucket])
+            trace = route.last_traces[bucket]
+            # Of a trace that nobody records there is nothing to look up.
+            trace_id = trace.trace_id.decode() if trace is not None and trace.is_sampled else ""
+            labels = (name, str(bucket), request_id, trace_id)
+            yield EXEMPLARS, labels, (verdict.seconds, route.ended[bucket])

@@ -14,6 +14,7 @@ from sidecar.adapters.telemetry.table import BUCKETS, METRICS, Kind
 from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import Refuse
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.trace import SAMPLED, Trace
 from sidecar.model.verdict import Ending, Verdict
 from tests.adapters.exchanges import (
     OWN_ID,
@@ -317,6 +318,26 @@ def test_an_id_that_openmetrics_has_no_room_for_is_not_shown() -> None:
     ledger.note(asked(b"a" * 118), admitted(seconds=0.003))
     ledger.note(asked(b"b" * 119), admitted(seconds=2.0))
     assert [shown for _, shown, _ in exemplars(ledger.snapshot())] == ["a" * 118]
+
+
+@pytest.mark.parametrize(
+    ("flags", "characters", "shown"),
+    [
+        (SAMPLED, 78, {"request_id": "a" * 78, "trace_id": "ab" * 16}),
+        (SAMPLED, 79, {"request_id": "a" * 79}),
+        (0, 8, {"request_id": "a" * 8}),
+    ],
+)
+def test_a_trace_that_is_recorded_is_shown_where_there_is_room(
+    flags: int, characters: int, shown: dict[str, str]
+) -> None:
+    ledger, exchange = a_ledger(), asked(b"a" * characters)
+    exchange.trace = Trace(b"ab" * 16, None, b"cd" * 8, flags=flags, state=b"")
+    ledger.note(exchange, admitted())
+    _, text = render(ledger.snapshot(), OPENMETRICS)
+    found = read_openmetrics(text.decode())  # type: ignore[no-untyped-call]  # the parser has none
+    samples = [sample for family in found for sample in family.samples]
+    assert [one.exemplar.labels for one in samples if one.exemplar is not None] == [shown]
 
 
 def test_an_exemplar_does_not_outlast_its_worker() -> None:
