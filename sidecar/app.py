@@ -275,7 +275,11 @@ class Supervisor(Status):
     async def snapshots(self) -> Sequence[Snapshot]:
         """Return the numbers of all workers, and what ended ones had counted."""
         answers = await self._workers.ask("snapshot")
-        return [*self._ended, *(_snapshot_of(answer) for answer in answers)]
+        own: list[Snapshot] = []
+        if (alarm := self._audit.alarm) is not None:
+            # Alerts on operators are raised here, where their listener is.
+            own.append({"sidecar_alert_failures_total": [([], [float(alarm.failed)])]})
+        return [*own, *self._ended, *(_snapshot_of(answer) for answer in answers)]
 
     def _remember(self, answer: Mapping[str, object]) -> None:
         from sidecar.adapters.telemetry.exposition import lasting, merge

@@ -86,6 +86,11 @@ class Proxy:
         for ledger in (self.outside.uses, self._spans):
             if ledger is not None:
                 yield ledger
+        alerts = self.policy.audit.alerts
+        if alerts is not None and alerts.roles:
+            from sidecar.adapters.audit.staff import StaffWatch
+
+            yield StaffWatch(self.audit, alerts.roles)
         if section.tenants is not None:
             # Memory for those alone who want it.
             from sidecar.adapters.telemetry.tenants import TenantLedger
@@ -111,13 +116,12 @@ class Proxy:
             self.metrics.note_report(report.directive, report.disposition)
             if is_audited:
                 details = {
-                    "address": address,
                     "disposition": report.disposition,
                     "document": report.document,
                     "blocked": report.blocked,
                 }
                 event = Event("csp.report", "browser", None, "csp", report.directive, None, details)
-                self.audit.note_event(event)
+                self.audit.note_event(replace(event, address=address))
 
         self._context.pools.adopt(COLLECTOR, Collector(self._context, taken))
 
@@ -141,6 +145,8 @@ class Proxy:
             watch("sidecar_audit_queue_records", partial(getattr, sink, "waiting"), sink.name)
             watch("sidecar_audit_dropped_total", partial(getattr, sink, "dropped"), sink.name)
             watch("sidecar_audit_errors_total", partial(getattr, sink, "errors"), sink.name)
+        if (alarm := self.audit.alarm) is not None:
+            watch("sidecar_alert_failures_total", lambda: alarm.failed)
         sinks = self.audit.sinks
         watch("sidecar_degraded", lambda: any(sink.is_failing for sink in sinks), "audit")
         self.metrics.ask(self._certificates.rows)

@@ -3,6 +3,7 @@
 from sidecar.adapters.vault.box import Box
 from sidecar.adapters.vault.secrets import Vault
 from sidecar.knowledge.auth.digest import DigestRing
+from sidecar.lifecycle.alerts import alerting
 from sidecar.lifecycle.block_operations import BlockDesk
 from sidecar.lifecycle.blocks import Blocks
 from sidecar.lifecycle.breach import Breach
@@ -32,10 +33,11 @@ def operations_of(
         events: its audit.
         source: clock, randomness and ids.
     """
-    return (
+    operations = (
         *_key_operations(policy, store, events, source),
         *_tenant_operations(policy, store, events, source),
     )
+    return operations if policy.audit.alerts is None else alerting(operations, events)
 
 
 def _tenant_operations(

@@ -48,6 +48,11 @@ REQUEST: Final = "request"
 WEBSOCKET: Final = "websocket"
 TOOL_CALL: Final = "tool.call"
 AUTH_FAILURE: Final = "auth.failure"
+ADMIN_ACCESS: Final = "alert.admin_access"
+STAFF_ACCESS: Final = "alert.staff_access"
+UNDELIVERED: Final = "alert.undelivered"
+ALERTS: Final = "alert."
+"""How names of alerts begin."""
 
 EVENTS: Final[dict[str, EventKind]] = {
     REQUEST: _traffic("a request that is none of the others, whatever became of it"),
@@ -90,6 +95,13 @@ EVENTS: Final[dict[str, EventKind]] = {
     "secret.reseal": _deed("secret", "secrets were sealed anew with the newest master key"),
     "block.create": _deed("block", "an address, a key or a tenant was shut out"),
     "block.remove": _deed("block", "who was shut out was let in again"),
+    ADMIN_ACCESS: _deed(
+        "key", "an operator read keys, tenants or names of secrets; `resource` is what was read"
+    ),
+    STAFF_ACCESS: _deed(
+        "route", "a caller with a role of staff got an answer about a tenant; of `request_id`"
+    ),
+    UNDELIVERED: _deed("alert", "the webhook did not take an alert, or there were too many"),
     "csp.report": _deed("csp", "a browser reported what a Content-Security-Policy stopped"),
 }
 """What the sidecar writes by itself."""

@@ -367,9 +367,6 @@ class Answers(Protocol):
         """
 
 
-# --- actions of operators
-
-
 @dataclass(frozen=True, slots=True)
 class Event:
     """What an operator, or the sidecar itself, did (AU-2).
@@ -378,10 +375,10 @@ class Event:
         action: `key.create`, `key.rotate`, `key.revoke`, `tenant.update`, `secret.access`, …
         actor: who did it: a token's name, or `cli:` and the user's name.
         tenant: tenant that it was about.
-        resource_type: `key`, `tenant`, `secret`, …
-        resource_id: its id.
+        resource_type, resource_id: what was acted on: `key`, `tenant`, `secret`, … and its id.
         reason: why it was not done, in words; None when it was done.
         details: further facts; never a secret.
+        subject, address, request_id: of the request with which a caller did it.
     """
 
     action: str
@@ -391,6 +388,9 @@ class Event:
     resource_id: str
     reason: str | None = None
     details: Mapping[str, object] | None = None
+    subject: str | None = None
+    address: str | None = None
+    request_id: str | None = None
 
 
 class Events(Protocol):

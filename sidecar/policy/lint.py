@@ -13,6 +13,7 @@ from sidecar.policy.nodes import Mapping
 from sidecar.policy.rules import (
     actions,
     api_keys,
+    audit,
     authorization,
     blocks,
     bodies,
@@ -88,6 +89,8 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (content.streams_less_patient, frozenset({"upstream"})),
     (content.tokens_in_the_open, frozenset({"admin"})),
     (content.sinks_listed_twice, frozenset({"audit"})),
+    (audit.audit_secrets_in_the_open, frozenset({"audit"})),
+    (audit.alerts_in_the_clear, frozenset({"audit"})),
     (tracing.spans_for_nobody, frozenset({"tracing"})),
     (tracing.fields_for_the_collector, frozenset({"tracing"})),
     (tracing.resource_named_twice, frozenset({"tracing"})),

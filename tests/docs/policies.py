@@ -57,6 +57,8 @@ def loaded(text: str, folder: Path) -> Loaded:
             return (HOUSE / Path(name).relative_to(folder)).read_bytes()
         if name.endswith("jwks.json"):
             return _JWKS
+        if name.endswith(".whsec"):
+            return b"whsec_" + _CONTENT
         # Each name is a key of its own: two of a list must differ.
         is_key = name.endswith(".pem")
         return a_pem(HEAD + hashlib.sha256(name.encode()).digest()) if is_key else _CONTENT

@@ -141,6 +141,7 @@ async def a_house(folder: Path, **more: object) -> AsyncIterator[House]:
             "blocks": {},
             "reports": {"audit": True},
             "routes": ROUTES,
+            "audit": {"alerts": {}},
             "listen": {
                 "timeouts": {"body": "300ms"},
                 "limits": {"requests": 1, "start_line": "2KB", "head": "4KB"},
@@ -308,6 +309,16 @@ async def _asks_with_a_credential(house: House) -> None:
     await house.ask(get(b"/own" + QUERY, b"X-API-Key: " + key.encode(), *SPICE))
 
 
+async def _asks_as_staff(house: House) -> None:
+    key = a_key("of staff")
+    assert await house.proxy.store.add_key(a_record("of staff", key, "owner", "staff"))
+    await house.ask(get(b"/keys" + QUERY, b"X-API-Key: " + key.encode(), *SPICE))
+
+
+async def _works_as_an_operator(house: House) -> None:
+    await house.operate(b"GET", b"/v1/keys")
+
+
 _REPORT: Final = json.dumps(
     {
         "csp-report": {
@@ -334,13 +345,15 @@ PRODUCED: Final[Mapping[str, Act]] = {
     "secret.access": _asks_with_a_credential,
     "block.create": _works_on_blocks,
     "block.remove": _works_on_blocks,
+    "alert.admin_access": _works_as_an_operator,
+    "alert.staff_access": _asks_as_staff,
     "csp.report": asks(
         post(_REPORT, b"/.sidecar/reports", b"Content-Type: application/csp-report")
     ),
 }
 """By action of the catalogue, who causes it."""
-BY_LEDGERS: Final = frozenset({"audit.gap", "audit.start", "audit.torn"})
-"""What a trail says of itself, of sinks that stall or are torn: tests of the writer cause it."""
+BY_LEDGERS: Final = frozenset({"alert.undelivered", "audit.gap", "audit.start", "audit.torn"})
+"""What a trail says of itself, and of sinks and webhooks that stall: their own tests cause it."""
 
 
 async def everything(house: House) -> None:

@@ -116,10 +116,9 @@ async def test_the_audit_has_reports_where_the_policy_says_so(tmp_path: Path) ->
         await client.ask(post(REPORT, REPORTS, TYPE))
         trail = await proxy.records()
     [event] = [record for record in trail if record["action"] == "csp.report"]
-    assert event["resource_id"] == "script-src"
+    assert (event["resource_id"], event["ip_address"]) == ("script-src", "127.0.0.1")
     assert event["metadata"] == {
         "details": {
-            "address": "127.0.0.1",
             "disposition": "enforce",
             "document": "https://shop.example/cart",
             "blocked": "https://evil.example",

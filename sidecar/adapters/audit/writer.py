@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sidecar.adapters.audit.exchanges import Composer, Timestamps
 from sidecar.adapters.audit.record import (
@@ -24,8 +24,9 @@ from sidecar.adapters.audit.record import (
 )
 from sidecar.adapters.audit.scribe import Scribe
 from sidecar.adapters.audit.sinks import STDOUT, Sink, open_sink
+from sidecar.model.events import ALERTS
 from sidecar.model.exchange import Exchange
-from sidecar.model.ports import Event, Ledger, RequestIds
+from sidecar.model.ports import Event, Events, Ledger, RequestIds
 from sidecar.model.verdict import Ending, Verdict
 from sidecar.policy.schema.audit import Audit
 
@@ -36,6 +37,10 @@ COMPLAINT_SECONDS: Final = 60.0
 FIRST_RETRY_SECONDS: Final = 0.1
 LAST_RETRY_SECONDS: Final = 5.0
 _CLOSING_RETRY_SECONDS: Final = 0.05
+
+if TYPE_CHECKING:
+    from sidecar.adapters.audit.disguise import Disguise
+    from sidecar.adapters.clients.alert_webhook import AlertSender
 
 _UNREFUSED: Final = frozenset({Ending.ADMITTED, Ending.ANSWERED})
 
@@ -194,6 +199,9 @@ class AuditLedger(Ledger):
             of the host it names the process in the chains of its records.
         standard: descriptor that stands for standard output: a command whose output is an answer
             writes its records beside it.
+
+    Attributes:
+        alarm: sends alerts to the webhook (AU-5); None without one.
     """
 
     def __init__(
@@ -212,7 +220,11 @@ class AuditLedger(Ledger):
         self._only_refused = section.requests == "refused"
         self._batch: list[Record] = []
         self._noted: list[tuple[Exchange, Verdict]] = []
-        self._composer = Composer()
+        self._record: Callable[[Exchange, Verdict], Record] = Composer().record
+        self._disguise = _disguise_of(section)
+        if self._disguise is not None:
+            self._record = self._disguise.over(self._record)
+        self.alarm = _alarm_of(section, self, clock)
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
         scribes = [(sink, Scribe(role, clock)) for sink in section.sinks]
@@ -255,20 +267,19 @@ class AuditLedger(Ledger):
             reason: why it was refused.
         """
         record_id, timestamp = self._ids().decode(), self._timestamps.text(self._clock())
-        self._compose()
-        self._batch.append(
+        self._add(
             of_admin(
                 asked, record_id=record_id, timestamp=timestamp, address=address, reason=reason
             )
         )
-        self._arm()
 
     def note_event(self, event: Event) -> None:
         """Take note of what an operator, or the sidecar itself, did (AU-2)."""
         record_id, timestamp = self._ids().decode(), self._timestamps.text(self._clock())
-        self._compose()
-        self._batch.append(of_event(event, record_id=record_id, timestamp=timestamp))
-        self._arm()
+        record = of_event(event, record_id=record_id, timestamp=timestamp)
+        self._add(record)
+        if self.alarm is not None and event.action.startswith(ALERTS):
+            self.alarm.put(record)
 
     def flush(self) -> None:
         """Hand what was noted to the sinks' threads."""
@@ -291,16 +302,42 @@ class AuditLedger(Ledger):
 
     async def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Write everything, for so many seconds at most, and close the sinks."""
+        if self.alarm is not None:
+            await self.alarm.close()
         self.flush()
         await asyncio.gather(*(sink.close(seconds) for sink in self.sinks))
 
     def _compose(self) -> None:
-        record = self._composer.record
+        record = self._record
         self._batch += [record(exchange, verdict) for exchange, verdict in self._noted]
         self._noted.clear()
+
+    def _add(self, record: Record) -> None:
+        """Take a record in, after those of the exchanges before it."""
+        self._compose()
+        self._batch.append(record if self._disguise is None else self._disguise.put_on(record))
+        self._arm()
 
     def _arm(self) -> None:
         if len(self._noted) + len(self._batch) >= BATCH_RECORDS:
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(self._flush_seconds, self.flush)
+
+
+def _disguise_of(section: Audit) -> "Disguise | None":
+    if section.pseudonyms is None:
+        return None
+    # Memory for those alone who want it.
+    from sidecar.adapters.audit.disguise import Disguise
+
+    return Disguise(section.pseudonyms)
+
+
+def _alarm_of(section: Audit, events: Events, clock: Callable[[], float]) -> "AlertSender | None":
+    if section.alerts is None or section.alerts.webhook is None:
+        return None
+    # It brings a client along.
+    from sidecar.adapters.clients.alert_webhook import AlertSender
+
+    return AlertSender(section.alerts.webhook, events, clock)

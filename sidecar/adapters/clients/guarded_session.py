@@ -26,6 +26,7 @@ from sidecar.model.errors import StoreUnavailableError
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _HOPS: Final = 3
 _OK: Final = 200
+_TAKEN: Final = frozenset({201, 202, 204})
 _HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -40,6 +41,8 @@ class Call:
         limit_bytes: longest body of the answer.
         form: fields to post; None to get.
         user: name and password for Basic authentication; None for none.
+        content: body to post instead of a form; None for none.
+        fields: further header fields.
     """
 
     url: str
@@ -48,11 +51,18 @@ class Call:
     limit_bytes: int
     form: Mapping[str, str] | None = field(default=None, repr=False)
     user: tuple[str, str] | None = field(default=None, repr=False)
+    content: bytes | None = field(default=None, repr=False)
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_post(self) -> bool:
+        """Whether something is sent; else something is fetched."""
+        return self.form is not None or self.content is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a call; its status was 200.
+    """The answer to a call; its status was 200, or another that says that content was taken.
 
     Attributes:
         body: the whole body.
@@ -105,8 +115,8 @@ class GuardedSession:
         url = start = URL(call.url)
         for _ in range(_HOPS + 1):
             async with await self._request(call, url) as response:
-                if response.status not in _REDIRECTS or call.form is not None:
-                    return await _read(response, call.limit_bytes, _place(url))
+                if response.status not in _REDIRECTS or call.is_post:
+                    return await _read(response, call, _place(url))
                 url = url.join(URL(response.headers.get("Location", "")))
             if url.origin() != start.origin():
                 raise StoreUnavailableError(f"{_place(start)} redirects to another origin")
@@ -121,11 +131,12 @@ class GuardedSession:
                 auto_decompress=False,
                 trust_env=False,
             )
+        basic = {} if call.user is None else _basic(*call.user)
         return await self._session.request(
-            "GET" if call.form is None else "POST",
+            "POST" if call.is_post else "GET",
             url,
-            data=call.form,
-            headers=_HEADERS if call.user is None else {**_HEADERS, **_basic(*call.user)},
+            data=call.form if call.content is None else call.content,
+            headers={**_HEADERS, **basic, **call.fields},
             allow_redirects=False,
             ssl=self._trust_of(call.ca) if url.scheme == "https" else True,
         )
@@ -137,8 +148,11 @@ class GuardedSession:
         return self._trust[key]
 
 
-async def _read(response: ClientResponse, limit_bytes: int, place: str) -> Answer:
-    if response.status != _OK:
+async def _read(response: ClientResponse, call: Call, place: str) -> Answer:
+    limit_bytes = call.limit_bytes
+    # Whoever only takes something may answer so, and with nothing.
+    is_taken = call.content is not None and response.status in _TAKEN
+    if response.status != _OK and not is_taken:
         raise StoreUnavailableError(f"{place} answered {response.status}")
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise StoreUnavailableError(f"{place} answered with compression")

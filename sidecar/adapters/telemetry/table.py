@@ -202,6 +202,10 @@ METRICS: Final[Mapping[str, Metric]] = {
             "sidecar_audit_errors_total", _C, ("sink",), "Attempts to write to a sink that failed"
         ),
         Metric(
+            "sidecar_alert_failures_total", _C, (),
+            "Alerts on privileged access that the webhook did not take",
+        ),
+        Metric(
             "sidecar_revocation_latency_seconds", _H, (),
             "From a change of a key, tenant or revocation to its being in force in this process",
         ),

@@ -56,7 +56,7 @@ def keys_in_the_clear(judged: Judged) -> Findings:
     if section.introspection is not None:
         places.append((("authentication", "introspection", "url"), section.introspection.url))
     for path, url in places:
-        if isinstance(url, str) and url.startswith("http://") and not _is_loopback(url):
+        if isinstance(url, str) and url.startswith("http://") and not is_loopback_url(url):
             yield judged.error(
                 path, "is asked in the clear, and anybody on the way can answer", "an https:// url"
             )
@@ -185,7 +185,8 @@ def _is_public_key(secret: bytes) -> bool:
     )
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback_url(url: str) -> bool:
+    """Whether a URL leads nowhere but to this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback

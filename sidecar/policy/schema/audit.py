@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from sidecar.policy.schema.alerts import Alerts, Pseudonyms
 from sidecar.policy.schema.files import FileName
 from sidecar.policy.schema.quantities import Duration
 from sidecar.policy.schema.section import Section
@@ -70,8 +71,14 @@ class Audit(Section):
         requests: `all` records every request, `refused` only what was neither admitted nor
             answered.
         flush: how long records may wait to be written together.
+        pseudonyms: pseudonyms in the place of addresses and e-mail addresses; off if left out.
+        alerts: alerts on privileged access; off if left out.
     """
 
     sinks: Annotated[tuple[Sink, ...], Field(min_length=1, examples=["[stdout]"])] = (StdoutSink(),)
     requests: Literal["all", "refused"] = "all"
     flush: Duration = 0.2
+    pseudonyms: Annotated[
+        Pseudonyms | None, Field(examples=["{key: file:/secrets/pseudonyms}"])
+    ] = None
+    alerts: Annotated[Alerts | None, Field(examples=["{}"])] = None
