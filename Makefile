@@ -3,7 +3,7 @@
 # many processes `make test` runs (0: in one, as a debugger wants it).
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled peers lock demo fmt lint types test coverage e2e bench soak timing test-system image docs \
+.PHONY: help setup compiled peers lock demo fmt lint types test coverage e2e bench soak timing test-system image chart docs \
 	docs-check check clean
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -73,6 +73,10 @@ test-system: peers ## the tests that need the Debian packages of ci/apt.txt
 
 image: ## build the container image with buildah, podman or docker (BUILDER names one)
 	@BUILDER="$(BUILDER)" BUILD_ARGS="$(BUILD_ARGS)" ci/image.sh $(ARGS)
+
+chart: setup ## lint, render and judge the chart (GOLDEN=1: write the golden files anew)
+	$(if $(GOLDEN),$(BIN)/python -m tests.chart.golden)
+	$(BIN)/pytest $(SPREAD) tests/chart $(ARGS)
 
 docs: setup ## generate the reference manual from its tables
 	$(BIN)/python docs/generate.py

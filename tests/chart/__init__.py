@@ -1,0 +1,1 @@
+"""The chart: what it renders, refuses and promises."""
