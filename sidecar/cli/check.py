@@ -15,6 +15,7 @@ from sidecar.model.errors import PolicyError, Problem
 from sidecar.policy.load import load
 from sidecar.policy.loaded import Loaded
 from sidecar.policy.schema.policy import Policy
+from sidecar.policy.schema.quantities import write_duration
 from sidecar.policy.schema.routes import Route
 
 
@@ -71,12 +72,24 @@ def _print(verdict: _Verdict, *, is_good: bool) -> None:
     if verdict.loaded is None or not is_good:
         return
     click.echo(f"{verdict.name}: ok")
+    click.echo(f"audit trail: {_trail(verdict.loaded.policy)}")
     click.echo("routes, the most specific first:")
     rows = [_row(verdict.loaded.policy, route) for route in _ordered(verdict.loaded.policy)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         click.echo(f"  {'  '.join(cells)}  {row[3]}")
+
+
+def _is_signed(policy: Policy) -> bool:
+    return policy.audit.signing_key is not None
+
+
+def _trail(policy: Policy) -> str:
+    """Say in words what a changed audit trail would be known by (AU-6)."""
+    if _is_signed(policy):
+        return f"chained, and signed every {write_duration(policy.audit.checkpoint)}"
+    return "chained, not signed (audit.signing_key signs it)"
 
 
 def _ordered(policy: Policy) -> list[Route]:
@@ -124,6 +137,7 @@ def _report(verdicts: list[_Verdict], good: list[bool]) -> dict[str, object]:
             "ok": is_good,
             "sha256": verdict.loaded.sha256 if verdict.loaded else None,
             "problems": [_problem(problem) for problem in verdict.problems],
+            "audit_signed": verdict.loaded is not None and _is_signed(verdict.loaded.policy),
             "routes": _routes(verdict.loaded),
         }
         for verdict, is_good in zip(verdicts, good, strict=True)

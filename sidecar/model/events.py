@@ -71,6 +71,9 @@ EVENTS: Final[dict[str, EventKind]] = {
         "records before this one are missing: the queue of the sink was full", Shape.GAP, "audit"
     ),
     "audit.start": _deed("audit", "a chain of records begins; `details` name the line before it"),
+    "audit.checkpoint": _deed(
+        "audit", "the chain up to the line before is signed by `audit.signing_key`"
+    ),
     "audit.torn": _deed(
         "audit", "the writer of the line before was stopped amid it; `details` have its digest"
     ),

@@ -91,6 +91,7 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (content.sinks_listed_twice, frozenset({"audit"})),
     (audit.audit_secrets_in_the_open, frozenset({"audit"})),
     (audit.alerts_in_the_clear, frozenset({"audit"})),
+    (content.trail_key_in_the_open, frozenset({"audit"})),
     (tracing.spans_for_nobody, frozenset({"tracing"})),
     (tracing.fields_for_the_collector, frozenset({"tracing"})),
     (tracing.resource_named_twice, frozenset({"tracing"})),

@@ -8,6 +8,7 @@ import pytest
 from sidecar import __version__
 from sidecar.cli.exit_codes import DONE, NO, USAGE
 from sidecar.cli.main import invoke
+from tests.policy.test_assertion import PEM
 
 GOOD = """\
 version: 1
@@ -39,6 +40,7 @@ def test_a_good_policy_is_ok_and_its_routes_are_listed_by_specificity(
         captured.out
         == """\
 policy.yaml: ok
+audit trail: chained, not signed (audit.signing_key signs it)
 routes, the most specific first:
   api.example.com  /{x}  any method  public
   any host         /a    any method  public from 10.0.0.0/8 not from 10.1.0.0/16
@@ -82,10 +84,22 @@ def test_json_holds_what_text_says(policy: Path, capsys: pytest.CaptureFixture[s
     assert [route["path"] for route in good["routes"]] == ["/{x}", "/a", "/b", "/**"]
     assert [problem["severity"] for problem in good["problems"]] == ["warning"]
     assert (bad["ok"], bad["sha256"], bad["routes"]) == (False, None, [])
+    assert (good["audit_signed"], bad["audit_signed"]) == (False, False)
     assert [(p["line"], p["column"], p["path"]) for p in bad["problems"]] == [
         (8, 10, "workers"),
         (9, 7, "mode"),
     ]
+
+
+def test_a_trail_that_is_signed_is_said_to_be(
+    policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("audit.pem").write_bytes(PEM)
+    policy.write_text(GOOD + "audit: {signing_key: 'file:audit.pem', checkpoint: 5m}\n")
+    assert invoke(["check", "--strict", "policy.yaml"]) == DONE
+    assert "audit trail: chained, and signed every 5m\n" in capsys.readouterr().out
+    assert invoke(["check", "--json", "policy.yaml"]) == DONE
+    assert json.loads(capsys.readouterr().out)["policies"][0]["audit_signed"] is True
 
 
 def test_secrets_and_files_come_from_beside_the_policy(

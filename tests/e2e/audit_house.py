@@ -352,7 +352,9 @@ PRODUCED: Final[Mapping[str, Act]] = {
     ),
 }
 """By action of the catalogue, who causes it."""
-BY_LEDGERS: Final = frozenset({"alert.undelivered", "audit.gap", "audit.start", "audit.torn"})
+BY_LEDGERS: Final = frozenset(
+    {"alert.undelivered", "audit.gap", "audit.start", "audit.checkpoint", "audit.torn"}
+)
 """What a trail says of itself, and of sinks and webhooks that stall: their own tests cause it."""
 
 

@@ -24,7 +24,7 @@ FILES = {
     **dict.fromkeys(["/tls/tls.crt", "/tls/tls.key", "/tls/upstream-ca.crt"], b"pem"),
     **dict.fromkeys(["/tls/client.crt", "/tls/client.key"], b"pem"),
     "/secrets/admin": b"0123456789abcdef0123456789abcdef\n",
-    "/secrets/assertion.pem": PEM,
+    **dict.fromkeys(["/secrets/assertion.pem", "/secrets/audit.pem"], PEM),
     **dict.fromkeys(["/tls/redis-ca.crt", "/tls/idp-ca.crt", "/tls/collector-ca.crt"], b"pem"),
     "/tls/alerts-ca.crt": b"pem",
     "/secrets/pseudonyms": b"7f" * 32,

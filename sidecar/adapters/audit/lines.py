@@ -22,6 +22,7 @@ class Lines:
         self._has_start = has_start
         self._owed: list[bytes] = []
         self._starts = self._vouchers = 0
+        self._records = 0
         self.head: Head | None = None
 
     def owe(self, fragment: bytes) -> None:
@@ -47,11 +48,16 @@ class Lines:
         """
         head = self.head or self._scribe.new_head()
         starts = []
-        if self._has_start and not head.seq:
+        # With nothing to say no chain begins.
+        if self._has_start and not head.seq and (records or self._owed):
             starts.append(self._scribe.start(head, previous))
         vouchers = [self._scribe.torn(head, fragment) for fragment in self._owed]
-        self._starts, self._vouchers = len(starts), len(vouchers)
-        return head, link([*starts, *vouchers, *records], head)
+        self._starts, self._vouchers, self._records = len(starts), len(vouchers), len(records)
+        lines = link([*starts, *vouchers, *records], head)
+        if self._scribe.is_due() and (lines or self._scribe.has_unsigned):
+            end = head_after(lines, head)
+            lines += link([self._scribe.checkpoint(end)], end)
+        return head, lines
 
     def keep(self, head: Head, lines: list[bytes], whole: int) -> int:
         """Take note of what was written.
@@ -67,4 +73,9 @@ class Lines:
         self.head = head_after(lines[:whole], head)
         vouched = min(max(whole - self._starts, 0), self._vouchers)
         self._owed = self._owed[vouched:]
-        return max(whole - self._starts - self._vouchers, 0)
+        ahead = self._starts + self._vouchers
+        if whole > ahead + self._records:
+            self._scribe.has_signed()
+        elif whole:
+            self._scribe.has_unsigned = True
+        return min(max(whole - ahead, 0), self._records)

@@ -56,7 +56,7 @@ class Sink(Protocol):
         """Write records and wait until they are taken.
 
         Args:
-            records: JSON objects.
+            records: JSON objects; without any, a checkpoint that is due is written alone.
 
         Returns:
             How many of the first ones were taken, and why not all; None when all were.
@@ -110,6 +110,8 @@ class StreamOfLines:
     def write(self, records: Sequence[bytes]) -> tuple[int, OSError | None]:
         """Write records and wait until they are taken."""
         head, lines = self._lines.next(records)
+        if not lines:
+            return 0, None
         start = b"\n" if self._fragment else b""
         payload = start + b"".join(lines)
         with _locked(self._descriptor):
@@ -218,6 +220,8 @@ class FileOfLines:
         before, _, fragment = tail.rpartition(b"\n")
         self._lines.owe(fragment)
         head, lines = self._lines.next(records, _last_link(before))
+        if not lines:
+            return 0, None
         start = b"\n" if fragment else b""
         payload = start + b"".join(lines)
         slot = Slot(head, head_after(lines, head), found.st_ino, found.st_size, len(payload))

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from sidecar.adapters.audit.exchanges import Composer, Timestamps
@@ -24,6 +24,7 @@ from sidecar.adapters.audit.record import (
 )
 from sidecar.adapters.audit.scribe import Scribe
 from sidecar.adapters.audit.sinks import STDOUT, Sink, open_sink
+from sidecar.knowledge.audit.signing import StatementSigner
 from sidecar.model.events import ALERTS
 from sidecar.model.exchange import Exchange
 from sidecar.model.ports import Event, Events, Ledger, RequestIds
@@ -37,6 +38,7 @@ COMPLAINT_SECONDS: Final = 60.0
 FIRST_RETRY_SECONDS: Final = 0.1
 LAST_RETRY_SECONDS: Final = 5.0
 _CLOSING_RETRY_SECONDS: Final = 0.05
+_LEAST_CHECKPOINT_SECONDS: Final = 1.0
 
 if TYPE_CHECKING:
     from sidecar.adapters.audit.disguise import Disguise
@@ -142,11 +144,31 @@ class SinkWriter:
         self._queue.put(records)
 
     def _run(self) -> None:
-        while (records := self._queue.get()) is not None:
+        while (records := self._next()) is not None:
             if not self._write(records):
                 break
+        else:
+            self._seal()
         self._sink.close()
         self._ended.set_result(None)
+
+    def _next(self) -> list[bytes] | None:
+        """Wait for records, or for the next checkpoint; None at the end."""
+        try:
+            return self._queue.get(timeout=self._patience())
+        except Empty:
+            return []
+
+    def _patience(self) -> float | None:
+        until = self._scribe.until_due()
+        return None if until is None else max(until, _LEAST_CHECKPOINT_SECONDS)
+
+    def _seal(self) -> None:
+        """Sign what was written so far: it may be the end, or the end of a file."""
+        self._scribe.sign_now()
+        _, error = self._sink.write(())
+        if error is not None:
+            self._complain(error)
 
     def _write(self, records: list[bytes]) -> bool:
         """Write records, again and again until they are taken or the deadline has passed."""
@@ -154,7 +176,8 @@ class SinkWriter:
         while True:
             if self._wants_reopening:
                 self._reopen()
-            taken, error = self._sink.write(records) if records else (0, None)
+            is_wanted = records or self._scribe.is_due()
+            taken, error = self._sink.write(records) if is_wanted else (0, None)
             self._written_records += taken
             self._written_bytes += sum(map(len, records[:taken]))
             self.is_failing = error is not None
@@ -172,6 +195,7 @@ class SinkWriter:
 
     def _reopen(self) -> None:
         self._wants_reopening = False
+        self._seal()
         try:
             self._sink.open()
         except OSError as error:
@@ -227,7 +251,12 @@ class AuditLedger(Ledger):
         self.alarm = _alarm_of(section, self, clock)
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
-        scribes = [(sink, Scribe(role, clock)) for sink in section.sinks]
+        key = section.signing_key
+        signer = None if key is None else StatementSigner(key)
+        scribes = [
+            (sink, Scribe(role, clock, signer=signer, every=section.checkpoint))
+            for sink in section.sinks
+        ]
         self.sinks = tuple(
             SinkWriter(open_sink(sink, scribe, standard), scribe) for sink, scribe in scribes
         )

@@ -101,6 +101,19 @@ def tokens_in_the_open(judged: Judged) -> Findings:
             )
 
 
+def trail_key_in_the_open(judged: Judged) -> Findings:
+    """A key that signs the audit trail and stands in the policy (AU-6)."""
+    path: Path = ("audit", "signing_key")
+    if judged.policy.audit.signing_key is None:
+        return
+    if not judged.source_of(path).startswith(("file:", "env:")):
+        yield judged.warning(
+            path,
+            "a secret stands in the policy",
+            "file:PATH or env:NAME keeps it out of version control and logs",
+        )
+
+
 def sinks_listed_twice(judged: Judged) -> Findings:
     """An audit sink that would write every record twice."""
     seen: dict[str, int] = {}

@@ -3,8 +3,9 @@
 from typing import Annotated, Literal
 
 from sidecar.policy.schema.alerts import Alerts, Pseudonyms
+from sidecar.policy.schema.assertion import SigningKey
 from sidecar.policy.schema.files import FileName
-from sidecar.policy.schema.quantities import Duration
+from sidecar.policy.schema.quantities import Duration, PositiveDuration
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.words import (
     CoreSchema,
@@ -73,6 +74,10 @@ class Audit(Section):
         flush: how long records may wait to be written together.
         pseudonyms: pseudonyms in the place of addresses and e-mail addresses; off if left out.
         alerts: alerts on privileged access; off if left out.
+        signing_key: Ed25519 private key in PEM that signs the trail (AU-6); without one it is
+            chained only.
+        checkpoint: how often the trail is signed while records come; a clean stop and a rotation
+            sign it too.
     """
 
     sinks: Annotated[tuple[Sink, ...], Field(min_length=1, examples=["[stdout]"])] = (StdoutSink(),)
@@ -82,3 +87,5 @@ class Audit(Section):
         Pseudonyms | None, Field(examples=["{key: file:/secrets/pseudonyms}"])
     ] = None
     alerts: Annotated[Alerts | None, Field(examples=["{}"])] = None
+    signing_key: Annotated[SigningKey | None, Field(examples=["file:/secrets/audit.pem"])] = None
+    checkpoint: Annotated[PositiveDuration, Field(examples=["60s"])] = 60.0
