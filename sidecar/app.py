@@ -128,10 +128,14 @@ class _Front:
 
 
 def _operations(policy: Policy, store: Store | None, events: Events) -> Sequence["Operation"]:
-    """List what the admin API can do: nothing without tokens or without a store."""
-    if store is None or not policy.admin.tokens:
+    """List what the admin API can do: nothing without tokens, and little without a store."""
+    if not policy.admin.tokens:
         return ()
     # Memory for those alone who can use it.
+    if store is None:
+        from sidecar.lifecycle.audit_operations import audit_operations
+
+        return audit_operations(policy, None, events, time.time)
     from sidecar.lifecycle.desk import operations_of
     from sidecar.lifecycle.keys import Source
 

@@ -6,6 +6,9 @@ from typing import Final
 import click
 
 _COMMANDS: Final = {
+    "tail": "Print the last records.",
+    "search": "Print records that fit.",
+    "export": "Write records as JSON Lines, CSV or OCSF.",
     "verify": "Say whether an audit trail is whole.",
 }
 

@@ -1,27 +1,18 @@
 """`sidecar audit verify`: whether an audit trail is whole, and if not, where."""
 
-import gzip
 import json
-import re
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
 
 import click
 
+from sidecar.adapters.audit.files import LINE_BYTES, UnreadableFileError, opened, with_rotated
 from sidecar.adapters.audit.heads import written_heads
 from sidecar.cli.exit_codes import DONE, FAILED, NO, USAGE, CommandError
 from sidecar.knowledge.audit.signing import SignatureChecker
 from sidecar.knowledge.audit.trail import Chain, Finding, Place, Report, Trail
-
-# What logrotate and the sidecar itself make of audit.jsonl: .1, .2.gz, -20260102, .20260102T030405Z
-_ROTATED: Final = re.compile(r"[.-][0-9][0-9TZ.-]*(\.gz)?\Z")
-_GZIP: Final = b"\x1f\x8b"
-_LINE_BYTES: Final = 1 << 20
 
 
 @click.command(
@@ -97,38 +88,19 @@ def _expected(files: tuple[str, ...]) -> Mapping[str, int]:
 def _with_rotated(files: tuple[str, ...]) -> list[str]:
     """Add what the files became by rotation, and name each once."""
     named: dict[Path, str] = {}
-    for name in files:
-        path = Path(name)
-        beside = [
-            one
-            for one in path.parent.iterdir()
-            if one.name.startswith(path.name) and _ROTATED.match(one.name[len(path.name) :])
-        ]
-        for one in [path, *sorted(beside)]:
-            named.setdefault(one.resolve(), str(one))
+    for one in (path for name in files for path in with_rotated(name)):
+        named.setdefault(one.resolve(), str(one))
     return list(named.values())
-
-
-@contextmanager
-def _opened(name: str) -> Iterator[BinaryIO]:
-    with Path(name).open("rb") as file:
-        is_packed = file.read(len(_GZIP)) == _GZIP
-        file.seek(0)
-        if not is_packed:
-            yield file
-            return
-        with gzip.GzipFile(fileobj=file) as unpacked:
-            yield unpacked  # type: ignore[misc]  # read as any file; its type lacks a name
 
 
 def _lines(name: str) -> Iterator[tuple[Place, bytes, bool]]:
     """Read the lines of a file; what is too long for one comes in parts that are none."""
     try:
-        with _opened(name) as file:
-            for number, line in enumerate(iter(partial(file.readline, _LINE_BYTES), b""), 1):
+        with opened(Path(name)) as file:
+            for number, line in enumerate(iter(partial(file.readline, LINE_BYTES), b""), 1):
                 yield Place(name, number), line.removesuffix(b"\n"), line.endswith(b"\n")
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise CommandError(f"{name} cannot be unpacked: {error}", FAILED) from error
+    except UnreadableFileError as error:
+        raise CommandError(str(error), FAILED) from error
 
 
 def _document(report: Report, files: list[str]) -> dict[str, object]:

@@ -192,7 +192,7 @@ def _token(token_file: str | None) -> str:
 # --- on a store
 
 
-class _Direct:
+class Direct:
     """Performs operations here."""
 
     def __init__(self, operations: tuple[Operation, ...], actor: str) -> None:
@@ -208,6 +208,7 @@ class _Direct:
         query: Mapping[str, str] = _WITHOUT,
         body: Document | None = None,
     ) -> Document:
+        """Perform an operation as `Desk` says."""
         operation = self._operations[method, path]
         content = b"" if body is None else json.dumps(body).encode()
         try:
@@ -225,17 +226,22 @@ async def _direct(name: str) -> AsyncIterator[Desk]:
     policy = loaded.policy
     new_id = UuidV7(time.time, os.urandom)
     audit = AuditLedger(policy.audit, time.time, new_id, role=COMMAND, standard=_STDERR)
-    async with _opened(policy.state) as store:
+    async with opened_store(policy.state) as store:
         await audit.start()
         try:
             source = Source(time.time, os.urandom, new_id)
-            yield _Direct(operations_of(policy, store, audit, source), _actor())
+            yield Direct(operations_of(policy, store, audit, source), actor_name())
         finally:
             await audit.close()
 
 
 @asynccontextmanager
-async def _opened(section: State) -> AsyncIterator[Store]:
+async def opened_store(section: State) -> AsyncIterator[Store]:
+    """Open the store of a policy.
+
+    Raises:
+        CommandError: it cannot be used, or is the memory of another process.
+    """
     if section.store == "memory":
         raise CommandError(
             "the policy keeps its state in memory, where only the running sidecar has it"
@@ -253,7 +259,8 @@ async def _opened(section: State) -> AsyncIterator[Store]:
         await store.close()
 
 
-def _actor() -> str:
+def actor_name() -> str:
+    """Name whoever runs a command, for the audit."""
     try:
         return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
     except KeyError:  # a container's user often has no name

@@ -4,6 +4,7 @@ from sidecar.adapters.vault.box import Box
 from sidecar.adapters.vault.secrets import Vault
 from sidecar.knowledge.auth.digest import DigestRing
 from sidecar.lifecycle.alerts import alerting
+from sidecar.lifecycle.audit_operations import audit_operations
 from sidecar.lifecycle.block_operations import BlockDesk
 from sidecar.lifecycle.blocks import Blocks
 from sidecar.lifecycle.breach import Breach
@@ -36,6 +37,7 @@ def operations_of(
     operations = (
         *_key_operations(policy, store, events, source),
         *_tenant_operations(policy, store, events, source),
+        *audit_operations(policy, store, events, source.clock),
     )
     return operations if policy.audit.alerts is None else alerting(operations, events)
 

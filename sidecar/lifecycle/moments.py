@@ -42,6 +42,18 @@ def read_expiry(name: str, text: str, now: float) -> float:
     return moment
 
 
+def read_past(name: str, text: str, now: float) -> float:
+    """Read a point in time behind us: a span back from now, a date, or RFC 3339.
+
+    Raises:
+        BadValueError: it is none of these.
+    """
+    try:
+        return max(now - parse_duration(text), 0.0)
+    except PydanticCustomError:
+        return _read_date(name, text)
+
+
 def _read_date(name: str, text: str) -> float:
     try:
         moment = datetime.fromisoformat(text)

@@ -50,6 +50,7 @@ CONTROLS: Final[dict[str, Control]] = {
     "AN-17": Control("Breach response", "lifecycle.breach", ""),
     "AU-1": Control("Audit record", "adapters.audit.exchanges", "audit.sinks"),
     "AU-2": Control("Audit events", "model.events", "routes[].action"),
+    "AU-3": Control("Export of the audit", "lifecycle.audit_operations", "audit.export_tiers"),
     "AU-5": Control("Alert on privileged access", "adapters.audit.staff", "audit.alerts"),
     "AU-8": Control("No content in logs", "adapters.audit.record", ""),
     "AU-6": Control("Tamper evidence", "knowledge.audit.chain", "audit"),

@@ -51,6 +51,8 @@ AUTH_FAILURE: Final = "auth.failure"
 ADMIN_ACCESS: Final = "alert.admin_access"
 STAFF_ACCESS: Final = "alert.staff_access"
 UNDELIVERED: Final = "alert.undelivered"
+AUDIT_READ: Final = "audit.read"
+AUDIT_EXPORT: Final = "audit.export"
 ALERTS: Final = "alert."
 """How names of alerts begin."""
 
@@ -77,6 +79,8 @@ EVENTS: Final[dict[str, EventKind]] = {
     "audit.torn": _deed(
         "audit", "the writer of the line before was stopped amid it; `details` have its digest"
     ),
+    AUDIT_READ: _deed("audit", "somebody read a page of the trail; `details` say what of it"),
+    AUDIT_EXPORT: _deed("audit", "a page of the trail was taken out"),
     "key.create": _deed("key", "an API key was made"),
     "key.import": _deed("key", "an API key of another system was taken over, by its digest"),
     "key.rotate": _deed("key", "a key was made in the place of another"),

@@ -8,6 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+# Whoever admits callers imports these when a policy asks for it: a test's loop would wait for it.
+import sidecar.adapters.audit.staff
+import sidecar.adapters.clients.alert_webhook
+import sidecar.adapters.clients.key_sets
+import sidecar.decision.bodies
+import sidecar.decision.callers
+import sidecar.decision.mcp
+import sidecar.decision.steps.mcp_forward
+import sidecar.decision.webhooks
+import sidecar.knowledge.auth.tokens
+import sidecar.lifecycle.desk  # noqa: F401 -- for what the imports do
 from sidecar.model.identity import TenantId, TenantRecord
 from sidecar.model.refusals import RefusalCode
 from tests.corpora.reader import Message
@@ -319,6 +330,11 @@ async def _works_as_an_operator(house: House) -> None:
     await house.operate(b"GET", b"/v1/keys")
 
 
+async def _reads_the_trail(house: House) -> None:
+    await house.operate(b"GET", b"/v1/audit?tenant=acme")
+    await house.operate(b"GET", b"/v1/audit/export?action=key.*")
+
+
 _REPORT: Final = json.dumps(
     {
         "csp-report": {
@@ -346,6 +362,8 @@ PRODUCED: Final[Mapping[str, Act]] = {
     "block.create": _works_on_blocks,
     "block.remove": _works_on_blocks,
     "alert.admin_access": _works_as_an_operator,
+    "audit.read": _reads_the_trail,
+    "audit.export": _reads_the_trail,
     "alert.staff_access": _asks_as_staff,
     "csp.report": asks(
         post(_REPORT, b"/.sidecar/reports", b"Content-Type: application/csp-report")

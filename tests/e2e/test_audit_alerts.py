@@ -226,6 +226,21 @@ async def test_who_is_in_a_record_is_hidden_where_the_policy_says_so(tmp_path: P
     assert revoked["resource_id"] == alert["user_id"]
 
 
+async def test_who_is_hidden_is_found_by_whoever_may_read_the_trail(tmp_path: Path) -> None:
+    (tmp_path / "names").write_bytes(PSEUDONYMS)
+    async with alerting(tmp_path, pseudonyms={"key": "file:names"}) as house:
+        await house.ask(get(b"/keys", KEY))
+        await house.lines()
+        for name in (b"address=127.0.0.1", b"actor=Ann@example.com"):
+            page = await house.operate(b"GET", b"/v1/audit?action=request&" + name)
+            assert isinstance(page["lines"], list)
+            assert len(page["lines"]) == 1
+        lines = b"".join(await house.lines())
+    assert b"audit.read" in lines
+    assert b"127.0.0.1" not in lines
+    assert b"xample.com" not in lines
+
+
 @pytest.mark.parametrize(
     ("section", "address", "email"),
     [({"addresses": False}, True, False), ({"emails": False}, False, True)],

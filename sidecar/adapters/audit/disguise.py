@@ -21,14 +21,17 @@ class Disguise:
 
     Args:
         section: the policy's key, and what is to be disguised.
+
+    Attributes:
+        address: disguises an IP address.
     """
 
     def __init__(self, section: Pseudonyms) -> None:
         key = section.key
-        self._address: Callable[[str], str] = str
+        self.address: Callable[[str], str] = str
         self._email: Callable[[str], str] = str
         if section.addresses:
-            self._address = Memo(partial(address_pseudonym, key), _REMEMBERED)
+            self.address = Memo(partial(address_pseudonym, key), _REMEMBERED)
         if section.emails:
             self._email = Memo(partial(email_pseudonym, key), _REMEMBERED)
 
@@ -43,22 +46,23 @@ class Disguise:
     def put_on(self, record: Record) -> Record:
         """Disguise a record, and return it."""
         if record.ip_address is not None:
-            record.ip_address = self._address(record.ip_address)
+            record.ip_address = self.address(record.ip_address)
         record.user_id = self._optional(record.user_id)
         record.actor = self._optional(record.actor)
-        record.resource_id = self._subject(record.resource_id)
+        record.resource_id = self.subject(record.resource_id)
         if isinstance(record.metadata, Deed):
             details = record.metadata.details
             record.metadata.details = {name: self._fact(fact) for name, fact in details.items()}
         return record
 
     def _optional(self, text: str | None) -> str | None:
-        return None if text is None else self._subject(text)
+        return None if text is None else self.subject(text)
 
-    def _subject(self, text: str) -> str:
+    def subject(self, text: str) -> str:
+        """Disguise a subject, if it looks like an e-mail address."""
         return self._email(text) if is_email(text) else text
 
     def _fact(self, fact: object) -> object:
         if isinstance(fact, list):
             return [self._fact(item) for item in fact]
-        return self._subject(fact) if isinstance(fact, str) else fact
+        return self.subject(fact) if isinstance(fact, str) else fact

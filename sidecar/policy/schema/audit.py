@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from sidecar.policy.schema.alerts import Alerts, Pseudonyms
 from sidecar.policy.schema.assertion import SigningKey
 from sidecar.policy.schema.files import FileName
+from sidecar.policy.schema.names import Word
 from sidecar.policy.schema.quantities import Duration, PositiveDuration
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.words import (
@@ -78,6 +79,7 @@ class Audit(Section):
             chained only.
         checkpoint: how often the trail is signed while records come; a clean stop and a rotation
             sign it too.
+        export_tiers: tiers whose tenants may have an export of their records; all if left out.
     """
 
     sinks: Annotated[tuple[Sink, ...], Field(min_length=1, examples=["[stdout]"])] = (StdoutSink(),)
@@ -89,3 +91,6 @@ class Audit(Section):
     alerts: Annotated[Alerts | None, Field(examples=["{}"])] = None
     signing_key: Annotated[SigningKey | None, Field(examples=["file:/secrets/audit.pem"])] = None
     checkpoint: Annotated[PositiveDuration, Field(examples=["60s"])] = 60.0
+    export_tiers: Annotated[
+        tuple[Word, ...] | None, Field(min_length=1, examples=["[enterprise]"])
+    ] = None
