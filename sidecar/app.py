@@ -29,7 +29,7 @@ from sidecar.model.ports import Events, Store
 from sidecar.outside import Around, Outside
 from sidecar.policy.loaded import Loaded
 from sidecar.policy.schema.policy import Policy
-from sidecar.worker import Proxy
+from sidecar.worker import Proxy, keeps_decisions
 
 if TYPE_CHECKING:
     from sidecar.lifecycle.operations import Operation
@@ -52,6 +52,10 @@ class Status(State):
 
     async def snapshots(self) -> Sequence[Snapshot]:
         """Return the numbers of every process."""
+        raise NotImplementedError
+
+    async def explained(self, request_id: str) -> Mapping[str, object] | None:
+        """Explain a decision that one of the processes keeps; None for one that is not kept."""
         raise NotImplementedError
 
     async def status(self) -> Mapping[str, object]:
@@ -99,7 +103,7 @@ class _Front:
     """The admin and health listeners over a state."""
 
     def __init__(
-        self, policy: Policy, state: State, audit: AuditLedger, store: Store | None
+        self, policy: Policy, state: Status, audit: AuditLedger, store: Store | None
     ) -> None:
         listen = policy.listen
         app = admin_app(
@@ -107,7 +111,7 @@ class _Front:
             policy.admin.tokens,
             audit.note_denied,
             [listen.admin.host],
-            operations=_operations(policy, store, audit),
+            operations=(*_operations(policy, store, audit), *_explaining(policy, state, audit)),
         )
         self._listeners = [AdminListener(app, listen.admin.host, listen.admin.port)]
         if listen.health is not None:
@@ -141,6 +145,15 @@ def _operations(policy: Policy, store: Store | None, events: Events) -> Sequence
 
     source = Source(time.time, os.urandom, UuidV7(time.time, os.urandom))
     return operations_of(policy, store, events, source)
+
+
+def _explaining(policy: Policy, state: Status, events: Events) -> Sequence["Operation"]:
+    """List what may be asked of decisions: nothing where none are kept."""
+    if not keeps_decisions(policy):
+        return ()
+    from sidecar.lifecycle.explain_operations import ExplainDesk
+
+    return ExplainDesk(state.explained, events).operations()
 
 
 class Sidecar(Status):
@@ -206,6 +219,10 @@ class Sidecar(Status):
     async def snapshots(self) -> Sequence[Snapshot]:
         """Return the numbers of the process."""
         return [self.proxy.metrics.snapshot()]
+
+    async def explained(self, request_id: str) -> Mapping[str, object] | None:
+        """Explain a decision that is kept."""
+        return self.proxy.explained(request_id)
 
 
 class Supervisor(Status):
@@ -278,12 +295,18 @@ class Supervisor(Status):
 
     async def snapshots(self) -> Sequence[Snapshot]:
         """Return the numbers of all workers, and what ended ones had counted."""
-        answers = await self._workers.ask("snapshot")
+        answers = await self._workers.numbers()
         own: list[Snapshot] = []
         if (alarm := self._audit.alarm) is not None:
             # Alerts on operators are raised here, where their listener is.
             own.append({"sidecar_alert_failures_total": [([], [float(alarm.failed)])]})
         return [*own, *self._ended, *(_snapshot_of(answer) for answer in answers)]
+
+    async def explained(self, request_id: str) -> Mapping[str, object] | None:
+        """Have the worker that decided a request explain it; None if none keeps it."""
+        answers = await self._workers.ask("explain", request_id)
+        found = (answer.get("explained") for answer in answers)
+        return next((one for one in found if isinstance(one, dict)), None)
 
     def _remember(self, answer: Mapping[str, object]) -> None:
         from sidecar.adapters.telemetry.exposition import lasting, merge
@@ -311,16 +334,19 @@ async def run_worker(loaded: Loaded, descriptor: int, number: int) -> None:
     proxy = Proxy(loaded, str(number))
     stopped = _stop_signal()
 
-    async def start() -> Mapping[str, object]:
+    async def start(_: str) -> Mapping[str, object]:
         await proxy.start()
         _settle()
         return {"port": proxy.port}
 
-    async def snapshot() -> Mapping[str, object]:
+    async def snapshot(_: str) -> Mapping[str, object]:
         return {"snapshot": proxy.metrics.snapshot()}
 
+    async def explain(request_id: str) -> Mapping[str, object]:
+        return {"explained": proxy.explained(request_id)}
+
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, proxy.audit.reopen)
-    supervised = Supervised(descriptor, {"start": start, "snapshot": snapshot})
+    supervised = Supervised(descriptor, {"start": start, "snapshot": snapshot, "explain": explain})
     serving = asyncio.create_task(supervised.serve())
     waiting = asyncio.create_task(stopped.wait())
     done, _ = await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)

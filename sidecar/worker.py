@@ -3,7 +3,7 @@
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from sidecar.adapters.ids import RandomNonces, RandomSpanIds, UuidV7
 from sidecar.adapters.telemetry.certificates import CertificateEnds
 from sidecar.adapters.telemetry.metrics import MetricsLedger
 from sidecar.adapters.telemetry.steps import StepTimes
-from sidecar.decision.pipeline import build
+from sidecar.decision.pipeline import Generation, build
 from sidecar.decision.timing import Sampling
 from sidecar.fronts.proxy.context import Context, Sources
 from sidecar.fronts.proxy.deadlines import Wheel
@@ -30,6 +30,7 @@ from sidecar.policy.schema.policy import Policy
 
 if TYPE_CHECKING:
     from sidecar.adapters.telemetry.spans import SpanLedger
+    from sidecar.fronts.proxy.recent import Recent
     from sidecar.knowledge.reports import Report
 
 
@@ -62,8 +63,10 @@ class Proxy:
             ),
         )
         self._spans = _span_ledger(policy, new_id)
+        generation = build(policy, _with_randomness(policy, outside.at_hand))
+        self._recent = _recent(policy, generation)
         self._context = Context(
-            build(policy, _with_randomness(policy, outside.at_hand)),
+            generation,
             tuple(self._ledgers(policy.metrics)),
             Sources(new_id, time.time, time.monotonic, outside.answers),
             Wheel(time.monotonic()),
@@ -83,7 +86,7 @@ class Proxy:
     def _ledgers(self, section: Metrics) -> Iterator[Ledger]:
         """List who takes note of each exchange, in this order."""
         yield from (self.metrics, self.audit)
-        for ledger in (self.outside.uses, self._spans):
+        for ledger in (self.outside.uses, self._spans, self._recent):
             if ledger is not None:
                 yield ledger
         alerts = self.policy.audit.alerts
@@ -124,6 +127,10 @@ class Proxy:
                 self.audit.note_event(replace(event, address=address))
 
         self._context.pools.adopt(COLLECTOR, Collector(self._context, taken))
+
+    def explained(self, request_id: str) -> Mapping[str, object] | None:
+        """Explain a decision; None for one that is not kept."""
+        return None if self._recent is None else self._recent.explained(request_id)
 
     @property
     def port(self) -> int:
@@ -214,3 +221,18 @@ def _span_ledger(policy: Policy, new_id: RequestIds) -> "SpanLedger | None":
     from sidecar.adapters.telemetry.spans import SpanLedger
 
     return SpanLedger(OtlpExporter(section, new_id().decode()))
+
+
+def keeps_decisions(policy: Policy) -> bool:
+    """Tell whether decisions are kept: only where the admin API may tell them to somebody."""
+    return policy.explain is not None and bool(policy.admin.tokens)
+
+
+def _recent(policy: Policy, generation: Generation) -> "Recent | None":
+    section = policy.explain
+    if section is None or not keeps_decisions(policy):
+        return None
+    # Memory for those alone who can ask.
+    from sidecar.fronts.proxy.recent import Recent
+
+    return Recent(section, generation)

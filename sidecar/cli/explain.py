@@ -16,6 +16,7 @@ import click
 from sidecar.adapters.ids import UuidV7
 from sidecar.adapters.stores.opening import default_file
 from sidecar.cli.exit_codes import DONE, FAILED, NO, USAGE, CommandError
+from sidecar.cli.explained import tell
 from sidecar.fronts.proxy.rehearsal.asked import Asked
 from sidecar.fronts.proxy.rehearsal.explaining import Explainer, Explanation
 from sidecar.fronts.proxy.rehearsal.known import Careful, assumed, fresh_limits
@@ -51,7 +52,10 @@ class _Given:
     epilog='Example: sidecar explain policy.yaml --method POST --path /orders --as "$KEY"'
 )
 @click.argument(
-    "policy", metavar="POLICY", type=click.Path(exists=True, dir_okay=False, readable=True)
+    "policy",
+    metavar="POLICY",
+    required=False,
+    type=click.Path(exists=True, dir_okay=False, readable=True),
 )
 @click.option("--method", default="GET", show_default=True, help="Method of the request.")
 @click.option("--path", "target", default="/", show_default=True, help="Path and query.")
@@ -70,10 +74,23 @@ class _Given:
 @click.option("--jwks", multiple=True, metavar="[ISSUER=]FILE", help="Key set of an issuer.")
 @click.option("--offline", is_flag=True, help="Ask neither the state store nor an issuer.")
 @click.option("--expect", type=click.Choice(["admit", "refuse"]), help="Exit with 1 if not so.")
+@click.option("--request", metavar="ID", help="Explain this request of a running sidecar instead.")
+@click.option(
+    "--admin",
+    envvar="SIDECAR_ADMIN",
+    metavar="URL",
+    help="Its admin listener. [env: SIDECAR_ADMIN]",
+)
+@click.option(
+    "--token-file",
+    envvar="SIDECAR_ADMIN_TOKEN_FILE",
+    metavar="FILE",
+    help="File with a token for it. [env: SIDECAR_ADMIN_TOKEN_FILE]",
+)
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object instead of text.")
 def command(  # noqa: PLR0913 -- as many as a request has parts
     *,
-    policy: str,
+    policy: str | None,
     method: str,
     target: str,
     host: str | None,
@@ -87,14 +104,24 @@ def command(  # noqa: PLR0913 -- as many as a request has parts
     jwks: tuple[str, ...],
     offline: bool,
     expect: str | None,
+    request: str | None,
+    admin: str | None,
+    token_file: str | None,
     is_json: bool,
 ) -> int:
     """Explain why a request is admitted or refused, step by step, and what would change it.
+
+    POLICY decides a request that is only described. With --request a running sidecar tells what it
+    decided lately, by the value of X-Request-Id; POLICY then adds the lines.
 
     Nothing is sent, charged or used up.
 
     Exit status: 0; with --expect 1 if it came out otherwise; 2 wrong usage; 3 no store.
     """
+    if request is not None:
+        return tell(request, admin, token_file, policy, is_json=is_json)
+    if policy is None:
+        raise click.UsageError("Missing argument 'POLICY', or --request ID of a running sidecar")
     text = load_text(policy, lambda file: Path(file).read_bytes(), os.environ, RULES)
     fields = [*([("Host", host)] if host is not None else []), *map(_field, headers)]
     if credential is not None:
@@ -106,13 +133,16 @@ def command(  # noqa: PLR0913 -- as many as a request has parts
     if not asked.is_one_request:
         raise click.UsageError("a line break in a part of the request would make it two")
     explanation = asyncio.run(_explained(_Given(text, asked, offline, jwks)))
+    _print(explanation, is_json=is_json)
+    is_met = expect is None or explanation.played.word in _EXPECTED[expect]
+    return DONE if is_met else NO
+
+
+def _print(explanation: Explanation, *, is_json: bool) -> None:
     if is_json:
         click.echo(json.dumps(document(explanation), indent=2, ensure_ascii=False))
     else:
-        for line in lines(explanation):
-            click.echo(line)
-    is_met = expect is None or explanation.played.word in _EXPECTED[expect]
-    return DONE if is_met else NO
+        click.echo("\n".join(lines(explanation)))
 
 
 def _field(written: str) -> tuple[str, str]:

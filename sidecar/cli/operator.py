@@ -156,10 +156,15 @@ def _place(policy: str | None, admin: str | None, token_file: str | None) -> Pla
             " running sidecar"
         )
     if admin is not None and (policy is None or not _is_preferred("policy", "admin")):
-        if token_file is None:
-            raise click.UsageError("--admin needs --token-file FILE, a file with one of its tokens")
-        return Place(None, _url(admin), token_file)
+        return running(admin, token_file)
     return Place(policy, "", None)
+
+
+def running(admin: str, token_file: str | None) -> Place:
+    """Act on a running sidecar, by the URL of its admin listener and a file with a token."""
+    if token_file is None:
+        raise click.UsageError("--admin needs --token-file FILE, a file with one of its tokens")
+    return Place(None, _url(admin), token_file)
 
 
 def _is_preferred(policy: str, admin: str) -> bool:

@@ -109,11 +109,14 @@ EVENTS: Final[dict[str, EventKind]] = {
         "route", "a caller with a role of staff got an answer about a tenant; of `request_id`"
     ),
     UNDELIVERED: _deed("alert", "the webhook did not take an alert, or there were too many"),
+    "explain.read": _deed("request", "an operator read why a request was refused, or tried to"),
     "csp.report": _deed("csp", "a browser reported what a Content-Security-Policy stopped"),
 }
 """What the sidecar writes by itself."""
 
-RESERVED: Final = frozenset({"admin", "alert", "audit", "block", "config", "csp", "token", "tool"})
+RESERVED: Final = frozenset(
+    {"admin", "alert", "audit", "block", "config", "csp", "explain", "token", "tool"}
+)
 """First words of names that no policy may give its routes: the sidecar alone writes them."""
 
 SUGGESTED: Final[dict[str, str]] = {

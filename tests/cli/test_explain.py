@@ -205,3 +205,19 @@ def test_a_token_is_verified_with_a_key_set_from_a_file(
     answer = explained(capture, "--as", token, "--jwks", "https://idp.example=keys.json")
     assert answer.code == USAGE
     assert "no JSON object with keys" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["explain"], "Missing argument 'POLICY'"),
+        (["explain", "--request", "01a21a84"], "--request needs --admin URL"),
+        (["explain", "--request", "01a21a84", "--admin", "http://127.0.0.1:1"], "--token-file"),
+    ],
+)
+def test_a_running_sidecar_is_named_with_its_token(
+    capture: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    answer = said(invoke(words), capture)
+    assert answer.code == USAGE
+    assert message in answer.err

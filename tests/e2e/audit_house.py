@@ -313,6 +313,10 @@ async def _works_on_blocks(house: House) -> None:
     await house.operate(b"DELETE", b"/v1/blocks?kind=address&value=203.0.113.7")
 
 
+async def _asks_why(house: House) -> None:
+    await house.operate(b"GET", b"/v1/explain/0190a4c2-0000-7000-8000-000000000000")
+
+
 async def _asks_with_a_credential(house: House) -> None:
     key = a_key("of globex")
     record = a_record("of globex", key, "owner", tenant=TenantId("globex"))
@@ -365,6 +369,7 @@ PRODUCED: Final[Mapping[str, Act]] = {
     "audit.read": _reads_the_trail,
     "audit.export": _reads_the_trail,
     "alert.staff_access": _asks_as_staff,
+    "explain.read": _asks_why,
     "csp.report": asks(
         post(_REPORT, b"/.sidecar/reports", b"Content-Type: application/csp-report")
     ),

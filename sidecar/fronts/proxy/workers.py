@@ -82,8 +82,15 @@ class Worker:
         self.is_ready = True
         return port
 
-    async def ask(self, question: str, seconds: float = ANSWER_SECONDS) -> Message | None:
+    async def ask(
+        self, question: str, seconds: float = ANSWER_SECONDS, *, about: str = ""
+    ) -> Message | None:
         """Ask one question.
+
+        Args:
+            question: the question.
+            seconds: how long the answer may take.
+            about: what it is about; empty for nothing.
 
         Returns:
             The answer; None from a worker that is gone or silent.
@@ -91,7 +98,7 @@ class Worker:
         try:
             async with asyncio.timeout(seconds), self._turn:
                 self._asked += 1
-                document = {"ask": question, "number": self._asked}
+                document = {"ask": question, "about": about, "number": self._asked}
                 self._writer.write(json.dumps(document).encode() + b"\n")
                 await self._writer.drain()
                 return await self._answer(self._asked)
@@ -165,13 +172,18 @@ class Workers:
         """Say which workers do not serve now."""
         return [f"worker {w.number} is not ready" for w in self._workers if not w.is_ready]
 
-    async def ask(self, question: str) -> list[Message]:
-        """Ask all workers, and return the answers of those that gave one."""
-        answers = await asyncio.gather(*(worker.ask(question) for worker in self._workers))
+    async def numbers(self) -> list[Message]:
+        """Ask all workers for their numbers, and remember them for when a worker is lost."""
+        answers = await asyncio.gather(*(worker.ask("snapshot") for worker in self._workers))
         for worker, answer in zip(self._workers, answers, strict=True):
             if answer is not None:
                 self._last[worker.number] = answer
         return [answer for answer in answers if answer is not None]
+
+    async def ask(self, question: str, about: str) -> list[Message]:
+        """Ask all workers, and return the answers of those that gave one."""
+        asking = (worker.ask(question, about=about) for worker in self._workers)
+        return [answer for answer in await asyncio.gather(*asking) if answer is not None]
 
     def order(self, number: signal.Signals) -> None:
         """Send a signal to all workers."""
@@ -228,11 +240,11 @@ class Supervised:
 
     Args:
         descriptor: file descriptor of the socket.
-        answers: what to do for each question.
+        answers: what to do for each question; each is told what it is about.
     """
 
     def __init__(
-        self, descriptor: int, answers: Mapping[str, Callable[[], Awaitable[Message]]]
+        self, descriptor: int, answers: Mapping[str, Callable[[str], Awaitable[Message]]]
     ) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._answers = answers
@@ -244,7 +256,7 @@ class Supervised:
         with contextlib.suppress(ConnectionError):
             while line := await reader.readline():
                 question = json.loads(line)
-                answer = await self._answers[str(question["ask"])]()
+                answer = await self._answers[str(question["ask"])](str(question["about"]))
                 document = {**answer, "number": question["number"]}
                 writer.write(json.dumps(document).encode() + b"\n")
                 await writer.drain()

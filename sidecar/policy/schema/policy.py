@@ -16,6 +16,7 @@ from sidecar.policy.schema.cors import Cors, CorsOrNone
 from sidecar.policy.schema.csp import Csp
 from sidecar.policy.schema.csrf import Csrf
 from sidecar.policy.schema.errors import ErrorTemplate
+from sidecar.policy.schema.explain import Explain
 from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.limits import RateLimits, Tiers
 from sidecar.policy.schema.listen import Listen
@@ -85,6 +86,7 @@ class Policy(Section):
         security_txt: whom to tell of a vulnerability, answered on every host; off if left out.
         absent: paths that everybody asks for and that are not there; off if left out.
         audit: where the record of every request goes.
+        explain: the last decisions, kept for the admin API; null keeps none.
         tracing: traces of requests, and where their spans go; off if left out: trace fields of
             trusted proxies pass as they came.
         metrics: what is counted beyond what everybody gets.
@@ -130,6 +132,7 @@ class Policy(Section):
     ] = None
     absent: Annotated[Absent | None, Field(examples=["{}"])] = None
     audit: Audit = Audit()
+    explain: Annotated[Explain | None, Field(examples=["{last: 1000}"])] = Explain()
     tracing: Annotated[
         Tracing | None, Field(examples=["{otlp: 'http://collector:4318/v1/traces', sample: 0.1}"])
     ] = None

@@ -18,7 +18,13 @@ from tests.lifecycle.noting import NOW
 WATCH = "Authorization: Bearer read-token"
 OPS = "Authorization: Bearer admin-token"
 NOBODY = "0190a4c2-7d10-7abc-8def-ffffffffffff"
-OWN = {("get", "/v1/status"), ("get", "/v1/routes"), ("get", "/v1/openapi.json")}
+OWN = {
+    ("get", "/v1/status"),
+    ("get", "/v1/routes"),
+    ("get", "/v1/openapi.json"),
+    # Its row is there where decisions are kept.
+    ("get", "/v1/explain/{id}"),
+}
 
 
 @pytest.fixture

@@ -180,19 +180,22 @@ def _words(seen: Seen, known: dict[str, object]) -> str:
     is_end = seen.outcome is not None or bool(seen.shadowed)
     shown: dict[str, object] = {**reads, **seen.writes} if is_end else seen.writes
     parts += [
-        f"{fact}={_value(value)}"
+        f"{fact}={value_of_fact(value)}"
         for fact, value in shown.items()
         if fact not in _UNSHOWN and value not in _NOTHING and (is_end or known.get(fact) != value)
     ]
     return "; ".join(parts)
 
 
-def _value(value: object) -> str:
+def value_of_fact(value: object) -> str:
+    """Write a fact for people."""
     if isinstance(value, dict):
-        kept = [f"{name}={_value(one)}" for name, one in value.items() if one not in _NOTHING]
+        kept = [
+            f"{name}={value_of_fact(one)}" for name, one in value.items() if one not in _NOTHING
+        ]
         return f"({' '.join(kept)})"
     if isinstance(value, list):
-        return "[" + ", ".join(_value(one) for one in value) + "]"
+        return "[" + ", ".join(value_of_fact(one) for one in value) + "]"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | None) else str(value)
 
 

@@ -1,0 +1,209 @@
+"""Decisions are kept small: what may be told of them, and nothing else of what a client sent."""
+
+import asyncio
+import gc
+import json
+import tracemalloc
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from sidecar.decision.pipeline import Generation, build
+from sidecar.fronts.proxy.recent import Recent
+from sidecar.fronts.proxy.rehearsal.asked import Asked
+from sidecar.fronts.proxy.rehearsal.known import Careful, assumed
+from sidecar.fronts.proxy.rehearsal.play import Stage
+from sidecar.model.exchange import Exchange
+from sidecar.model.outcome import Refuse
+from sidecar.model.refusals import RefusalCode
+from sidecar.model.verdict import Ending, Verdict
+from sidecar.policy.schema.explain import Explain
+from tests.builders import an_unread_exchange
+from tests.fronts.proxy.rehearsal.rehearsing import NOW, a_caller, a_text, asking
+
+CANARY = "c4n4ry"
+TEXT = a_text(
+    "limits: {address: {limit: 5/min}}\n"
+    "routes:\n"
+    "  - {path: /open, public: true}\n"
+    "  - {path: '/files/{name}', public: true}\n"
+    "  - {path: /admin, role: admin}\n"
+    "  - {path: /soft, role: admin, mode: shadow}\n"
+)
+VIEWER = a_caller("acme", "viewer")
+
+
+def a_generation() -> Generation:
+    policy = TEXT.loaded.policy
+    return build(policy, assumed(policy, lambda: NOW))
+
+
+def noted(recent: Recent, generation: Generation, asked: Asked, own_id: str = "own-id-1") -> None:
+    """Play a request, and have it noted as the driver does."""
+    played = asyncio.run(Stage(generation, Careful(), own_id.encode).play(asked))
+    outcome = played.outcome
+    code = outcome.code if isinstance(outcome, Refuse) else None
+    ending = Ending.ADMITTED if outcome is None else Ending.REFUSED
+    reason = "" if outcome is None else outcome.reason
+    recent.note(played.exchange, a_verdict(ending, code, reason, played.step, played.status))
+
+
+def a_verdict(
+    ending: Ending, code: RefusalCode | None, reason: str = "", step: str = "", status: int = 0
+) -> Verdict:
+    return Verdict(ending, status, code, reason, step, 0.0, None, 0, 0, False)  # noqa: FBT003 -- no upgrade
+
+
+def told(asked: Asked, section: Explain | None = None) -> Mapping[str, object] | None:
+    generation = a_generation()
+    recent = Recent(section or Explain(), generation)
+    noted(recent, generation, asked)
+    return recent.explained("own-id-1")
+
+
+def test_a_refusal_is_told_with_what_passed_before_it() -> None:
+    found = told(asking("/admin?x=1", fields={"Host": "a.example"}, principal=VIEWER))
+    assert found is not None
+    assert (found["outcome"], found["status"], found["code"]) == ("refused", 403, "FORBIDDEN")
+    assert (found["step"], found["reason"]) == ("authorize", "role below admin")
+    assert (found["key"], found["key_path"]) == ("routes[2].role", ["routes", 2, "role"])
+    assert (found["method"], found["host"], found["path"]) == ("GET", "a.example", "/admin")
+    passed, rest = found["passed"], found["not_reached"]
+    assert isinstance(passed, list)
+    assert isinstance(rest, list)
+    assert passed[:3] == ["client_address", "request_id", "path"]
+    assert passed[-1] == "tenant"
+    assert rest[0] == "domain_lock"
+    assert rest[-1] == "forward"
+    facts = found["facts"]
+    assert isinstance(facts, dict)
+    assert (facts["client"], facts["roles"], facts["route"]) == ("127.0.0.1", ["viewer"], "/admin")
+    assert found["charges"] == [{"limit": "address", "outcome": "admitted", "most": 5, "left": 4}]
+
+
+@pytest.mark.parametrize(
+    ("target", "step", "last_passed", "next_step"),
+    [
+        ("/a//b", "path", "request_id", "address_limit"),
+        ("/files/a%2Fb", "path", "route", "declared_body"),
+        ("/nowhere", "route", "address_limit", "path"),
+    ],
+)
+def test_of_two_steps_with_one_name_the_one_that_refused_is_told(
+    target: str, step: str, last_passed: str, next_step: str
+) -> None:
+    found = told(asking(target))
+    assert found is not None
+    assert found["step"] == step
+    assert isinstance(found["passed"], list)
+    assert isinstance(found["not_reached"], list)
+    assert (found["passed"][-1], found["not_reached"][:1]) in (
+        (last_passed, [next_step]),
+        (last_passed, []),
+    )
+
+
+def test_what_could_not_be_read_has_passed_nothing() -> None:
+    recent = Recent(Explain(), a_generation())
+    exchange = an_unread_exchange()
+    recent.note(exchange, a_verdict(Ending.REFUSED, RefusalCode.BAD_REQUEST, "no", "framing", 400))
+    found = recent.explained(exchange.own_id.decode())
+    assert found is not None
+    assert (found["passed"], found["method"], found["path"], found["host"]) == (
+        [], None, None, None,
+    )  # fmt: skip
+
+
+def test_what_the_upstream_failed_at_has_passed_all_steps() -> None:
+    generation = a_generation()
+    recent = Recent(Explain(), generation)
+    played = asyncio.run(Stage(generation, Careful(), lambda: b"own-id-1").play(asking("/open")))
+    verdict = a_verdict(Ending.FAILED, RefusalCode.BAD_GATEWAY, "cut short", "upstream", 502)
+    recent.note(played.exchange, verdict)
+    found = recent.explained("own-id-1")
+    assert found is not None
+    assert found["not_reached"] == []
+    assert isinstance(found["passed"], list)
+    assert found["passed"][-1] == "forward"
+
+
+def test_what_was_admitted_is_kept_where_all_are() -> None:
+    assert told(asking("/open")) is None
+    found = told(asking("/open"), Explain(requests="all"))
+    assert found is not None
+    assert (found["outcome"], found["reason"]) == ("admitted", None)
+
+
+def test_what_shadow_mode_let_pass_is_kept() -> None:
+    found = told(asking("/soft", principal=VIEWER))
+    assert found is not None
+    assert found["would_refuse"] == [{"code": "FORBIDDEN", "reason": "role below admin"}]
+
+
+def test_the_oldest_is_forgotten() -> None:
+    generation = a_generation()
+    recent = Recent(Explain(last=2), generation)
+    for at in range(4):
+        noted(recent, generation, asking("/nowhere"), f"own-id-{at}")
+    assert len(recent) == 2
+    assert recent.explained("own-id-1") is None
+    assert recent.explained("own-id-3") is not None
+
+
+def a_secret_request() -> Asked:
+    fields = {
+        "Authorization": f"Bearer {CANARY}",
+        "Cookie": f"s={CANARY}",
+        "X-Other": CANARY,
+        "User-Agent": CANARY,
+    }
+    return asking(f"/admin?k={CANARY}", "POST", fields, body=CANARY.encode(), principal=VIEWER)
+
+
+def reached(root: object) -> list[object]:
+    """Collect everything that an object keeps alive, but modules, types and functions."""
+    found: dict[int, object] = {}
+    waiting = [root]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in found or isinstance(one, type) or callable(one):
+            continue
+        found[id(one)] = one
+        waiting += gc.get_referents(one)
+    return list(found.values())
+
+
+def test_nothing_that_a_client_sent_in_confidence_is_told_or_even_kept() -> None:
+    generation = a_generation()
+    recent = Recent(Explain(), generation)
+    noted(recent, generation, a_secret_request())
+    assert CANARY not in json.dumps(recent.explained("own-id-1"))
+    # A prover remembers the credential of its last request, whoever else looks at it.
+    shared = {id(one) for one in reached(generation)}
+    own = [one for one in reached(recent) if id(one) not in shared]
+    kept = [one for one in own if isinstance(one, bytes | str)]
+    assert kept
+    assert not [one for one in kept if CANARY in repr(one)]
+
+
+def test_a_thousand_kept_decisions_hold_no_head_and_no_body() -> None:
+    generation = a_generation()
+    recent = Recent(Explain(last=1000), generation)
+    asked = replace(asking("/nowhere/" + "a" * 6000), fields=(("X-Large", "b" * 20_000),))
+    stage = Stage(generation, Careful(), lambda: b"own-id-1")
+    made = [asyncio.run(stage.play(asked)).exchange for _ in range(50)]
+    verdict = a_verdict(Ending.REFUSED, RefusalCode.NOT_FOUND, "no route", "route", 404)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for exchange in made:
+            recent.note(exchange, verdict)
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    # A path of 1 KiB is cut from a longer one; all else is a few hundred bytes.
+    assert grown / len(made) < 2500
+    kept = reached(recent)
+    assert not [one for one in kept if isinstance(one, Exchange)]
+    assert max(len(one) for one in kept if isinstance(one, bytes)) <= 1024
