@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Collection, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,12 +43,12 @@ class Load:
                     self.answered[path] = time.monotonic()
 
 
-def verify(trail: Path) -> dict[str, list[dict[str, object]]]:
+def verify(trail: Path) -> Mapping[str, Collection[str]]:
     """Run `sidecar audit verify`, and return what it says."""
     said = io.StringIO()
     with redirect_stdout(said):
         code = invoke(["audit", "verify", "--json", str(trail)])
-    report: dict[str, list[dict[str, object]]] = json.loads(said.getvalue())
+    report: Mapping[str, Collection[str]] = json.loads(said.getvalue())
     assert (code == 0) == bool(report["whole"])
     return report
 
@@ -94,14 +95,14 @@ async def check_kill(folder: Path, chance: random.Random, port: int, *, kills: i
             before, told = len(told), await asyncio.to_thread(paths_in, trail)
             assert settled
             assert set(settled) - set(told[before:]) == set()
-            assert (await asyncio.to_thread(verify, trail))["problems"] == []
-        chains = set((await asyncio.to_thread(verify, trail))["chains"])
+            assert not (await asyncio.to_thread(verify, trail))["problems"]
         async with serving(policy, folder) as sidecar:
             assert [await sidecar.ask() for _ in range(20)] == [200] * 20
             sidecar.order(signal.SIGTERM)
             assert await sidecar.ended() == 0
         report = await asyncio.to_thread(verify, trail)
-        assert report["problems"] == []
+        assert not report["problems"]
         assert (await asyncio.to_thread(paths_in, trail))[len(told) :] == ["/"] * 20
         # The chains of before go on: no process began another.
-        assert set(report["chains"]) == chains
+        processes = [writer.rpartition("/")[0] for writer in report["chains"]]
+        assert len(processes) == len(set(processes))
