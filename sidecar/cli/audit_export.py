@@ -21,7 +21,8 @@ from sidecar.cli.audit_reading import (
     tell_unreadable,
 )
 from sidecar.cli.exit_codes import DONE, USAGE, CommandError
-from sidecar.cli.operator import Desk, Place, operated, tell
+from sidecar.cli.operator import Desk, Place, operated
+from sidecar.cli.printing import tell
 from sidecar.knowledge.audit.formats import csv_header, csv_line, ocsf
 
 _MODE: Final = 0o600

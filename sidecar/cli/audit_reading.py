@@ -14,17 +14,8 @@ import click
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
 from sidecar.cli.exit_codes import FAILED, CommandError
-from sidecar.cli.operator import (
-    Desk,
-    Direct,
-    Document,
-    Place,
-    actor_name,
-    columns,
-    opened_store,
-    plain,
-    tell,
-)
+from sidecar.cli.operator import Desk, Direct, Document, Place, actor_name, opened_store
+from sidecar.cli.printing import columns, plain, tell
 from sidecar.knowledge.audit.query import record_of
 from sidecar.lifecycle.audit_operations import audit_operations
 from sidecar.model.verdict import Ending

@@ -9,7 +9,8 @@ from typing import Final
 import click
 
 from sidecar.cli.exit_codes import DONE
-from sidecar.cli.operator import plain, running
+from sidecar.cli.operator import running
+from sidecar.cli.printing import plain
 from sidecar.fronts.proxy.rehearsal.report import value_of_fact
 from sidecar.lifecycle.explain_operations import EXPLAIN
 from sidecar.policy.load import load_text

@@ -7,16 +7,8 @@ from typing import BinaryIO, Final
 import click
 
 from sidecar.cli.exit_codes import DONE, FAILED, USAGE, CommandError
-from sidecar.cli.operator import (
-    Desk,
-    Document,
-    Place,
-    columns,
-    operated,
-    plain,
-    print_json,
-    tell,
-)
+from sidecar.cli.operator import Desk, Document, Place, operated
+from sidecar.cli.printing import columns, plain, print_json, tell
 from sidecar.lifecycle.errors import BadValueError
 from sidecar.lifecycle.key_import import BATCH_MAX
 from sidecar.lifecycle.keys import KEY_ID

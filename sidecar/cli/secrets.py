@@ -7,7 +7,8 @@ from typing import BinaryIO, Final
 import click
 
 from sidecar.cli.exit_codes import DONE
-from sidecar.cli.operator import Desk, Document, Place, operated, print_json, tell
+from sidecar.cli.operator import Desk, Document, Place, operated
+from sidecar.cli.printing import print_json, tell
 from sidecar.cli.tenants import all_tenants
 
 _SECRETS: Final = "/v1/secrets"

@@ -6,16 +6,8 @@ from typing import Final, TypeVar
 import click
 
 from sidecar.cli.exit_codes import DONE
-from sidecar.cli.operator import (
-    Desk,
-    Document,
-    Place,
-    columns,
-    operated,
-    plain,
-    print_json,
-    tell,
-)
+from sidecar.cli.operator import Desk, Document, Place, operated
+from sidecar.cli.printing import columns, plain, print_json, tell
 from sidecar.lifecycle.operations import PAGE_MAX
 from sidecar.lifecycle.tenant_facts import FIELDS
 

@@ -3,7 +3,8 @@
 import click
 
 from sidecar.cli.exit_codes import DONE
-from sidecar.cli.operator import Place, operated, plain, print_json, tell
+from sidecar.cli.operator import Place, operated
+from sidecar.cli.printing import plain, print_json, tell
 
 
 @click.group(epilog="Example: sidecar tokens revoke --sub alice --policy policy.yaml")

@@ -1,0 +1,37 @@
+"""What the commands of operators print: answers on standard output, words beside it."""
+
+import json
+import sys
+
+import click
+
+
+def print_json(document: object) -> None:
+    """Print a document for programs."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def tell(text: str) -> None:
+    """Say something to the person at the terminal, beside the answer."""
+    print(plain(text), file=sys.stderr)
+
+
+def plain(value: object) -> str:
+    """Write a value for a terminal, which obeys no part of it."""
+    if isinstance(value, list | tuple):
+        return ",".join(plain(item) for item in value) or "-"
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+
+
+def columns(rows: list[list[str]]) -> str:
+    """Align rows of text in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+    return "\n".join(lines)
