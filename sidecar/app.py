@@ -9,151 +9,30 @@ import ctypes
 import gc
 import os
 import signal
-import sys
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from base64 import b64decode, b64encode
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
 
-from sidecar import __version__
 from sidecar.adapters.audit.scribe import SUPERVISOR
 from sidecar.adapters.audit.writer import AuditLedger
+from sidecar.adapters.handover import Handover
 from sidecar.adapters.ids import UuidV7
 from sidecar.adapters.sockets import open_socket
 from sidecar.adapters.telemetry.metrics import Snapshot
-from sidecar.fronts.admin.applications import admin_app, health_app
-from sidecar.fronts.admin.listener import Listener as AdminListener
-from sidecar.fronts.admin.state import State
-from sidecar.fronts.proxy.workers import Program, Supervised, Workers
-from sidecar.knowledge.auth.assertion import Signer
-from sidecar.model.ports import Events, Store
-from sidecar.outside import Around, Outside
+from sidecar.admin import Front, Status
+from sidecar.fronts.proxy.workers import Message, Program, Supervised, WorkerError, Workers
+from sidecar.lasting import Around
+from sidecar.model.errors import InstallationError, StoreUnavailableError
+from sidecar.model.ports import Events
+from sidecar.outside import Outside
 from sidecar.policy.loaded import Loaded
-from sidecar.policy.schema.policy import Policy
-from sidecar.worker import Proxy, keeps_decisions
-
-if TYPE_CHECKING:
-    from sidecar.lifecycle.operations import Operation
+from sidecar.reload import Ready, StagingError
+from sidecar.worker import Proxy, Staged
 
 # Collecting young objects rarely is worth 3 % of throughput; a request leaves no cycles behind.
 _GC_THRESHOLDS: Final = (50_000, 20, 50)
 _STOP_SECONDS: Final = 5.0
-
-
-class Status(State):
-    """What admin and health listeners show, for one process and for several."""
-
-    def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
-        self._started = time.time()
-
-    async def metrics(self, accept: str) -> tuple[str, bytes]:
-        """Return the content type and the text of all metrics."""
-        return await asyncio.to_thread(_exposed, await self.snapshots(), accept)
-
-    async def snapshots(self) -> Sequence[Snapshot]:
-        """Return the numbers of every process."""
-        raise NotImplementedError
-
-    async def explained(self, request_id: str) -> Mapping[str, object] | None:
-        """Explain a decision that one of the processes keeps; None for one that is not kept."""
-        raise NotImplementedError
-
-    async def status(self) -> Mapping[str, object]:
-        """Return what runs, since when, on which policy."""
-        policy = self._loaded.policy
-        return {
-            "version": __version__,
-            "python": sys.version.split()[0],
-            "started": round(self._started, 3),
-            "policy": {"sha256": self._loaded.sha256, "mode": policy.mode},
-            "workers": policy.workers,
-            "not_ready": list(self.is_ready()),
-        }
-
-    def routes(self) -> Sequence[Mapping[str, object]]:
-        """Return the routes in the order in which they are tried."""
-        policy = self._loaded.policy
-        return [
-            {
-                "host": route.host,
-                "path": route.path,
-                "methods": None if route.methods is None else sorted(route.methods),
-                "public": route.public,
-                "mode": policy.mode_of(route),
-                "upstream": str(policy.upstream_of(route).url),
-            }
-            for route in sorted(policy.routes, key=lambda route: route.template.order)
-        ]
-
-    def assertion_keys(self) -> bytes | None:
-        """Return the public keys of the assertion as a JWK Set; None when nothing is signed."""
-        section = self._loaded.policy.assertion
-        return None if section is None else Signer(section).key_set
-
-
-def _exposed(snapshots: Sequence[Snapshot], accept: str) -> tuple[str, bytes]:
-    # prometheus_client brings a web server and a client along: 1 MB for those who scrape, and a
-    # long text to write; both in a thread, so that nobody waits for them.
-    from sidecar.adapters.telemetry.exposition import merge, render
-
-    return render(merge(snapshots), accept)
-
-
-class _Front:
-    """The admin and health listeners over a state."""
-
-    def __init__(
-        self, policy: Policy, state: Status, audit: AuditLedger, store: Store | None
-    ) -> None:
-        listen = policy.listen
-        app = admin_app(
-            state,
-            policy.admin.tokens,
-            audit.note_denied,
-            [listen.admin.host],
-            operations=(*_operations(policy, store, audit), *_explaining(policy, state, audit)),
-        )
-        self._listeners = [AdminListener(app, listen.admin.host, listen.admin.port)]
-        if listen.health is not None:
-            app = health_app(state, [listen.health.host])
-            self._listeners.append(AdminListener(app, listen.health.host, listen.health.port))
-
-    @property
-    def ports(self) -> list[int]:
-        return [listener.port for listener in self._listeners]
-
-    async def start(self) -> None:
-        for listener in self._listeners:
-            await listener.start()
-
-    async def close(self) -> None:
-        for listener in self._listeners:
-            await listener.close()
-
-
-def _operations(policy: Policy, store: Store | None, events: Events) -> Sequence["Operation"]:
-    """List what the admin API can do: nothing without tokens, and little without a store."""
-    if not policy.admin.tokens:
-        return ()
-    # Memory for those alone who can use it.
-    if store is None:
-        from sidecar.lifecycle.audit_operations import audit_operations
-
-        return audit_operations(policy, None, events, time.time)
-    from sidecar.lifecycle.desk import operations_of
-    from sidecar.lifecycle.keys import Source
-
-    source = Source(time.time, os.urandom, UuidV7(time.time, os.urandom))
-    return operations_of(policy, store, events, source)
-
-
-def _explaining(policy: Policy, state: Status, events: Events) -> Sequence["Operation"]:
-    """List what may be asked of decisions: nothing where none are kept."""
-    if not keeps_decisions(policy):
-        return ()
-    from sidecar.lifecycle.explain_operations import ExplainDesk
-
-    return ExplainDesk(state.explained, events).operations()
 
 
 class Sidecar(Status):
@@ -167,7 +46,7 @@ class Sidecar(Status):
         super().__init__(loaded)
         self.proxy = Proxy(loaded)
         store = self.proxy.outside.store
-        self._front = _Front(loaded.policy, self, self.proxy.audit, store)
+        self._front = Front(loaded.policy, self, self.proxy.audit, store)
         self._is_started = False
 
     @property
@@ -210,6 +89,38 @@ class Sidecar(Status):
         """Open the audit files again after their rotation."""
         self.proxy.audit.reopen()
 
+    @property
+    def events(self) -> Events:
+        """The audit."""
+        return self.proxy.audit
+
+    async def stage(self, handover: Handover) -> Ready:
+        """Build everything for another policy.
+
+        Raises:
+            OSError: a file or sink that it names cannot be used.
+            StoreUnavailableError: the state store cannot be used.
+        """
+        return await self.stage_loaded(await asyncio.to_thread(handover.reopen))
+
+    async def stage_loaded(self, loaded: Loaded) -> Ready:
+        """Do the same for a policy that is decoded.
+
+        Raises:
+            OSError: a file or sink that it names cannot be used.
+            StoreUnavailableError: the state store cannot be used.
+        """
+        staged = await self.proxy.stage(loaded)
+        change = await self._front.stage(loaded.policy, staged.outside.store)
+
+        async def commit(_: int) -> None:
+            self._loaded = loaded
+            change()
+            await self.proxy.renew(staged)
+            await asyncio.to_thread(_give_back)
+
+        return Ready(commit, lambda: self.proxy.discard(staged))
+
     def is_ready(self) -> Sequence[str]:
         """Return the reasons why it should get no traffic."""
         if self.proxy.is_draining:
@@ -218,7 +129,7 @@ class Sidecar(Status):
 
     async def snapshots(self) -> Sequence[Snapshot]:
         """Return the numbers of the process."""
-        return [self.proxy.metrics.snapshot()]
+        return [self.proxy.metrics.snapshot(), *self.reloads()]
 
     async def explained(self, request_id: str) -> Mapping[str, object] | None:
         """Explain a decision that is kept."""
@@ -228,21 +139,23 @@ class Sidecar(Status):
 class Supervisor(Status):
     """A sidecar of several worker processes; it takes no traffic of clients itself."""
 
-    def __init__(self, loaded: Loaded, program: Program) -> None:
+    def __init__(self, loaded: Loaded, program: Callable[[int], Program], descriptor: int) -> None:
         """Prepare the workers.
 
         Args:
             loaded: the policy.
-            program: how a worker is started.
+            program: says how a worker is started that finds its policy in a descriptor.
+            descriptor: where this one is.
         """
         super().__init__(loaded)
         policy = loaded.policy
         new_id = UuidV7(time.time, os.urandom)
         self._audit = AuditLedger(policy.audit, time.time, new_id, role=SUPERVISOR)
-        self._workers = Workers(policy.workers, program, self._remember)
+        self._program = program
+        self._workers = Workers(policy.workers, program(descriptor), self._remember)
         # The workers have stores of their own; this one is for the admin API.
         outside = self._outside = Outside(policy, _unwatched(self._audit))
-        self._front = _Front(policy, self, self._audit, outside.store)
+        self._front = Front(policy, self, self._audit, outside.store)
         self._ended: list[Snapshot] = []
         self._patience = policy.listen.drain + _STOP_SECONDS * 2
         self._is_draining = False
@@ -256,6 +169,48 @@ class Supervisor(Status):
     def admin_port(self) -> int:
         """Port of the admin listener."""
         return self._front.ports[0]
+
+    @property
+    def events(self) -> Events:
+        """The audit."""
+        return self._audit
+
+    async def stage(self, handover: Handover) -> Ready:
+        """Have every process build another policy; none takes it unless all can.
+
+        Raises:
+            OSError: a sink that it names cannot be used.
+            StoreUnavailableError: the state store cannot be used.
+            StagingError: a worker cannot build it; the message says why.
+        """
+        loaded = await asyncio.to_thread(handover.reopen)
+        policy = loaded.policy
+        sinks = self._audit.stage(policy.audit)
+        try:
+            outside = Outside(policy, _unwatched(self._audit), self._outside.lasting)
+            await outside.open_store()
+            change = await self._front.stage(policy, outside.store)
+            await self._workers.stage(b64encode(handover.content).decode())
+        except WorkerError as error:
+            self._audit.unstage(sinks)
+            raise StagingError(str(error)) from error
+        except BaseException:
+            self._audit.unstage(sinks)
+            raise
+
+        async def commit(descriptor: int) -> None:
+            self._loaded, self._outside = loaded, outside
+            change()
+            alarm = self._audit.renew(policy.audit, sinks)
+            await self._workers.commit(self._program(descriptor))
+            if alarm is not None:
+                await alarm.close()
+
+        async def discard() -> None:
+            self._audit.unstage(sinks)
+            await self._workers.discard()
+
+        return Ready(commit, discard)
 
     async def start(self) -> None:
         """Start the workers, then the listeners.
@@ -300,7 +255,12 @@ class Supervisor(Status):
         if (alarm := self._audit.alarm) is not None:
             # Alerts on operators are raised here, where their listener is.
             own.append({"sidecar_alert_failures_total": [([], [float(alarm.failed)])]})
-        return [*own, *self._ended, *(_snapshot_of(answer) for answer in answers)]
+        return [
+            *own,
+            *self._ended,
+            *(_snapshot_of(answer) for answer in answers),
+            *self.reloads(),
+        ]
 
     async def explained(self, request_id: str) -> Mapping[str, object] | None:
         """Have the worker that decided a request explain it; None if none keeps it."""
@@ -325,6 +285,47 @@ def _snapshot_of(answer: Mapping[str, object]) -> Snapshot:
     return snapshot
 
 
+class _Staging:
+    """A worker's part in a reload: it builds a policy, then takes it or lets go of it."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self._staged: Staged | None = None
+
+    def answers(self) -> Mapping[str, Callable[[str], Awaitable[Message]]]:
+        """Return what is done for each question of the supervisor."""
+        return {"stage": self._stage, "commit": self._commit, "discard": self._discard}
+
+    async def _stage(self, policy: str) -> Message:
+        await self._discard("")
+        content = b64decode(policy)
+        try:
+            loaded = await asyncio.to_thread(Handover(content).reopen)
+            self._staged = await self._proxy.stage(loaded)
+        except StoreUnavailableError as error:
+            return {"reason": f"the state store cannot be used: {error.reason}"}
+        except InstallationError as error:
+            return {"reason": str(error)}
+        except OSError as error:
+            reason = error.strerror or str(error)
+            return {"reason": f"{error.filename}: {reason}" if error.filename else reason}
+        return {"is_done": True}
+
+    async def _commit(self, _: str) -> Message:
+        staged, self._staged = self._staged, None
+        if staged is None:
+            return {"reason": "there is nothing to take"}
+        await self._proxy.renew(staged)
+        await asyncio.to_thread(_give_back)
+        return {"is_done": True}
+
+    async def _discard(self, _: str) -> Message:
+        staged, self._staged = self._staged, None
+        if staged is not None:
+            await self._proxy.discard(staged)
+        return {"is_done": True}
+
+
 async def run_worker(loaded: Loaded, descriptor: int, number: int) -> None:
     """Be one worker of a supervisor until it says stop or is gone.
 
@@ -334,19 +335,21 @@ async def run_worker(loaded: Loaded, descriptor: int, number: int) -> None:
     proxy = Proxy(loaded, str(number))
     stopped = _stop_signal()
 
-    async def start(_: str) -> Mapping[str, object]:
+    async def start(_: str) -> Message:
         await proxy.start()
         _settle()
         return {"port": proxy.port}
 
-    async def snapshot(_: str) -> Mapping[str, object]:
+    async def snapshot(_: str) -> Message:
         return {"snapshot": proxy.metrics.snapshot()}
 
-    async def explain(request_id: str) -> Mapping[str, object]:
+    async def explain(request_id: str) -> Message:
         return {"explained": proxy.explained(request_id)}
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, proxy.audit.reopen)
-    supervised = Supervised(descriptor, {"start": start, "snapshot": snapshot, "explain": explain})
+    own = {"start": start, "snapshot": snapshot, "explain": explain}
+    answers = {**own, **_Staging(proxy).answers()}
+    supervised = Supervised(descriptor, answers)
     serving = asyncio.create_task(supervised.serve())
     waiting = asyncio.create_task(stopped.wait())
     done, _ = await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -365,11 +368,11 @@ async def serve(sidecar: Sidecar | Supervisor) -> None:
 
 
 def obey_signals(sidecar: Sidecar | Supervisor) -> asyncio.Event:
-    """Have SIGHUP open the audit files again, and SIGTERM and SIGINT set the event returned.
+    """Have SIGHUP open the audit files again and reload, SIGTERM and SIGINT set the event returned.
 
     Call it before the start: whoever sees that the sidecar serves may send a signal at once.
     """
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, sidecar.reopen)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, sidecar.hang_up)
     return _stop_signal()
 
 
@@ -383,9 +386,13 @@ def _stop_signal() -> asyncio.Event:
 def _settle() -> None:
     """Leave what was built at start out of all later garbage collections."""
     gc.collect()
-    # What loading the policy took is given back: 1.7 MB less for the life of the process.
+    _give_back()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+
+
+def _give_back() -> None:
+    """Give back what loading the policy took: 1.7 MB less for the life of the process."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)

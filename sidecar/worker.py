@@ -1,44 +1,68 @@
 """One process that proxies: its parts, built from the policy, started and stopped in order."""
 
+import asyncio
 import os
-import random
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
-from sidecar import __version__
-from sidecar.adapters.audit.writer import AuditLedger
-from sidecar.adapters.ids import RandomNonces, RandomSpanIds, UuidV7
-from sidecar.adapters.telemetry.certificates import CertificateEnds
-from sidecar.adapters.telemetry.metrics import MetricsLedger
-from sidecar.adapters.telemetry.steps import StepTimes
+from sidecar.adapters.audit.sink_writer import SinkWriter
+from sidecar.adapters.ids import RandomNonces, RandomSpanIds
 from sidecar.decision.pipeline import Generation, build
-from sidecar.decision.timing import Sampling
+from sidecar.decision.steps.upstream import target_of
 from sidecar.fronts.proxy.context import Context, Sources
 from sidecar.fronts.proxy.deadlines import Wheel
 from sidecar.fronts.proxy.listener import Listener
 from sidecar.fronts.proxy.live import Revoker
 from sidecar.fronts.proxy.pool import Pools
+from sidecar.fronts.proxy.spool import Room
+from sidecar.lasting import Around
 from sidecar.model.errors import StoreUnavailableError
-from sidecar.model.ports import AtHand, Event, Ledger, RequestIds
-from sidecar.outside import Around, Outside
+from sidecar.model.ports import Event
+from sidecar.noting import Noting, recent
+from sidecar.outside import Outside
 from sidecar.policy.loaded import Loaded
-from sidecar.policy.schema.metrics import Metrics
 from sidecar.policy.schema.policy import Policy
 
 if TYPE_CHECKING:
+    from sidecar.adapters.clients.alert_webhook import AlertSender
     from sidecar.adapters.telemetry.spans import SpanLedger
-    from sidecar.fronts.proxy.recent import Recent
     from sidecar.knowledge.reports import Report
+
+_RETIRE_SECONDS: Final = 30.0
+"""How long exchanges may still ask what their policy asks, once another one is in force."""
+_LOOK_SECONDS: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A policy that is built and serves nobody yet.
+
+    Attributes:
+        loaded: the policy.
+        outside: what it asks outside of itself, started.
+        generation: the policy, compiled.
+        sinks: where its audit records go, open.
+        spans: what sends its spans, not started; None for nothing.
+        server: what accepts connections by its TLS; None where that stays as it is.
+        changed: names of files whose content differs from that under the policy before.
+    """
+
+    loaded: Loaded
+    outside: Outside
+    generation: Generation
+    sinks: tuple[SinkWriter, ...]
+    spans: "SpanLedger | None"
+    server: asyncio.Server | None
+    changed: frozenset[str]
 
 
 class Proxy:
     """The proxy of one process: decision core, proxy listener, audit and metrics.
 
     Attributes:
-        policy: the policy.
+        policy: the policy in force.
         audit: the audit trail of the process.
         metrics: the numbers of the process.
         outside: the store and the issuers that it asks.
@@ -46,69 +70,126 @@ class Proxy:
 
     def __init__(self, loaded: Loaded, worker: str = "0") -> None:
         policy = loaded.policy
-        new_id = UuidV7(time.time, os.urandom)
-        self.policy = policy
-        self.audit = AuditLedger(policy.audit, time.time, new_id, role=worker)
-        self.metrics = MetricsLedger(__version__, worker)
-        self.metrics.set_policy(loaded.sha256)
-        outside = self.outside = Outside(
-            policy,
-            Around(
-                os.environ,
-                time.time,
-                time.monotonic,
-                self.audit,
-                self.metrics.note_revocation,
-                self.metrics.note_store_error,
-            ),
+        self._loaded = loaded
+        self._noting = noting = Noting(loaded, worker)
+        self.audit, self.metrics = noting.audit, noting.metrics
+        self._around = Around(
+            os.environ,
+            time.time,
+            time.monotonic,
+            self.audit,
+            self.metrics.note_revocation,
+            self.metrics.note_store_error,
         )
-        self._spans = _span_ledger(policy, new_id)
-        generation = build(policy, _with_randomness(policy, outside.at_hand))
-        self._recent = _recent(policy, generation)
+        outside = self.outside = Outside(policy, self._around)
         self._context = Context(
-            generation,
-            tuple(self._ledgers(policy.metrics)),
-            Sources(new_id, time.time, time.monotonic, outside.answers),
+            _build(policy, outside),
+            tuple(noting.ledgers(outside.uses)),
+            Sources(noting.new_id, time.time, time.monotonic, outside.answers),
             Wheel(time.monotonic()),
             Pools(),
         )
-        self._time_steps(policy.metrics)
+        self._revoker = Revoker(self._context)
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._listener = Listener(self._context, policy.listen, is_shared=policy.workers > 1)
+        self._take(loaded, outside)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._loaded.policy
+
+    @property
+    def generation(self) -> Generation:
+        """The same, compiled."""
+        return self._context.generation
+
+    def _take(self, loaded: Loaded, outside: Outside) -> None:
+        """Go by a policy in all that is no part of its generation."""
+        self._loaded, self.outside = loaded, outside
+        policy, context = loaded.policy, self._context
+        self._recent = recent(policy, context.generation)
+        ledgers = tuple(self._noting.ledgers(outside.uses))
+        context.ledgers = ledgers if self._recent is None else (*ledgers, self._recent)
+        context.sample(self._noting.sampling(policy))
         if policy.reports is not None:
             self._collect(is_audited=policy.reports.audit)
         if outside.feed is not None:
-            revoker = Revoker(self._context)
-            outside.feed.listen(revoker.changed)
-            outside.feed.listen_to_blocks(revoker.blocked)
-        self._certificates = CertificateEnds()
-        self._listener = Listener(self._context, policy.listen, is_shared=policy.workers > 1)
+            outside.feed.listen(self._revoker.changed)
+            outside.feed.listen_to_blocks(self._revoker.blocked)
         self._watch()
 
-    def _ledgers(self, section: Metrics) -> Iterator[Ledger]:
-        """List who takes note of each exchange, in this order."""
-        yield from (self.metrics, self.audit)
-        for ledger in (self.outside.uses, self._spans, self._recent):
-            if ledger is not None:
-                yield ledger
-        alerts = self.policy.audit.alerts
-        if alerts is not None and alerts.roles:
-            from sidecar.adapters.audit.staff import StaffWatch
+    async def stage(self, loaded: Loaded) -> Staged:
+        """Build everything that another policy needs; nothing of it is in force yet.
 
-            yield StaffWatch(self.audit, alerts.roles)
-        if section.tenants is not None:
-            # Memory for those alone who want it.
-            from sidecar.adapters.telemetry.tenants import TenantLedger
+        Args:
+            loaded: the policy.
 
-            tenants = TenantLedger(section.tenants.max)
-            self.metrics.ask(tenants.rows)
-            yield tenants
+        Raises:
+            OSError: a sink or a file that it names cannot be used.
+            StoreUnavailableError: the state store cannot be used.
+        """
+        policy = loaded.policy
+        changed = frozenset(dict(set(loaded.files) ^ set(self._loaded.files)))
+        if any(r.webhook or policy.reads_bodies(r) for r in policy.routes):
+            Room(policy.bodies.memory, policy.bodies.total, policy.bodies.folder).prove()
+        spans = self._noting.spans(policy)
+        sinks = self.audit.stage(policy.audit)
+        outside = Outside(policy, self._around, self.outside.lasting)
+        try:
+            await outside.start(self.outside)
+            # It may take seconds for thousands of routes, and others are served meanwhile.
+            generation = await asyncio.to_thread(_build, policy, outside)
+            is_changed = any(name in changed for name in _tls_files(policy))
+            server = await self._listener.stage(policy.listen, is_changed=is_changed)
+        except BaseException:
+            self.audit.unstage(sinks)
+            await outside.retire()
+            raise
+        return Staged(loaded, outside, generation, sinks, spans, server, changed)
 
-    def _time_steps(self, section: Metrics) -> None:
-        """Have the steps of a sample of the exchanges timed."""
-        if section.step_sample:
-            times = StepTimes()
-            self.metrics.ask(times.rows)
-            sampling = Sampling(section.step_sample, time.perf_counter, random.random, times.note)
-            self._context.sample(sampling)
+    async def discard(self, staged: Staged) -> None:
+        """Let go of a policy that is not to come into force."""
+        self.audit.unstage(staged.sinks)
+        if staged.server is not None:
+            staged.server.close()
+        await staged.outside.retire()
+
+    async def renew(self, staged: Staged) -> None:
+        """Put a policy in force, for the next request of every connection.
+
+        What is under way ends on the policy that it began with, or is judged by the new one
+        (`Revoker`); what the old one alone needs goes when nobody asks it any more.
+        """
+        former, gone = self.outside, self._targets() - _targets(staged.loaded.policy)
+        context, policy = self._context, staged.loaded.policy
+        alarm = self.audit.renew(policy.audit, staged.sinks)
+        context.renew(staged.generation, staged.outside.answers)
+        context.pools.renew(gone, staged.changed)
+        former.silence()
+        spans = self._noting.adopt(staged.loaded, staged.spans)
+        self._noting.start_spans()
+        self._take(staged.loaded, staged.outside)
+        staged.outside.lasting.adopt(policy)
+        self._revoker.renewed()
+        await self._listener.renew(policy.listen, staged.server)
+        await asyncio.to_thread(self._noting.certificates.load, policy)
+        task = asyncio.create_task(self._retire(former, alarm, spans))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    def _targets(self) -> frozenset[tuple[object, ...]]:
+        return _targets(self.policy)
+
+    async def _retire(self, former: Outside, *senders: "AlertSender | SpanLedger | None") -> None:
+        patience = _RETIRE_SECONDS
+        while patience > 0 and not self.is_draining and self._context.is_asked(former.answers):
+            await asyncio.sleep(_LOOK_SECONDS)
+            patience -= _LOOK_SECONDS
+        await former.retire()
+        for sender in senders:
+            if sender is not None:
+                await sender.close()
 
     def _collect(self, *, is_audited: bool) -> None:
         """Take what browsers report; a policy without it pays no memory for what does."""
@@ -147,24 +228,7 @@ class Proxy:
         watch("sidecar_body_buffer_refusals_total", lambda: room.refused)
         watch("sidecar_upstream_connections", lambda: pools.counts()[0], "idle")
         watch("sidecar_upstream_connections", lambda: pools.counts()[1], "busy")
-        for sink in self.audit.sinks:
-            watch("sidecar_audit_records_total", partial(getattr, sink, "written"), sink.name)
-            watch("sidecar_audit_queue_records", partial(getattr, sink, "waiting"), sink.name)
-            watch("sidecar_audit_dropped_total", partial(getattr, sink, "dropped"), sink.name)
-            watch("sidecar_audit_errors_total", partial(getattr, sink, "errors"), sink.name)
-        if (alarm := self.audit.alarm) is not None:
-            watch("sidecar_alert_failures_total", lambda: alarm.failed)
-        sinks = self.audit.sinks
-        watch("sidecar_degraded", lambda: any(sink.is_failing for sink in sinks), "audit")
-        self.metrics.ask(self._certificates.rows)
-        if (spans := self._spans) is not None:
-            watch("sidecar_traced_requests_waiting", lambda: spans.waiting)
-            for outcome in ("dropped", "exported", "failed"):
-                reading = partial(getattr, spans, outcome)
-                watch("sidecar_traced_requests_total", reading, outcome)
         self.outside.watch(watch)
-        if (text := self.policy.security_txt) is not None:
-            watch("sidecar_security_txt_expires_timestamp_seconds", lambda: text.expires_at)
 
     def missing(self) -> list[str]:
         """Say what is not there that requests may need."""
@@ -183,22 +247,20 @@ class Proxy:
         try:
             await self.outside.start()
             await self._listener.start()
-            self._certificates.load(self.policy)
+            self._noting.certificates.load(self.policy)
         except (OSError, StoreUnavailableError):
             await self.outside.close()
             await self.audit.close()
             raise
-        if self._spans is not None:
-            self._spans.start()
+        self._noting.start_spans()
 
     async def stop(self) -> None:
         """Drain the listener, then write the last records."""
         await self._listener.drain()
         self._context.alarm.close()
+        await asyncio.gather(*self._retiring)
         await self.outside.close()
-        if self._spans is not None:
-            await self._spans.close()
-        await self.audit.close()
+        await self._noting.close()
 
     @property
     def is_draining(self) -> bool:
@@ -206,33 +268,18 @@ class Proxy:
         return self._context.live.is_draining
 
 
-def _with_randomness(policy: Policy, at_hand: AtHand) -> AtHand:
-    """Add what steps cannot make themselves."""
+def _build(policy: Policy, outside: Outside) -> Generation:
+    """Compile a policy, with what steps cannot make themselves."""
     span_ids = None if policy.tracing is None else RandomSpanIds(os.urandom)
-    return replace(at_hand, nonces=RandomNonces(os.urandom), span_ids=span_ids)
+    nonces = RandomNonces(os.urandom)
+    return build(policy, replace(outside.at_hand, nonces=nonces, span_ids=span_ids))
 
 
-def _span_ledger(policy: Policy, new_id: RequestIds) -> "SpanLedger | None":
-    """Make what sends spans; whoever sends none imports none of it."""
-    section = policy.tracing
-    if section is None or section.otlp is None:
-        return None
-    from sidecar.adapters.telemetry.otlp import OtlpExporter
-    from sidecar.adapters.telemetry.spans import SpanLedger
-
-    return SpanLedger(OtlpExporter(section, new_id().decode()))
+def _targets(policy: Policy) -> frozenset[tuple[object, ...]]:
+    sections = (policy.upstream, *(policy.upstream_of(route) for route in policy.routes))
+    return frozenset(target_of(section).key for section in sections)
 
 
-def keeps_decisions(policy: Policy) -> bool:
-    """Tell whether decisions are kept: only where the admin API may tell them to somebody."""
-    return policy.explain is not None and bool(policy.admin.tokens)
-
-
-def _recent(policy: Policy, generation: Generation) -> "Recent | None":
-    section = policy.explain
-    if section is None or not keeps_decisions(policy):
-        return None
-    # Memory for those alone who can ask.
-    from sidecar.fronts.proxy.recent import Recent
-
-    return Recent(section, generation)
+def _tls_files(policy: Policy) -> tuple[str, ...]:
+    tls = policy.listen.tls
+    return () if tls is None else (tls.certificate, tls.key)

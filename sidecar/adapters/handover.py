@@ -32,15 +32,25 @@ def hand_over(loaded: "Loaded", *, is_whole: bool) -> int:
     Returns:
         A descriptor that processes started from this one inherit.
     """
-    descriptor = _file()
-    content = (_WHOLE if is_whole else _PLAIN) + pickle.dumps(loaded)
-    with os.fdopen(os.dup(descriptor), "wb") as file:
-        file.write(content)
+    descriptor = blank()
+    put(descriptor, written(loaded, is_whole=is_whole))
     os.set_inheritable(descriptor, True)  # noqa: FBT003 -- positional only
     return descriptor
 
 
-def _file() -> int:
+def written(loaded: "Loaded", *, is_whole: bool) -> bytes:
+    """Write a policy down, as `hand_over` does."""
+    return (_WHOLE if is_whole else _PLAIN) + pickle.dumps(loaded)
+
+
+def put(descriptor: int, content: bytes) -> None:
+    """Write what `written` gave."""
+    with os.fdopen(os.dup(descriptor), "wb") as file:
+        file.write(content)
+
+
+def blank() -> int:
+    """Make a file without a name for a policy; processes get it that it is passed to."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create(_NAME)
     # macOS; the file has lost its name when this returns.
@@ -53,11 +63,10 @@ class Handover:
     """A policy that came over, not opened yet.
 
     Attributes:
-        is_whole: whether sections are to be decoded here.
+        content: what `written` gave.
     """
 
-    is_whole: bool
-    _content: bytes
+    content: bytes
 
     @classmethod
     def of(cls, descriptor: int) -> "Handover":
@@ -71,11 +80,20 @@ class Handover:
         content = os.pread(descriptor, size, 0)
         if content[:1] not in {_WHOLE, _PLAIN}:
             raise ValueError("no policy was handed over")
-        return cls(content[:1] == _WHOLE, content[1:])
+        return cls(content)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether sections are to be decoded here."""
+        return self.content[:1] == _WHOLE
 
     def open(self) -> "Loaded":
         """Return the policy; sections of this process are plain from now on unless whole."""
         if not self.is_whole:
             be_plain()
-        found: Loaded = pickle.loads(self._content)  # noqa: S301 -- written by our own process
+        return self.reopen()
+
+    def reopen(self) -> "Loaded":
+        """Return the policy in a process whose sections are what they are."""
+        found: Loaded = pickle.loads(memoryview(self.content)[1:])  # noqa: S301 -- our own process
         return found

@@ -22,12 +22,13 @@ from sidecar.fronts.proxy.rehearsal.explaining import Explainer, Explanation
 from sidecar.fronts.proxy.rehearsal.known import Careful, assumed, fresh_limits
 from sidecar.fronts.proxy.rehearsal.report import document, lines
 from sidecar.knowledge.rules import RULES
+from sidecar.lasting import Around
 from sidecar.lifecycle.errors import BadValueError
 from sidecar.lifecycle.moments import read_moment
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeySet, Principal
 from sidecar.model.ports import AtHand, Event, NothingAtHand
-from sidecar.outside import Around, Outside
+from sidecar.outside import Outside
 from sidecar.policy.cases.load import read_caller
 from sidecar.policy.load import load_text
 from sidecar.policy.schema.policy import Policy

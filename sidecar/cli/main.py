@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "health": "Ask a running sidecar whether it is ready.",
     "explain": "Explain why a request is admitted or refused.",
     "test": "Run tests of policies.",
+    "reload": "Have a running sidecar read its policy anew.",
     "keys": "Make, list, rotate, revoke and import API keys.",
     "tenants": "Create, list, change, suspend and delete tenants.",
     "tokens": "Refuse tokens that others issued.",

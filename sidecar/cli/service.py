@@ -5,6 +5,7 @@ click alone would be 2.8 MB for the life of every process, so nothing here may i
 
 import os
 import sys
+from functools import partial
 from typing import Final
 
 import uvloop
@@ -15,6 +16,7 @@ from sidecar.cli.exit_codes import DONE, FAILED
 from sidecar.fronts.proxy.workers import Program, WorkerError
 from sidecar.model.errors import InstallationError, StoreUnavailableError
 from sidecar.policy.loaded import Loaded
+from sidecar.reload import Reloader
 
 TRY: Final = "upstream"
 """Kind of a policy that nobody wrote."""
@@ -81,21 +83,27 @@ async def _work(loaded: Loaded, descriptor: int, number: int) -> int:
 
 async def _serve(loaded: Loaded, kind: str, descriptor: int) -> int:
     if loaded.policy.workers > 1:
-        program = Program([*_PROGRAM, str(descriptor), kind], descriptor)
-        sidecar: Sidecar | Supervisor = Supervisor(loaded, program)
+        sidecar: Sidecar | Supervisor = Supervisor(loaded, partial(_program, kind), descriptor)
     else:
-        os.close(descriptor)
         sidecar = Sidecar(loaded)
+    reloader = Reloader(sidecar, descriptor, sidecar.events)
+    sidecar.be_reloaded(reloader)
     stopped = obey_signals(sidecar)
     try:
         await sidecar.start()
     except OSError as error:
         _say(f"sidecar: {_reason(loaded, error)}")
         return FAILED
+    reloader.start()
     _announce(loaded, sidecar, is_try=kind == TRY)
     await stopped.wait()
+    await reloader.close()
     await sidecar.stop()
     return DONE
+
+
+def _program(kind: str, descriptor: int) -> Program:
+    return Program([*_PROGRAM, str(descriptor), kind], descriptor)
 
 
 def _reason(loaded: Loaded, error: OSError) -> str:

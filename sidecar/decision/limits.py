@@ -16,7 +16,7 @@ from sidecar.decision.steps.limits import (
 from sidecar.model.exchange import Exchange
 from sidecar.model.limits import Charge
 from sidecar.model.memo import Memo
-from sidecar.model.ports import KnownLimits
+from sidecar.model.ports import AtHand
 from sidecar.model.route import ResponseStep, Step
 from sidecar.policy.schema.limits import ANONYMOUS, Limit, TierLimit
 from sidecar.policy.schema.policy import Policy
@@ -34,12 +34,13 @@ class Limiting:
 
     Args:
         policy: the policy.
-        known: limits that can be charged without waiting.
+        at_hand: limits that can be charged without waiting, and who is locked out.
     """
 
-    def __init__(self, policy: Policy, known: KnownLimits) -> None:
+    def __init__(self, policy: Policy, at_hand: AtHand) -> None:
         self._policy = policy
-        self._known = known
+        self._known = at_hand.limits
+        self._locked = at_hand.locked
         self._networks = Networks(policy.limits)
         shows = policy.has_limits and policy.limits.fields
         self._response: Sequence[ResponseStep] = (RateLimitFields(),) if shows else ()
@@ -59,7 +60,8 @@ class Limiting:
         if section is None:
             return None
         counted = self._counted(section, "failed-authentication", "failed", 1)
-        return Failures(counted, self._known)
+        locked = self._locked.setdefault(counted.limit.id, {})
+        return Failures(counted, self._known, locked)
 
     def key(self, cost: int) -> KeyLimit | None:
         """Make the step for API keys (RL-2).

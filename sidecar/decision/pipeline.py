@@ -45,7 +45,7 @@ UNROUTED = "-"
 """Route label of requests that no route matched."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Generation:
     """A policy, compiled; replaced as a whole.
 
@@ -127,7 +127,7 @@ class _Workshop:
         self._policy = policy
         self._at_hand = at_hand
         self._shared: dict[tuple[object, ...], object] = {}
-        self.limiting = Limiting(policy, at_hand.limits)
+        self.limiting = Limiting(policy, at_hand)
         self._crossing = Crossing(policy, at_hand.tenants, self._once)
         self.callers = _callers(policy, at_hand, self._once, self.limiting)
 

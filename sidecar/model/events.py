@@ -81,6 +81,9 @@ EVENTS: Final[dict[str, EventKind]] = {
     ),
     AUDIT_READ: _deed("audit", "somebody read a page of the trail; `details` say what of it"),
     AUDIT_EXPORT: _deed("audit", "a page of the trail was taken out"),
+    "config.reload": _deed(
+        "policy", "another policy is in force, or was refused; `details` say why and what it is"
+    ),
     "key.create": _deed("key", "an API key was made"),
     "key.import": _deed("key", "an API key of another system was taken over, by its digest"),
     "key.rotate": _deed("key", "a key was made in the place of another"),

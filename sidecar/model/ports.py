@@ -220,9 +220,6 @@ class Store(
         """Release what it holds."""
 
 
-# --- what is at hand
-
-
 class Unknown(Enum):
     """The answer of a memory that does not know; one object, compared with `is`."""
 
@@ -328,6 +325,7 @@ class AtHand:
         key_sets: public keys of issuers.
         introspections: what issuers said of opaque tokens.
         limits: rate limits.
+        locked: by limit, callers that failed too often and until when, as who counts them says.
         blocks: who is blocked.
         nonces: gives 128 random bits in base64; None where no answer will have them.
         span_ids: gives 16 random hexadecimal digits; None where no request will have them.
@@ -340,6 +338,7 @@ class AtHand:
     key_sets: KnownKeySets = field(default_factory=NothingAtHand)
     introspections: KnownIntrospections = field(default_factory=NothingAtHand)
     limits: KnownLimits = field(default_factory=NothingAtHand)
+    locked: dict[str, dict[bytes, float]] = field(default_factory=dict)
     blocks: KnownBlocks = field(default_factory=NoBlocksKnown)
     nonces: Callable[[], bytes] | None = None
     span_ids: Callable[[], bytes] | None = None

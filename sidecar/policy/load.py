@@ -59,7 +59,28 @@ def load_text(
     rules: Sequence[Rule] = (),
 ) -> Text:
     """Load a policy as `load` does, and keep its text for whoever asks for lines."""
-    return _Loading(Sources(read, environ), rules).load(name)
+    files: dict[str, str] = {}
+    text = _Loading(Sources(noting(read, files), environ), rules).load(name)
+    return replace(text, loaded=replace(text.loaded, name=name, files=tuple(files.items())))
+
+
+def noting(read: Callable[[str], bytes], files: dict[str, str]) -> Callable[[str], bytes]:
+    """Read files, and note the digest of each.
+
+    Args:
+        read: reads a file by name; raises OSError.
+        files: gets the hex digest of each file that is read; empty for one that cannot be, or that
+            was another one each time.
+    """
+
+    def noted(name: str) -> bytes:
+        former = files.setdefault(name, "")
+        content = read(name)
+        digest = hashlib.sha256(content).hexdigest()
+        files[name] = digest if former in {"", digest} else ""
+        return content
+
+    return noted
 
 
 def load_try(upstream: str, read: Callable[[str], bytes], environ: Environment[str, str]) -> Loaded:

@@ -17,13 +17,27 @@ LEVELS: Final = {
     "sidecar.adapters": 3,
     "sidecar.lifecycle": 4,
     "sidecar.fronts": 5,
+    "sidecar.admin": 6,
     "sidecar.app": 6,
+    "sidecar.lasting": 6,
+    "sidecar.noting": 6,
     "sidecar.outside": 6,
+    "sidecar.reload": 6,
     "sidecar.worker": 6,
     "sidecar.cli": 7,
     "sidecar.__main__": 8,
 }
-COMPOSITION: Final = frozenset({"sidecar.app", "sidecar.outside", "sidecar.worker"})
+COMPOSITION: Final = frozenset(
+    {
+        "sidecar.admin",
+        "sidecar.app",
+        "sidecar.lasting",
+        "sidecar.noting",
+        "sidecar.outside",
+        "sidecar.reload",
+        "sidecar.worker",
+    }
+)
 
 PURE: Final = ("sidecar.model", "sidecar.policy", "sidecar.knowledge", "sidecar.decision")
 IMPURE: Final = frozenset(

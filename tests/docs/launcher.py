@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NoReturn
 
+from sidecar.adapters import decoding
 from sidecar.adapters.handover import hand_over
 from sidecar.cli import main, run, service
 from sidecar.policy.load import load, load_try
@@ -57,12 +58,14 @@ def _serve_here(loaded: Loaded, kind: str) -> NoReturn:
     sys.exit(service.serve(loaded, kind, hand_over(loaded, is_whole=True)))
 
 
-def _moving(loads: Callable[..., Loaded]) -> Callable[..., Loaded]:
+def moving(loads: Callable[..., Loaded]) -> Callable[..., Loaded]:
+    """Move the ports of what is loaded."""
     return lambda *arguments: moved(loads(*arguments))
 
 
 if __name__ == "__main__":
     # `sidecar run` takes its two ways to a policy from its module's names, and becomes the one that
     # serves without leaving this process, so that what is replaced here stays replaced.
-    vars(run).update(load=_moving(load), load_try=_moving(load_try), become=_serve_here)
+    vars(run).update(load=moving(load), load_try=moving(load_try), become=_serve_here)
+    vars(decoding).update(PROGRAM="tests.docs.decoding")
     main.main()

@@ -376,9 +376,17 @@ PRODUCED: Final[Mapping[str, Act]] = {
 }
 """By action of the catalogue, who causes it."""
 BY_LEDGERS: Final = frozenset(
-    {"alert.undelivered", "audit.gap", "audit.start", "audit.checkpoint", "audit.torn"}
+    {
+        "alert.undelivered",
+        "audit.checkpoint",
+        "audit.gap",
+        "audit.start",
+        "audit.torn",
+        "config.reload",
+    }
 )
-"""What a trail says of itself, and of sinks and webhooks that stall: their own tests cause it."""
+"""What a trail says of itself, of sinks and webhooks that stall, and of reloads by a process of
+its own: their own tests cause it."""
 
 
 async def everything(house: House) -> None:

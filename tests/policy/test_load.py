@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.model.errors import PolicyError
-from sidecar.policy.load import PROFILES, load, load_try
+from sidecar.policy.load import PROFILES, load, load_try, noting
 from tests.policy.reading import GOOD, NAME, loaded, problems_of
 
 
@@ -227,3 +227,29 @@ def test_the_profiles_of_the_package_are_the_files_that_it_brings() -> None:
 
 def test_the_try_profile_is_a_policy_by_itself() -> None:
     assert loaded("extends: try\n").policy.routes[0].public
+
+
+def test_every_file_that_was_read_is_noted_with_its_digest() -> None:
+    text = GOOD + "extends: other.yaml\n"
+    found = dict(loaded(text, {"other.yaml": b"mode: shadow"}).files)
+    assert found[NAME] == hashlib.sha256(text.encode()).hexdigest()
+    assert found["other.yaml"] == hashlib.sha256(b"mode: shadow").hexdigest()
+
+
+def test_a_file_that_is_missing_or_changes_while_it_is_read_has_no_digest() -> None:
+    contents = iter([b"one", b"one", b"two"])
+
+    def reads(name: str) -> bytes:
+        if name == "missing":
+            raise FileNotFoundError(name)
+        return next(contents)
+
+    files: dict[str, str] = {}
+    read_and_note = noting(reads, files)
+    assert read_and_note("a") == read_and_note("a") == b"one"
+    assert files["a"] == hashlib.sha256(b"one").hexdigest()
+    assert read_and_note("a") == b"two"
+    assert files["a"] == ""
+    with pytest.raises(FileNotFoundError):
+        read_and_note("missing")
+    assert files["missing"] == ""

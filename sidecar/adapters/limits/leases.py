@@ -68,6 +68,15 @@ class Leases:
         self.granted = 0
         self.spent = 0
 
+    def adopt(self, seconds: float, entries: int) -> None:
+        """Go by another policy; what was taken in advance is given up if it says otherwise."""
+        if (self.longest, self._entries) == (int(seconds * SECOND), entries):
+            return
+        self.longest = int(seconds * SECOND)
+        self._entries = entries
+        self._tables = {}
+        self._size = 0
+
     def now(self) -> int:
         """Return the process's own time, in microseconds."""
         return int(self._monotonic() * SECOND)

@@ -62,6 +62,7 @@ class MemoryLimits:
         monotonic: monotonic seconds.
 
     Attributes:
+        entries: callers that have counters of their own.
         clock: Unix seconds, for quotas of the calendar.
         monotonic: monotonic seconds, for all else.
         size: callers that have counters now.
@@ -69,13 +70,13 @@ class MemoryLimits:
     """
 
     __slots__ = (
-        "_most", "_occupied", "_ring", "_tables", "clock", "monotonic", "sharing", "size",
+        "_occupied", "_ring", "_tables", "clock", "entries", "monotonic", "sharing", "size",
     )  # fmt: skip
 
     def __init__(
         self, entries: int, clock: Callable[[], float], monotonic: Callable[[], float]
     ) -> None:
-        self._most = entries
+        self.entries = entries
         self.clock = clock
         self.monotonic = monotonic
         self._tables: dict[str, _Table] = {}
@@ -187,7 +188,7 @@ class MemoryLimits:
 
     def _has_room(self) -> bool:
         """Make room if there is none, by forgetting one whose time is over."""
-        if self.size < self._most:
+        if self.size < self.entries:
             return True
         return any(self._forget_next() for _ in range(min(SWEEP, self.size)))
 
@@ -208,6 +209,10 @@ class MemoryLimits:
             over = [slot for slot, counter in table.shared.items() if counter.ends() <= now]
             for slot in over:
                 del table.shared[slot]
+        # Limits that no policy has any more, once nothing of them is counted.
+        empty = [name for name, one in self._tables.items() if not (one.entries or one.shared)]
+        for limit_id in empty:
+            del self._tables[limit_id]
 
     def _forget_next(self) -> bool:
         table, caller = self._ring.popleft()

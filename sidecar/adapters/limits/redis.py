@@ -141,6 +141,12 @@ class RedisLimits:
         await self.slots.close()
         await self._wire.close()
 
+    def adopt(self, lease_seconds: float, entries: int) -> None:
+        """Go by another policy; what was taken in advance under the one before is given up."""
+        self.leases.adopt(lease_seconds, entries)
+        # What the script must know of a charge depends on how long leases last.
+        self._words = Memo(self._worded, _REMEMBERED)
+
     def at_hand(self, charges: tuple[Charge, ...]) -> tuple[Count, ...] | Unsure:
         """Charge all from leases; UNKNOWN when the server must be asked."""
         return self.leases.at_hand(charges)

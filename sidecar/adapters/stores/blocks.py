@@ -52,6 +52,11 @@ class RememberedBlocks:
         """Tell whether the list is believed though the store may know a newer one."""
         return self._is_loaded and self._keeps_last and not self._freshness.is_current()
 
+    def end(self) -> None:
+        """Be out of date from now on, also for who keeps the last list."""
+        self._freshness.end()
+        self._is_loaded = False
+
     def note(self, asked_at: float) -> None:
         """Note that the store knows of no change of the list.
 

@@ -72,6 +72,12 @@ class Memories:
             tenant, _, name = change.id.partition("/")
             self.secrets.forget(tenant, name)
 
+    def end(self) -> None:
+        """Know nothing any more."""
+        self.freshness.end()
+        if self.blocks is not None:
+            self.blocks.end()
+
     def forget_all(self) -> None:
         """Forget everything that a store may have changed unseen."""
         self.keys.forget_all()
@@ -134,6 +140,11 @@ class Feed:
     def listen_to_blocks(self, listener: Callable[[], None]) -> None:
         """Have it said that the list of blocks was read anew."""
         self._blocks_listeners.append(listener)
+
+    def silence(self) -> None:
+        """Pass nothing on any more."""
+        self._listeners.clear()
+        self._blocks_listeners.clear()
 
     async def start(self) -> None:
         """Read for the first time, then go on in the background.

@@ -56,6 +56,10 @@ class Freshness:
         """Return seconds since the last question that was answered."""
         return self._monotonic() - self._heard_at
 
+    def end(self) -> None:
+        """Be out of date from now on: nobody notes what the store says any more."""
+        self._limit_seconds = float("-inf")
+
     def is_current(self) -> bool:
         """Tell whether what is remembered may be used."""
         return self._monotonic() - self._heard_at <= self._limit_seconds

@@ -173,6 +173,11 @@ class MetricsLedger(Ledger):
         """
         self._sources.append(source)
 
+    def unwatch(self) -> None:
+        """Forget all readings and sources but what is running, for those of another policy."""
+        self._readings = self._readings[:1]
+        self._sources = []
+
     def note_revocation(self, seconds: float) -> None:
         """Count a change of the state store that came to be in force here."""
         self._revocations[_bucket_of(seconds, _BUCKETS)] += 1

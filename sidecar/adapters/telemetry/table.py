@@ -240,6 +240,14 @@ METRICS: Final[Mapping[str, Metric]] = {
         Metric(
             "sidecar_policy_info", _G, ("sha256",), "Always 1; the policy in force", Merge.LARGEST
         ),
+        Metric(
+            "sidecar_policy_reload_total", _C, ("result",),
+            "Attempts to put another policy in force, by what became of them",
+        ),
+        Metric(
+            "sidecar_policy_reload_timestamp_seconds", _G, (),
+            "Unix time when the policy in force came into force", Merge.LARGEST,
+        ),
         Metric("process_cpu_seconds_total", _C, ("worker",), "CPU time, user and system"),
         Metric("process_resident_memory_bytes", _G, ("worker",), "Resident memory"),
         Metric("process_virtual_memory_bytes", _G, ("worker",), "Virtual memory"),

@@ -20,14 +20,17 @@ class Failures:
     Args:
         counted: the limit.
         known: limits that can be charged without waiting.
+        locked: callers that are known to be over the limit, and until when; it outlives the step.
     """
 
     __slots__ = ("_counted", "_known", "_locked")
 
-    def __init__(self, counted: Counted, known: KnownLimits) -> None:
+    def __init__(
+        self, counted: Counted, known: KnownLimits, locked: dict[bytes, float] | None = None
+    ) -> None:
         self._counted = counted
         self._known = known
-        self._locked: dict[bytes, float] = {}
+        self._locked: dict[bytes, float] = {} if locked is None else locked
 
     def locked_out(self, exchange: Exchange) -> Refuse | None:
         """Refuse who is known to be over the limit, whatever the credential."""

@@ -45,6 +45,7 @@ class Listener:
         self._port = port
         self._connections = connections
         self._application = web.AppRunner(app, access_log=None)
+        self._server: _Server | None = None
         self._serving: web.ServerRunner | None = None
 
     @property
@@ -58,11 +59,7 @@ class Listener:
         Raises:
             OSError: the address cannot be bound.
         """
-        await self._application.setup()
-        inner = self._application.server
-        if inner is None:
-            raise RuntimeError("aiohttp set up no server")
-        server = _Server(inner, self._connections)
+        server = self._server = _Server(await _set_up(self._application), self._connections)
         self._serving = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
         await self._serving.setup()
         try:
@@ -70,6 +67,25 @@ class Listener:
         except OSError:
             await self.close()
             raise
+
+    async def stage(self, app: web.Application) -> Callable[[], None]:
+        """Prepare to serve another application.
+
+        Args:
+            app: from `applications.py`.
+
+        Returns:
+            What puts it in the place of the one before, for the next request of each connection.
+        """
+        runner = web.AppRunner(app, access_log=None)
+        inner = await _set_up(runner)
+
+        def change() -> None:
+            self._application = runner
+            if self._server is not None:
+                self._server.inner = inner
+
+        return change
 
     async def close(self) -> None:
         """Stop, after answers that are under way."""
@@ -79,13 +95,26 @@ class Listener:
         await self._application.cleanup()
 
 
+async def _set_up(runner: web.AppRunner) -> web.Server:
+    await runner.setup()
+    if runner.server is None:
+        raise RuntimeError("aiohttp set up no server")
+    return runner.server
+
+
 class _Server(web.Server):
-    """A server whose clients are bounded in number and time, and see one face for every error."""
+    """A server whose clients are bounded in number and time, and see one face for every error.
+
+    Attributes:
+        inner: the server of the application, which another one may take the place of: connections
+            that are open ask it anew for each request.
+    """
 
     def __init__(self, inner: web.Server, limit: int) -> None:
+        self.inner = inner
         super().__init__(
-            _with_one_face(inner.request_handler),
-            request_factory=inner.request_factory,
+            _with_one_face(lambda request: self.inner.request_handler(request)),  # noqa: PLW0108 -- anew each time
+            request_factory=lambda *words: self.inner.request_factory(*words),  # noqa: PLW0108 -- likewise
             access_log=None,
             keepalive_timeout=HEAD_SECONDS,
             lingering_time=LINGER_SECONDS,

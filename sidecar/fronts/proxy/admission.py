@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sidecar.decision import traced
+from sidecar.decision.pipeline import Generation
 from sidecar.decision.runner import Waiting, decide, resume
 from sidecar.decision.timing import StepTimer
 from sidecar.fronts.proxy.pause import Pause
 from sidecar.model.exchange import Exchange
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse, Respond
+from sidecar.model.ports import Answers
 from sidecar.model.questions import ReadBody
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import RoutePlan, Step
@@ -96,6 +98,29 @@ class Admission:
         shadow = generation.shadow
         outcome = traced.decide(generation.edge, exchange, shadow=shadow, observer=timer)
         return self.decide_route() if outcome is None else outcome
+
+    @property
+    def generation(self) -> Generation:
+        """The policy that it began with."""
+        return self._generation
+
+    def adopt(self, generation: Generation, again: Exchange) -> None:
+        """Go on under another policy, which admits it.
+
+        Args:
+            generation: that policy.
+            again: what its steps found out.
+        """
+        exchange = self.exchange
+        self._generation = generation
+        exchange.route = again.route
+        if hasattr(again, "principal") and hasattr(again, "tenant"):
+            exchange.principal, exchange.tenant = again.principal, again.tenant
+
+    def asks(self, answers: Answers) -> bool:
+        """Tell whether it may still ask these."""
+        pause = self._pause
+        return pause is not None and pause.answers is answers
 
     @property
     def edge(self) -> Sequence[Step]:

@@ -12,7 +12,7 @@ from sidecar.fronts.proxy.alarm import Alarm
 from sidecar.fronts.proxy.deadlines import Wheel
 from sidecar.fronts.proxy.pause import Floor
 from sidecar.fronts.proxy.spool import Room
-from sidecar.knowledge.http1.request import new_hosts, new_request_lines
+from sidecar.knowledge.http1.request import RequestHeadParser, new_hosts, new_request_lines
 from sidecar.knowledge.http1.response import new_response_lines, new_statuses
 from sidecar.knowledge.http1.strict import HeadLimits
 from sidecar.model.memo import Memo
@@ -146,15 +146,9 @@ class Context:
         wheel: Wheel,
         pools: "Pools",
     ) -> None:
-        listen = generation.policy.listen
-        self.generation = generation
         self.ledgers = tuple(ledgers)
         self.new_id = sources.new_id
         self.clock = sources.clock
-        self.answers = sources.answers
-        failure = generation.policy.authentication.failure
-        is_for_all = failure.applies_to == "all" and failure.floor > 0
-        self.floor = Floor(failure.floor, applies_to_all=is_for_all)
         self.monotonic = sources.monotonic
         self.wheel = wheel
         self.alarm = Alarm()
@@ -162,20 +156,51 @@ class Context:
         self.live = Live()
         bodies = generation.policy.bodies
         self.room = Room(bodies.memory, bodies.total, bodies.folder)
-        self.request_lines = new_request_lines(generation.managed, generation.credentials)
         self.response_lines = new_response_lines()
         self.statuses = new_statuses()
         self.hosts = new_hosts()
         self.sampling: Sampling | None = None
         self._until_timed = 0
         self.tasks: set[asyncio.Task[None]] = set()
+        self._dates = Memo(_date, 1)
+        self._take(generation, sources.answers)
+
+    def renew(self, generation: Generation, answers: Answers) -> None:
+        """Put another policy in force: the next head that is read is read and judged by it.
+
+        Args:
+            generation: the policy, compiled.
+            answers: answers what its steps ask.
+        """
+        self._take(generation, answers)
+        for connection in self.live.connections:
+            connection.renew()
+
+    def _take(self, generation: Generation, answers: Answers) -> None:
+        policy = generation.policy
+        listen = policy.listen
+        self.generation = generation
+        self.answers = answers
+        failure = policy.authentication.failure
+        is_for_all = failure.applies_to == "all" and failure.floor > 0
+        self.floor = Floor(failure.floor, applies_to_all=is_for_all)
+        self.room.adopt(policy.bodies.memory, policy.bodies.total, policy.bodies.folder)
+        self.request_lines = new_request_lines(generation.managed, generation.credentials)
         # What the hot path reads of the policy, one look-up away.
         self.timeouts = listen.timeouts
         self.limits = listen.limits
         self.idle_seconds = listen.timeouts.idle
         self._most_requests = listen.limits.requests
         self.head_limits = HeadLimits(self.limits.start_line, self.limits.head, self.limits.fields)
-        self._dates = Memo(_date, 1)
+
+    def head_parser(self, *, is_tls: bool) -> RequestHeadParser:
+        """Make what reads the heads of a connection by the policy in force."""
+        return RequestHeadParser(self.head_limits, self.request_lines, self.hosts, is_tls=is_tls)
+
+    def is_asked(self, answers: Answers) -> bool:
+        """Tell whether an exchange still waits for answers of a former policy."""
+        flights = [connection.flight for connection in self.live.connections]
+        return any(flight is not None and flight.asks(answers) for flight in flights)
 
     def date(self) -> bytes:
         """Return the value of Date (RFC 9110 §5.6.7), formatted once a second."""
@@ -196,10 +221,10 @@ class Context:
             return Refuse(RefusalCode.OVERLOADED, "too many WebSockets")
         return None
 
-    def sample(self, sampling: Sampling) -> None:
-        """Have the steps of some exchanges timed."""
+    def sample(self, sampling: Sampling | None) -> None:
+        """Have the steps of some exchanges timed, or of none."""
         self.sampling = sampling
-        self._until_timed = sampling.gap()
+        self._until_timed = 0 if sampling is None else sampling.gap()
 
     def timer(self) -> StepTimer | None:
         """Return what times the steps of this exchange; None for nearly all of them."""

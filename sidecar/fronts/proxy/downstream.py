@@ -17,7 +17,6 @@ from sidecar.fronts.proxy.deadlines import Deadline
 from sidecar.fronts.proxy.driver import Flight
 from sidecar.fronts.proxy.flow import BUFFER_FULL, HIGH_WATER, NOT_CONNECTED, PEER_FULL, Flow
 from sidecar.fronts.proxy.intake import Intake, take_head
-from sidecar.knowledge.http1.request import RequestHeadParser
 from sidecar.model.errors import ProtocolError
 from sidecar.model.message import RequestHead
 from sidecar.model.refusals import RefusalCode
@@ -86,9 +85,7 @@ class Downstream(asyncio.Protocol):
         self._flow = Flow(self._transport)
         self.connection = self._flow.connection(self._port)
         context = self._context
-        self._parser = RequestHeadParser(
-            context.head_limits, context.request_lines, context.hosts, is_tls=self.connection.is_tls
-        )
+        self.renew()
         context.live.connections.add(self)
         self._deadline.arm(context.timeouts.idle)
         excess = len(context.live.connections) - context.limits.connections
@@ -96,6 +93,10 @@ class Downstream(asyncio.Protocol):
             self.abort()
         elif excess > 0:
             self._refuse(ProtocolError(RefusalCode.OVERLOADED, "too many connections"))
+
+    def renew(self) -> None:
+        """Read heads by the policy in force from now on, a begun one included."""
+        self._parser = self._context.head_parser(is_tls=self.connection.is_tls)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
@@ -130,9 +131,8 @@ class Downstream(asyncio.Protocol):
         # TLS knows no half-closed connection: asyncio closes it, and logs whoever says otherwise.
         return state is not _LINGER and not self.connection.is_tls
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         """Tell whoever uses the connection."""
-        del exc
         self._state = _CLOSED
         self._deadline.end()
         self._context.live.leave(self)

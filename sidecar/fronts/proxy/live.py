@@ -1,5 +1,9 @@
 """Exchanges under way end when the credential that opened them is revoked, or blocked (AN-10).
 
+And when another policy comes into force that would not admit them (ADR 24): WebSockets and event
+streams are judged by all of it, others by who is calling alone, since they end on the policy that
+they began with.
+
 Nothing is registered for a request: a change is rare, and looks at every open connection. Whether
 an exchange may go on is judged by the very steps that admitted it, asked again.
 """
@@ -8,6 +12,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from sidecar.decision.pipeline import Generation
 from sidecar.decision.runner import Waiting, decide, refuse_unanswered, resume
 from sidecar.fronts.proxy.context import Context
 from sidecar.fronts.proxy.driver import Flight
@@ -18,10 +23,22 @@ from sidecar.model.identity import Method, Principal
 from sidecar.model.outcome import Refuse
 from sidecar.model.ports import ChangeKind, Changes
 from sidecar.model.refusals import RefusalCode
-from sidecar.model.route import Step
+from sidecar.model.route import RoutePlan, Step
 
 _TOKENS: Final = frozenset((Method.JWT, Method.INTROSPECTION))
 _BLOCKING: Final = frozenset(("blocked_address", "blocked_caller"))
+_COUNTING: Final = frozenset(("address_limit",))
+_STANDING: Final = frozenset(
+    (
+        "addresses", "authenticate", "authorize", "blocked_caller", "condition", "csrf",
+        "domain_lock", "forbidden", "origin", "preflight", "tenant", "tenant_binding", "tier",
+    )
+)  # fmt: skip
+"""Steps that say who may go on: they count nothing and wait for no body."""
+
+_TOGETHER: Final = 64
+"""Exchanges that are judged before others have their turn."""
+
 _AGAIN_SECONDS: Final = 0.5
 _AGAIN_LONGEST_SECONDS: Final = 8.0
 """When who did not answer about an exchange under way is asked again: soon, then less often."""
@@ -40,7 +57,10 @@ class Revoker:
 
     def blocked(self) -> None:
         """End the exchanges of those who are blocked now; shadow mode lets none of them go on."""
-        edge = _blocking(self._context.generation.edge)
+        generation = self._context.generation
+        edge = _blocking(generation.edge)
+        # All routes share them; those of a former policy may have lost touch with the list.
+        callers = next(filter(None, (_blocking(plan.identity) for plan in generation.plans)), ())
         for connection in tuple(self._context.live.connections):
             flight = connection.flight
             if flight is None or flight.is_over or not hasattr(flight.exchange, "client"):
@@ -50,7 +70,7 @@ class Revoker:
             if hasattr(flight.exchange, "principal") and hasattr(flight.exchange, "tenant"):
                 again.principal, again.tenant = flight.exchange.principal, flight.exchange.tenant
                 again.shadow = flight.exchange.shadow
-                steps = (*edge, *_blocking(flight.exchange.route.identity))
+                steps = (*edge, *callers)
             else:
                 steps = edge
             outcome = decide(steps, again, shadow=False)
@@ -77,8 +97,7 @@ class Revoker:
             return True
         exchange = flight.exchange
         again = self._again(exchange)
-        again.segments = exchange.segments
-        refusal = await self._judge(exchange.route.identity, again)
+        refusal = await self._judge(await self._identity(flight, again), again)
         if refusal is None:
             # It goes on under what the credential has become, a WebSocket until that ends.
             exchange.principal = again.principal
@@ -88,6 +107,59 @@ class Revoker:
             _end(flight, refusal)
         return refusal is None or refusal.code is RefusalCode.UNAUTHORIZED
 
+    async def _identity(self, flight: Flight, again: Exchange) -> Sequence[Step]:
+        """Find the steps that say who is calling, those of the policy in force if it has some."""
+        exchange, generation = flight.exchange, self._context.generation
+        steps: Sequence[Step] = ()
+        if flight.generation is not generation and not await self._judge(_edge(generation), again):
+            steps = again.route.identity
+        again.segments = exchange.segments
+        return steps or exchange.route.identity
+
+    def renewed(self) -> None:
+        """Judge again what is under way: another policy is in force."""
+        _ = self._context.spawn(self._judge_anew(self._context.generation))
+
+    async def _judge_anew(self, generation: Generation) -> None:
+        flights = [flight for flight in self._routed() if flight.generation is not generation]
+        wait = _AGAIN_SECONDS
+        while flights and self._context.generation is generation:
+            late = []
+            for start in range(0, len(flights), _TOGETHER):
+                some = flights[start : start + _TOGETHER]
+                late += [one for one in some if not await self._is_judged(one, generation)]
+                await asyncio.sleep(0)
+            flights = late
+            await asyncio.sleep(wait if late else 0)
+            wait = min(wait * 2, _AGAIN_LONGEST_SECONDS)
+
+    async def _is_judged(self, flight: Flight, generation: Generation) -> bool:
+        """Judge an exchange by another policy; False while nobody can tell."""
+        if flight.is_over:
+            return True
+        exchange = flight.exchange
+        if flight.tunnel is None and not flight.is_streaming:
+            principal = getattr(exchange, "principal", None)
+            if principal is None or not principal.credential_id:
+                return True
+            return await self._is_settled(flight)
+        again = self._again(exchange)
+        refusal = await self._judge(_edge(generation), again, shadow=generation.shadow)
+        if refusal is None:
+            plan = again.route
+            refusal = await self._judge(_standing(plan), again, shadow=plan.shadow)
+        if refusal is None:
+            flight.adopt(generation, again)
+            if flight.tunnel is not None:
+                flight.tunnel.bound()
+        elif refusal.code is not RefusalCode.STORE_UNAVAILABLE:
+            flight.revoked(refusal, again.refused_by)
+        return refusal is None or refusal.code is not RefusalCode.STORE_UNAVAILABLE
+
+    def _routed(self) -> list[Flight]:
+        flights = [connection.flight for connection in self._context.live.connections]
+        return [one for one in flights if one is not None and hasattr(one.exchange, "route")]
+
     def _again(self, exchange: Exchange) -> Exchange:
         """Begin the same exchange anew, at the time that it is now."""
         now = self._context.clock()
@@ -95,8 +167,10 @@ class Revoker:
         again.client = exchange.client
         return again
 
-    async def _judge(self, steps: Sequence[Step], again: Exchange) -> Refuse | None:
-        outcome = decide(steps, again, shadow=False)
+    async def _judge(
+        self, steps: Sequence[Step], again: Exchange, *, shadow: bool = False
+    ) -> Refuse | None:
+        outcome = decide(steps, again, shadow=shadow)
         while isinstance(outcome, Waiting):
             try:
                 answer = await self._context.answers.find(outcome.question)
@@ -116,6 +190,16 @@ class Revoker:
 
 def _blocking(steps: Sequence[Step]) -> tuple[Step, ...]:
     return tuple(step for step in steps if step.name in _BLOCKING)
+
+
+def _edge(generation: Generation) -> tuple[Step, ...]:
+    return tuple(step for step in generation.edge if step.name not in _COUNTING)
+
+
+def _standing(plan: RoutePlan) -> tuple[Step, ...]:
+    # Those that say who is calling count no failure when they are asked again.
+    again = {step.name: step for step in plan.identity}
+    return tuple(again.get(step.name, step) for step in plan.steps if step.name in _STANDING)
 
 
 def _end(flight: Flight, refusal: Refuse) -> None:

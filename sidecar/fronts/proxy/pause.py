@@ -76,16 +76,20 @@ class Pause:
     """Waits for a flight, and calls it back.
 
     Attributes:
+        answers: answers what its steps ask; those of the policy that the exchange began with.
         is_refused: whether it is decided that the exchange is refused.
     """
 
-    __slots__ = ("_context", "_flight", "_held_at", "_task", "_timer", "_waiting", "is_refused")
+    __slots__ = (
+        "_context", "_flight", "_held_at", "_task", "_timer", "_waiting", "answers", "is_refused",
+    )  # fmt: skip
 
     def __init__(
         self, context: "Context", flight: "Admission", outcome: Refuse | Waiting | None
     ) -> None:
         self._context = context
         self._flight = flight
+        self.answers = context.answers
         self._task: asyncio.Task[None] | None = None
         self._timer: Ring | None = None
         self._held_at = 0.0
@@ -109,7 +113,7 @@ class Pause:
         self._waiting = waiting
         if isinstance(waiting.question, ReadBody):
             self._flight.collect(waiting.question, self._answered_soon)
-        elif not self._context.answers.find_soon(waiting.question, self._answered_soon):
+        elif not self.answers.find_soon(waiting.question, self._answered_soon):
             self._task = self._context.spawn(self._ask(waiting))
 
     def _answered_soon(self, answer: object) -> None:
@@ -145,7 +149,7 @@ class Pause:
 
     async def _answered(self, waiting: Waiting) -> Refuse | Respond | Waiting | None:
         try:
-            answer = await self._context.answers.find(waiting.question)
+            answer = await self.answers.find(waiting.question)
         except StoreUnavailableError as error:
             return self._unanswered(waiting, error)
         return self._resumed(waiting, answer)

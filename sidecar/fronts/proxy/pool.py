@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from sidecar.fronts.proxy.tls import upstream_context
@@ -41,12 +42,13 @@ class Pool:
         busy: number of connections that serve a request.
     """
 
-    __slots__ = ("_idle", "_target", "_tls", "busy")
+    __slots__ = ("_idle", "_is_retired", "_target", "_tls", "busy")
 
     def __init__(self, target: UpstreamTarget) -> None:
         self._target = target
         self._idle: list[UpstreamConnection] = []
         self._tls: ssl.SSLContext | None = None
+        self._is_retired = False
         self.busy = 0
 
     @property
@@ -66,6 +68,9 @@ class Pool:
     def give_back(self, connection: UpstreamConnection) -> None:
         """Take back a connection whose exchange ended cleanly."""
         self.busy -= 1
+        if self._is_retired:
+            connection.close()
+            return
         if len(self._idle) >= self._target.idle_connections:
             # The oldest goes: the upstream is the likeliest to close it first.
             self._idle.pop(0).close()
@@ -140,6 +145,18 @@ class Pool:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return connection
 
+    @property
+    def files(self) -> frozenset[str]:
+        """Names of the files that its connections are verified by."""
+        tls = self._target.tls
+        named = () if tls is None else (tls.ca, tls.certificate, tls.key)
+        return frozenset([name for name in named if name is not None])
+
+    def retire(self) -> None:
+        """Keep no connection any more: those under way end with their exchanges."""
+        self._is_retired = True
+        self.close()
+
     def close(self) -> None:
         """Close the idle connections."""
         while self._idle:
@@ -177,6 +194,20 @@ class Pools:
     def _forget_unused(self) -> None:
         self._by_target = dict(self._own)
         self._by_key = {key: pool for key, pool in self._by_key.items() if pool.idle or pool.busy}
+
+    def renew(self, gone: Collection[tuple[object, ...]], changed: Collection[str]) -> None:
+        """Drain the pools that a change of the policy leaves without use, or with other files.
+
+        Args:
+            gone: keys of targets that no route has any more.
+            changed: names of files whose content is another now.
+        """
+        self._by_target = dict(self._own)
+        for key, pool in tuple(self._by_key.items()):
+            is_unused = not (pool.idle or pool.busy)
+            if key in gone or is_unused or not pool.files.isdisjoint(changed):
+                del self._by_key[key]
+                pool.retire()
 
     def counts(self) -> tuple[int, int]:
         """Return the numbers of idle and busy connections."""

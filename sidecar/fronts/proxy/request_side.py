@@ -74,6 +74,11 @@ class RequestSide(Admission):
         return self.plan.timeouts
 
     @property
+    def is_streaming(self) -> bool:
+        """Whether an event stream is under way."""
+        return self._upstream is not None and self._upstream.is_streaming
+
+    @property
     def is_sent(self) -> bool:
         """Whether the upstream was given the whole request."""
         return self.is_request_complete and self._kept is None

@@ -35,6 +35,12 @@ class Room:
         self.used = 0
         self.refused = 0
 
+    def adopt(self, memory: int, total: int, folder: str | None) -> None:
+        """Go by another policy; what is held stays."""
+        self.memory = memory
+        self.total = total
+        self.folder = folder
+
     def prove(self) -> None:
         """Make sure that files can be made.
 

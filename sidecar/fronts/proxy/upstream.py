@@ -155,6 +155,11 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether a flight may take the connection."""
         return self._state is _IDLE and not self._transport.is_closing()
 
+    @property
+    def is_streaming(self) -> bool:
+        """Whether an event stream is under way."""
+        return self._state is _BODY and self._head.is_event_stream
+
     def begin(self, flight: "Flight", method: bytes, first: bytes) -> None:
         """Serve a flight: write its head, and what of its body is at hand, in one piece."""
         self._flight = flight

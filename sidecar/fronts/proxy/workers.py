@@ -20,6 +20,8 @@ _LOG: Final = logging.getLogger("sidecar.workers")
 
 ANSWER_SECONDS: Final = 2.0
 START_SECONDS: Final = 20.0
+STAGE_SECONDS: Final = 10.0
+"""How long a worker may take to build a policy, or to take it."""
 _LINE_BYTES: Final = 1 << 24
 # A worker that dies at once would otherwise be started again as fast as the machine can.
 _RESTART_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -149,6 +151,8 @@ class Workers:
         self._keepers: list[asyncio.Task[None]] = []
         self._last: dict[int, Message] = {}
         self._stopping = asyncio.Event()
+        # Nobody is started while a policy is on its way into force.
+        self._turn = asyncio.Lock()
         self.port = 0
 
     async def start(self) -> None:
@@ -184,6 +188,60 @@ class Workers:
         """Ask all workers, and return the answers of those that gave one."""
         asking = (worker.ask(question, about=about) for worker in self._workers)
         return [answer for answer in await asyncio.gather(*asking) if answer is not None]
+
+    async def stage(self, policy: str) -> None:
+        """Have all workers build a policy; until `commit` or `discard` none is started.
+
+        Args:
+            policy: the policy, in base64.
+
+        Raises:
+            WorkerError: one cannot; the others let go of it.
+        """
+        if len(policy) > _LINE_BYTES // 2:
+            raise WorkerError("the policy is too large for several workers")
+        await self._turn.acquire()
+        try:
+            refused = [
+                f"worker {worker.number}: {_reason(answer)}"
+                for worker, answer in await self._told("stage", about=policy)
+                if not _is_done(answer)
+            ]
+        except BaseException:
+            self._turn.release()
+            raise
+        if refused:
+            await self.discard()
+            raise WorkerError(refused[0])
+
+    async def commit(self, program: Program) -> None:
+        """Have all workers take what they built; one that does not is replaced.
+
+        Args:
+            program: how a worker is started from now on.
+        """
+        self._program = program
+        try:
+            told = await self._told("commit")
+        finally:
+            self._turn.release()
+        for worker in [worker for worker, answer in told if not _is_done(answer)]:
+            _LOG.error("worker %d did not take the policy; it is replaced", worker.number)
+            worker.order(signal.SIGKILL)
+
+    async def discard(self) -> None:
+        """Have all workers let go of what they built."""
+        try:
+            await self._told("discard", ANSWER_SECONDS)
+        finally:
+            self._turn.release()
+
+    async def _told(
+        self, order: str, seconds: float = STAGE_SECONDS, *, about: str = ""
+    ) -> list[tuple[Worker, Message | None]]:
+        ready = [worker for worker in self._workers if worker.is_ready]
+        told = (worker.ask(order, seconds, about=about) for worker in ready)
+        return list(zip(ready, await asyncio.gather(*told), strict=True))
 
     def order(self, number: signal.Signals) -> None:
         """Send a signal to all workers."""
@@ -224,15 +282,24 @@ class Workers:
             await self._replace(number)
 
     async def _replace(self, number: int) -> None:
-        worker = self._workers[number] = Worker(number, self._program)
-        try:
-            await worker.start()
-        except (WorkerError, OSError) as error:
-            _LOG.error("%s", error)
-            worker.order(signal.SIGKILL)
+        async with self._turn:
+            worker = self._workers[number] = Worker(number, self._program)
+            try:
+                await worker.start()
+            except (WorkerError, OSError) as error:
+                _LOG.error("%s", error)
+                worker.order(signal.SIGKILL)
         if self._stopping.is_set():
             # The order to stop went to the one before it.
             worker.order(signal.SIGTERM)
+
+
+def _is_done(answer: Message | None) -> bool:
+    return answer is not None and "is_done" in answer
+
+
+def _reason(answer: Message | None) -> object:
+    return "it did not answer" if answer is None else answer.get("reason")
 
 
 class Supervised:

@@ -25,6 +25,7 @@ from sidecar.policy.schema.names import TenantName
 from sidecar.policy.schema.openapi import OpenApi
 from sidecar.policy.schema.permissions import Permissions, Roles
 from sidecar.policy.schema.quantities import Workers
+from sidecar.policy.schema.reload import Reload
 from sidecar.policy.schema.reports import Reports
 from sidecar.policy.schema.routes import Route
 from sidecar.policy.schema.section import Section
@@ -90,6 +91,7 @@ class Policy(Section):
         tracing: traces of requests, and where their spans go; off if left out: trace fields of
             trusted proxies pass as they came.
         metrics: what is counted beyond what everybody gets.
+        reload: how a changed policy comes into force without a restart.
         mode: `enforce`, or `shadow` to record what would be refused; framing, path and identity
             rules stay enforced.
         routes: what is admitted; the most specific template wins, not the order.
@@ -137,6 +139,7 @@ class Policy(Section):
         Tracing | None, Field(examples=["{otlp: 'http://collector:4318/v1/traces', sample: 0.1}"])
     ] = None
     metrics: Metrics = Metrics()
+    reload: Reload = Reload()
     mode: Literal["enforce", "shadow"] = "enforce"
     routes: Annotated[
         tuple[Route, ...], Field(min_length=1, examples=["[{path: /**, public: true}]"])

@@ -24,6 +24,8 @@ OWN = {
     ("get", "/v1/openapi.json"),
     # Its row is there where decisions are kept.
     ("get", "/v1/explain/{id}"),
+    # Not of an installation, but of the sidecar that serves it.
+    ("post", "/v1/reload"),
 }
 
 

@@ -1,0 +1,15 @@
+"""The section `reload`: how another policy comes into force while the sidecar serves."""
+
+from sidecar.policy.schema.quantities import Duration
+from sidecar.policy.schema.section import Section
+
+
+class Reload(Section):
+    """How a changed policy comes into force without a restart.
+
+    Attributes:
+        every: how often the files that the policy was read from are looked at; 0s never, then only
+            SIGHUP and the admin API reload.
+    """
+
+    every: Duration = 1.0
