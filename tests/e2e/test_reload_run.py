@@ -286,7 +286,7 @@ async def test_all_workers_take_a_policy_or_none(tmp_path: Path, free_port: Free
             assert await sidecar.count(admitted) == 1
         finally:
             os.kill(stopped, signal.SIGCONT)
-        # From here on it is tried again, and a worker that is replaced meanwhile serves what is in force.
+        # It is tried again, and a worker that is replaced meanwhile serves what is in force.
         for worker in sidecar.workers():
             os.kill(worker, signal.SIGKILL)
         await sidecar.becomes_ready(ready=False)
