@@ -61,38 +61,40 @@ class PolicyManual:
         """Write every section once, at the place where the language first needs it."""
         yield self._section("", self.schema)
 
-    def _section(self, path: str, section: Schema) -> str:
+    def _section(self, path: str, section: Schema, mark: str = "") -> str:
         required = set(section.get("required", section.get("else", {}).get("required", ())))
         own: list[list[str]] = []
         inner: list[str] = []
         for key, about in section["properties"].items():
             name = f"{path}.{key}" if path else key
-            target = self._section_of(about)
-            if target and target not in self._homes:
-                self._homes[target] = name + _many(about)
-                below = _whole(self._defs[target])
-                inner.append(self._section(self._homes[target], below))
+            targets = self._sections_of(about)
+            for target in targets:
+                if target not in self._homes:
+                    below = _whole(self._defs[target])
+                    # One of several is told from the others by a key that it must have.
+                    told = f" ({below['required'][0]})" if len(targets) > 1 else ""
+                    self._homes[target] = name + _many(about) + told
+                    inner.append(self._section(name + _many(about), below, told))
             own.append(self._row(key, about, is_required=key in required))
-        heading = f"## `{path}`" if path else "## The document"
+        heading = f"## `{path}`{mark}" if path else "## The document"
         text = sentence(str(section["description"]))
         body = table(("key", "value", "default", "what it says"), own)
         return "\n\n".join([f"{heading}\n\n{text}\n\n{body}", *inner])
 
     def _row(self, key: str, about: Schema, *, is_required: bool) -> list[str]:
-        target = self._section_of(about)
         what = sentence(str(about["description"]))
         if example := _example(about):
             what += f" Example: {example}."
         value = self._value(about)
-        if target:
-            home = self._homes[target]
-            value += f" ([{home}](#{_anchor(home)}))"
+        homes = [self._homes[target] for target in self._sections_of(about)]
+        if homes:
+            value += f" ({', '.join(f'[{home}](#{_anchor(home)})' for home in homes)})"
         return [code(key), value, _default(about, is_required=is_required), what]
 
-    def _section_of(self, about: Schema) -> str:
-        """Name the section that a key holds, alone or in a list; empty for plain values."""
-        names = re.findall(r"#/\$defs/(\w+)", json.dumps(about))
-        return next((n for n in names if "properties" in _whole(self._defs[n])), "")
+    def _sections_of(self, about: Schema) -> list[str]:
+        """Name the sections that a key may hold, alone or in a list; none for plain values."""
+        names = dict.fromkeys(re.findall(r"#/\$defs/(\w+)", json.dumps(about)))
+        return [n for n in names if "properties" in _whole(self._defs[n])]
 
     def _value(self, about: Schema) -> str:
         """Say in a few words what a value looks like."""
@@ -103,7 +105,7 @@ class PolicyManual:
             words = [self._value(form) for form in forms if not _is_aside(form)]
             return " or ".join(dict.fromkeys(words))
         if "const" in about:
-            return code(about["const"])
+            return code(_flow(about["const"]))
         if "enum" in about:
             return ", ".join(code(_flow(word)) for word in about["enum"])
         return self._typed(about)
@@ -147,7 +149,7 @@ def _types(about: Schema) -> set[str]:
 
 
 def _anchor(heading: str) -> str:
-    return re.sub(r"[^a-z0-9_-]", "", heading.lower())
+    return re.sub(r"[^a-z0-9_-]", "", heading.lower().replace(" ", "-"))
 
 
 def _default(about: Schema, *, is_required: bool) -> str:

@@ -150,7 +150,7 @@ class Supervisor(Status):
         super().__init__(loaded)
         policy = loaded.policy
         new_id = UuidV7(time.time, os.urandom)
-        self._audit = AuditLedger(policy.audit, time.time, new_id, role=SUPERVISOR)
+        self._audit = AuditLedger(policy.audit.on(policy.state), time.time, new_id, role=SUPERVISOR)
         self._program = program
         self._workers = Workers(policy.workers, program(descriptor), self._remember)
         # The workers have stores of their own; this one is for the admin API.
@@ -185,7 +185,7 @@ class Supervisor(Status):
         """
         loaded = await asyncio.to_thread(handover.reopen)
         policy = loaded.policy
-        sinks = self._audit.stage(policy.audit)
+        sinks = await self._audit.stage(policy.audit.on(policy.state))
         try:
             outside = Outside(policy, _unwatched(self._audit), self._outside.lasting)
             await outside.open_store()
@@ -201,7 +201,7 @@ class Supervisor(Status):
         async def commit(descriptor: int) -> None:
             self._loaded, self._outside = loaded, outside
             change()
-            alarm = self._audit.renew(policy.audit, sinks)
+            alarm = self._audit.renew(policy.audit.on(policy.state), sinks)
             await self._workers.commit(self._program(descriptor))
             if alarm is not None:
                 await alarm.close()

@@ -43,7 +43,7 @@ class Noting:
     def __init__(self, loaded: Loaded, worker: str) -> None:
         policy = loaded.policy
         self.new_id = UuidV7(time.time, os.urandom)
-        self.audit = AuditLedger(policy.audit, time.time, self.new_id, role=worker)
+        self.audit = AuditLedger(policy.audit.on(policy.state), time.time, self.new_id, role=worker)
         self.metrics = MetricsLedger(__version__, worker)
         self.certificates = CertificateEnds()
         self._steps = StepTimes()
@@ -128,17 +128,26 @@ class Noting:
         if self._spans is not None:
             self._spans.start()
 
-    def _watch(self, policy: Policy) -> None:
+    def _watch_sinks(self) -> None:
         watch = self.metrics.watch
         for sink in self.audit.sinks:
             watch("sidecar_audit_records_total", partial(getattr, sink, "written"), sink.name)
             watch("sidecar_audit_queue_records", partial(getattr, sink, "waiting"), sink.name)
             watch("sidecar_audit_dropped_total", partial(getattr, sink, "dropped"), sink.name)
             watch("sidecar_audit_errors_total", partial(getattr, sink, "errors"), sink.name)
-        if (alarm := self.audit.alarm) is not None:
-            watch("sidecar_alert_failures_total", lambda: alarm.failed)
+            if sink.rule == "spill":
+                watch("sidecar_audit_spilled_total", partial(getattr, sink, "spilled"), sink.name)
+                watch("sidecar_audit_spill_bytes", partial(getattr, sink, "on_disk"), sink.name)
+            if sink.rule == "block":
+                watch("sidecar_audit_blocked", partial(getattr, sink, "is_full"), sink.name)
         sinks = self.audit.sinks
         watch("sidecar_degraded", lambda: any(sink.is_failing for sink in sinks), "audit")
+
+    def _watch(self, policy: Policy) -> None:
+        watch = self.metrics.watch
+        self._watch_sinks()
+        if (alarm := self.audit.alarm) is not None:
+            watch("sidecar_alert_failures_total", lambda: alarm.failed)
         self.metrics.ask(self.certificates.rows)
         if policy.metrics.step_sample:
             self.metrics.ask(self._steps.rows)

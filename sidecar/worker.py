@@ -111,6 +111,7 @@ class Proxy:
         self._recent = recent(policy, context.generation)
         ledgers = tuple(self._noting.ledgers(outside.uses))
         context.ledgers = ledgers if self._recent is None else (*ledgers, self._recent)
+        context.full_sink = self.audit.full_sink if self.audit.blocks else None
         context.sample(self._noting.sampling(policy))
         if policy.reports is not None:
             self._collect(is_audited=policy.reports.audit)
@@ -134,7 +135,7 @@ class Proxy:
         if any(r.webhook or policy.reads_bodies(r) for r in policy.routes):
             Room(policy.bodies.memory, policy.bodies.total, policy.bodies.folder).prove()
         spans = self._noting.spans(policy)
-        sinks = self.audit.stage(policy.audit)
+        sinks = await self.audit.stage(policy.audit.on(policy.state))
         outside = Outside(policy, self._around, self.outside.lasting)
         try:
             await outside.start(self.outside)
@@ -163,7 +164,7 @@ class Proxy:
         """
         former, gone = self.outside, self._targets() - _targets(staged.loaded.policy)
         context, policy = self._context, staged.loaded.policy
-        alarm = self.audit.renew(policy.audit, staged.sinks)
+        alarm = self.audit.renew(policy.audit.on(policy.state), staged.sinks)
         context.renew(staged.generation, staged.outside.answers)
         context.pools.renew(gone, staged.changed)
         former.silence()
@@ -232,7 +233,8 @@ class Proxy:
 
     def missing(self) -> list[str]:
         """Say what is not there that requests may need."""
-        return self.outside.missing()
+        full = self.audit.full_sink()
+        return [*self.outside.missing(), *([f"the audit sink {full} is full"] if full else ())]
 
     async def start(self) -> None:
         """Open sinks, store and socket, in this order: nothing is served without its audit.

@@ -95,7 +95,9 @@ async def _read_here(policy: str, work: Callable[[Desk], Awaitable[T]]) -> T:
 async def _desk(name: str) -> AsyncIterator[Desk]:
     policy = load(name, lambda file: Path(file).read_bytes(), os.environ).policy
     new_id = UuidV7(time.time, os.urandom)
-    audit = AuditLedger(policy.audit, time.time, new_id, role="command", standard=_STDERR)
+    audit = AuditLedger(
+        policy.audit.on(policy.state), time.time, new_id, role="command", standard=_STDERR
+    )
     async with AsyncExitStack() as stack:
         store = None
         if _needs_store(policy):

@@ -229,7 +229,9 @@ async def _direct(name: str) -> AsyncIterator[Desk]:
     loaded = load(name, lambda file: Path(file).read_bytes(), os.environ)
     policy = loaded.policy
     new_id = UuidV7(time.time, os.urandom)
-    audit = AuditLedger(policy.audit, time.time, new_id, role=COMMAND, standard=_STDERR)
+    audit = AuditLedger(
+        policy.audit.on(policy.state), time.time, new_id, role=COMMAND, standard=_STDERR
+    )
     async with opened_store(policy.state) as store:
         await audit.start()
         try:

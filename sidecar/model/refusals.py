@@ -142,7 +142,8 @@ REFUSALS: Final[dict[RefusalCode, Refusal]] = {
     RefusalCode.OVERLOADED: Refusal(
         503,
         "Overloaded",
-        "a bound on connections, on requests in flight or on bodies that rules read is reached",
+        "a bound on connections, on requests in flight or on bodies that rules read is reached, or "
+        "an audit sink is full",
     ),
     RefusalCode.STORE_UNAVAILABLE: Refusal(
         503,

@@ -89,7 +89,8 @@ def _missing(mistake: Mistake) -> tuple[str, str]:
 
 def _unknown_key(mistake: Mistake) -> tuple[str, str]:
     name = str(mistake.path[-1])
-    known = _keys_at(mistake.schema, mistake.path[:-1])
+    # Where a section may be one of several, they share keys.
+    known = list(dict.fromkeys(_keys_at(mistake.schema, mistake.path[:-1])))
     close = _closest(name.lower(), known)
     meant = f"did you mean {close[0]}? " if close else ""
     return f"unknown key {quoted(name)}", f"{meant}known here: {', '.join(known)}"

@@ -13,7 +13,7 @@ from sidecar.app import Sidecar
 from sidecar.model.ports import Store
 from sidecar.policy.load import load
 from sidecar.policy.loaded import Loaded
-from sidecar.policy.schema.audit import FileSink
+from sidecar.policy.schema.audit import FileSink, Sink
 
 
 @dataclass(slots=True)
@@ -101,18 +101,23 @@ def load_policy(text: str, folder: Path) -> Loaded:
 
 
 @asynccontextmanager
-async def running(text: str, beside: Path | None = None) -> AsyncIterator[Running]:
+async def running(
+    text: str, beside: Path | None = None, sink: Sink | None = None
+) -> AsyncIterator[Running]:
     """Run a sidecar on a policy; its audit trail goes to a file of the test's own.
 
     Args:
         text: the policy.
         beside: folder of the files that it names; a fresh one if left out.
+        sink: where the audit trail goes instead.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = beside or Path(name)
         loaded = load_policy(text, folder)
         trail = folder / "audit.jsonl"
-        audit = loaded.policy.audit.model_copy(update={"sinks": (FileSink(file=str(trail)),)})
+        audit = loaded.policy.audit.model_copy(
+            update={"sinks": (sink or FileSink(file=str(trail)),)}
+        )
         policy = loaded.policy.model_copy(update={"audit": audit})
         sidecar = Sidecar(replace(loaded, policy=policy))
         await sidecar.start()

@@ -15,13 +15,18 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from sidecar.adapters.audit.heads import Heads, Slot, heads_of
 from sidecar.adapters.audit.lines import Lines
 from sidecar.adapters.audit.scribe import Scribe
 from sidecar.knowledge.audit.chain import Link, head_after, link_of
-from sidecar.policy.schema.audit import FileSink, StdoutSink
+from sidecar.policy.schema.audit import FileSink, HttpSink, RedisSink, StdoutSink, SyslogSink
+from sidecar.policy.schema.audit import Sink as SinkSection
+
+if TYPE_CHECKING:
+    from sidecar.adapters.audit.remote import Carrier
+    from sidecar.adapters.audit.rotation import Rotation
 
 STDOUT: Final = 1
 FILE_MODE: Final = 0o600
@@ -34,6 +39,18 @@ _FLAGS: Final = os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_N
 _ANEW: Final = "each start begins a new chain"
 
 _LOG: Final = logging.getLogger("sidecar.audit")
+
+
+class WaitError(OSError):
+    """A sink that asks to be left alone for a while.
+
+    Attributes:
+        seconds: how long.
+    """
+
+    def __init__(self, reason: str, name: str, seconds: float) -> None:
+        super().__init__(0, reason, name)
+        self.seconds = seconds
 
 
 class Sink(Protocol):
@@ -66,7 +83,13 @@ class Sink(Protocol):
         """Close it; a sink that is not open stays so."""
 
 
-def open_sink(section: StdoutSink | FileSink, scribe: Scribe, standard: int = STDOUT) -> Sink:
+def unusable(error: OSError, name: str) -> OSError:
+    """Say of a sink that it cannot be opened, and why."""
+    reason = f"the audit sink cannot be opened: {error.strerror or error}"
+    return OSError(error.errno, reason, name)
+
+
+def open_sink(section: SinkSection, scribe: Scribe, standard: int = STDOUT) -> Sink:
     """Make the sink that a section asks for; it is opened by `open`.
 
     Args:
@@ -75,8 +98,35 @@ def open_sink(section: StdoutSink | FileSink, scribe: Scribe, standard: int = ST
         standard: descriptor that stands for standard output.
     """
     if isinstance(section, FileSink):
-        return FileOfLines(section.file, scribe)
-    return StandardOutput(standard, scribe)
+        return FileOfLines(section.file, scribe, _rotation(section))
+    if isinstance(section, StdoutSink):
+        return StandardOutput(standard, scribe)
+    # Who writes to no other machine pays no memory for what does.
+    from sidecar.adapters.audit.remote import RemoteSink
+
+    return RemoteSink(_carrier(section), scribe)
+
+
+def _rotation(section: FileSink) -> "Rotation | None":
+    if section.rotate is None:
+        return None
+    from sidecar.adapters.audit.rotation import Rotation
+
+    return Rotation(section.file, section.rotate)
+
+
+def _carrier(section: SyslogSink | HttpSink | RedisSink) -> "Carrier":
+    if isinstance(section, SyslogSink):
+        from sidecar.adapters.audit.syslog import SyslogCarrier
+
+        return SyslogCarrier(section)
+    if isinstance(section, HttpSink):
+        from sidecar.adapters.audit.http_batch import HttpCarrier
+
+        return HttpCarrier(section)
+    from sidecar.adapters.stores.redis.stream import RedisCarrier
+
+    return RedisCarrier(section)
 
 
 class StreamOfLines:
@@ -151,7 +201,7 @@ class StandardOutput(StreamOfLines):
         try:
             self.move(os.dup(self._standard))
         except OSError as error:
-            raise _unusable(error, self.name) from error
+            raise unusable(error, self.name) from error
 
 
 class FileOfLines:
@@ -162,10 +212,12 @@ class FileOfLines:
     Args:
         file: its name.
         scribe: writes the records about its chain.
+        rotation: rotates it; None where others do, and say so by SIGHUP.
     """
 
-    def __init__(self, file: str, scribe: Scribe) -> None:
+    def __init__(self, file: str, scribe: Scribe, rotation: "Rotation | None" = None) -> None:
         self.name = file
+        self._rotation = rotation
         self._scribe = scribe
         self._descriptor = -1
         self._heads = Heads(file)
@@ -184,7 +236,7 @@ class FileOfLines:
         try:
             fresh = _opened(self.name)
         except OSError as error:
-            raise _unusable(error, self.name) from error
+            raise unusable(error, self.name) from error
         os.set_blocking(fresh, True)
         self._is_stream = not (stat.S_ISREG(os.fstat(fresh).st_mode) and self._has_heads())
         if self._is_stream:
@@ -207,9 +259,28 @@ class FileOfLines:
             return self._stream.write(records)
         with self._heads.locked():
             try:
+                if self._rotation is not None:
+                    self._rotate(self._rotation, records)
                 return self._append(records)
             except OSError as error:
                 return 0, error
+
+    def _rotate(self, rotation: "Rotation", records: Sequence[bytes]) -> None:
+        """Rotate the file if it is time, or go on in the one that took its place."""
+        if rotation.has_moved(self._descriptor):
+            self._move()
+        if rotation.is_due(self._descriptor, sum(map(len, records))):
+            # What a process wrote to a file is signed before it leaves it.
+            self._scribe.sign_now()
+            self._append(())
+            if rotation.rotate():
+                self._move()
+
+    def _move(self) -> None:
+        fresh = _opened(self.name)
+        os.set_blocking(fresh, True)
+        descriptor, self._descriptor = self._descriptor, fresh
+        _close(descriptor)
 
     def _append(self, records: Sequence[bytes]) -> tuple[int, OSError | None]:
         heads, role = self._heads, self._scribe.role
@@ -252,11 +323,6 @@ class FileOfLines:
 
 def _last_link(tail: bytes) -> Link | None:
     return link_of(tail[tail.rfind(b"\n") + 1 :])
-
-
-def _unusable(error: OSError, name: str) -> OSError:
-    reason = f"the audit sink cannot be opened: {error.strerror}"
-    return OSError(error.errno, reason, name)
 
 
 def _opened(name: str) -> int:

@@ -24,7 +24,7 @@ from sidecar.model.events import ALERTS
 from sidecar.model.exchange import Exchange
 from sidecar.model.ports import Event, Events, Ledger, RequestIds
 from sidecar.model.verdict import Ending, Verdict
-from sidecar.policy.schema.audit import Audit, FileSink, StdoutSink
+from sidecar.policy.schema.audit import Audit, Sink
 
 BATCH_RECORDS: Final = 64
 CLOSE_SECONDS: Final = 5.0
@@ -81,6 +81,7 @@ class AuditLedger(Ledger):
         self._signer = None if key is None else StatementSigner(key)
         self._checkpoint_seconds = section.checkpoint
         self.sinks = tuple(self._writer(sink) for sink in section.sinks)
+        self._ending: set[asyncio.Task[None]] = set()
 
     def _compose_by(self, section: Audit) -> None:
         self._record: Callable[[Exchange, Verdict], Record] = Composer().record
@@ -88,10 +89,10 @@ class AuditLedger(Ledger):
         if self._disguise is not None:
             self._record = self._disguise.over(self._record)
 
-    def _writer(self, section: StdoutSink | FileSink) -> SinkWriter:
+    def _writer(self, section: Sink) -> SinkWriter:
         signer, every = self._signer, self._checkpoint_seconds
         scribe = Scribe(self._role, self._clock, signer=signer, every=every)
-        return SinkWriter(open_sink(section, scribe, self._standard), scribe)
+        return SinkWriter(open_sink(section, scribe, self._standard), section, scribe)
 
     async def start(self) -> None:
         """Open every sink; a sink that cannot be used is fatal.
@@ -102,13 +103,13 @@ class AuditLedger(Ledger):
         self._loop = asyncio.get_running_loop()
         try:
             for sink in self.sinks:
-                sink.start()
+                await sink.start()
         except OSError:
             await self.close()
             raise
 
-    def stage(self, section: Audit) -> tuple[SinkWriter, ...]:
-        """Open the sinks of another policy, those that are open already left out of it.
+    async def stage(self, section: Audit) -> tuple[SinkWriter, ...]:
+        """Open the sinks of another policy, those that stay as they are already left out of it.
 
         Returns:
             All sinks of that policy, for `renew` or `unstage`.
@@ -117,22 +118,32 @@ class AuditLedger(Ledger):
             OSError: a sink cannot be opened.
         """
         known = {sink.name: sink for sink in self.sinks}
-        made = [self._writer(one) for one in section.sinks]
-        started: list[SinkWriter] = []
+        staged: list[SinkWriter] = []
         try:
-            for writer in [one for one in made if one.name not in known]:
-                writer.start()
-                started.append(writer)
-        except OSError:
-            self.unstage(started)
+            for one in section.sinks:
+                staged.append(await self._staged(one, known.get(one.name)))  # noqa: PERF401  a failure must know them
+        except BaseException:
+            self.unstage(staged)
             raise
-        return tuple(known.get(one.name, one) for one in made)
+        return tuple(staged)
+
+    async def _staged(self, section: Sink, known: SinkWriter | None) -> SinkWriter:
+        if known is not None and known.section == section:
+            return known
+        writer = self._writer(section)
+        await writer.start()
+        return writer
 
     def unstage(self, staged: Iterable[SinkWriter]) -> None:
         """Let go of sinks that were opened for a policy which is not taken."""
         for sink in staged:
             if sink not in self.sinks:
-                sink.end(0.0)
+                self._end(sink, 0.0)
+
+    def _end(self, sink: SinkWriter, seconds: float) -> None:
+        task = self._loop.create_task(sink.close(seconds))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     def renew(self, section: Audit, staged: tuple[SinkWriter, ...]) -> "AlertSender | None":
         """Go by another policy; what was noted before goes to the sinks of the one before.
@@ -148,7 +159,7 @@ class AuditLedger(Ledger):
         self._only_refused = section.requests == "refused"
         for sink in former:
             if sink not in staged:
-                sink.end(CLOSE_SECONDS)
+                self._end(sink, CLOSE_SECONDS)
         return former_alarm
 
     def note(self, exchange: Exchange, verdict: Verdict) -> None:
@@ -186,6 +197,18 @@ class AuditLedger(Ledger):
         if self.alarm is not None and event.action.startswith(ALERTS):
             self.alarm.put(record)
 
+    def full_sink(self) -> str:
+        """Name a sink that is full and has new requests refused until it is not; empty for none."""
+        for sink in self.sinks:
+            if sink.rule == "block" and sink.is_full:
+                return sink.name
+        return ""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether a sink that is full has new requests refused."""
+        return any(sink.rule == "block" for sink in self.sinks)
+
     def flush(self) -> None:
         """Hand what was noted to the sinks' threads."""
         if self._timer is not None:
@@ -210,7 +233,7 @@ class AuditLedger(Ledger):
         if self.alarm is not None:
             await self.alarm.close()
         self.flush()
-        await asyncio.gather(*(sink.close(seconds) for sink in self.sinks))
+        await asyncio.gather(*self._ending, *(sink.close(seconds) for sink in self.sinks))
 
     def _compose(self) -> None:
         record = self._record

@@ -206,6 +206,18 @@ METRICS: Final[Mapping[str, Metric]] = {
             "Alerts on privileged access that the webhook did not take",
         ),
         Metric(
+            "sidecar_audit_spilled_total", _C, ("sink",),
+            "Audit records put on disk because the sink's queue was full or the process ended",
+        ),
+        Metric(
+            "sidecar_audit_spill_bytes", _G, ("sink",),
+            "Audit records on disk that wait for a sink; one file for all processes", Merge.LARGEST,
+        ),
+        Metric(
+            "sidecar_audit_blocked", _G, ("sink",),
+            "1 while new requests are refused because the sink's queue is full", Merge.LARGEST,
+        ),
+        Metric(
             "sidecar_revocation_latency_seconds", _H, (),
             "From a change of a key, tenant or revocation to its being in force in this process",
         ),

@@ -87,6 +87,7 @@ class Context:
 
     Attributes:
         alarm: calls back to the microsecond.
+        full_sink: names an audit sink that has new requests refused, if the policy has such sinks.
         answers: answers what steps ask.
         floor: the time floor of authentication, from the policy in force.
         generation: the policy in force; an exchange ends on the one that it began with.
@@ -118,6 +119,7 @@ class Context:
         "answers",
         "clock",
         "floor",
+        "full_sink",
         "generation",
         "head_limits",
         "hosts",
@@ -152,6 +154,7 @@ class Context:
         self.monotonic = sources.monotonic
         self.wheel = wheel
         self.alarm = Alarm()
+        self.full_sink: Callable[[], str] | None = None
         self.pools = pools
         self.live = Live()
         bodies = generation.policy.bodies
@@ -211,6 +214,9 @@ class Context:
         live = self.live
         if live.requests > self._most_requests:
             return Refuse(RefusalCode.OVERLOADED, "too many requests in flight")
+        full_sink = self.full_sink
+        if full_sink is not None and (name := full_sink()):
+            return Refuse(RefusalCode.OVERLOADED, f"the audit sink {name} is full")
         if head is not None and head.is_websocket:
             return self.websocket_overload()
         return None

@@ -4,7 +4,6 @@ from typing import Final
 
 from sidecar.policy.nodes import Path
 from sidecar.policy.rules.findings import Findings, Judged
-from sidecar.policy.schema.audit import FileSink
 from sidecar.policy.schema.headers import Headers
 from sidecar.policy.schema.upstream import UpstreamTimeouts
 
@@ -118,7 +117,7 @@ def sinks_listed_twice(judged: Judged) -> Findings:
     """An audit sink that would write every record twice."""
     seen: dict[str, int] = {}
     for index, sink in enumerate(judged.policy.audit.sinks):
-        name = sink.file if isinstance(sink, FileSink) else "stdout"
+        name = sink.name
         if seen.setdefault(name, index) != index:
             yield judged.error(
                 ("audit", "sinks", index),

@@ -16,7 +16,7 @@ CONNECTIONS: Final = 16
 """Connections to a server: calls that are on their way at once, and one for the subscription."""
 
 _PORT: Final = 6379
-_SENTINEL_PORT: Final = 26379
+SENTINEL_PORT: Final = 26379
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,10 @@ async def disconnect(client: Redis) -> None:
 
 
 def _watched(state: State) -> Redis:
-    place = place_of(state.store, _SENTINEL_PORT)
+    place = place_of(state.store, SENTINEL_PORT)
     patience = state.timeout / 3  # one Sentinel that is silent leaves time to ask another
     asking = {
-        **_tls(state),
+        **tls_options(state),
         "socket_timeout": patience,
         "socket_connect_timeout": patience,
         "protocol": 2,
@@ -104,7 +104,7 @@ def _watched(state: State) -> Redis:
 
 def _options(state: State) -> dict[str, object]:
     return {
-        **_tls(state),
+        **tls_options(state),
         "username": state.user,
         "password": None if state.password is None else state.password.reveal().decode(),
         "socket_timeout": state.timeout,
@@ -116,7 +116,8 @@ def _options(state: State) -> dict[str, object]:
     }
 
 
-def _tls(state: State) -> dict[str, object]:
+def tls_options(state: State) -> dict[str, object]:
+    """Say how TLS is spoken to a server, if it is."""
     if not place_of(state.store).is_secure:
         return {}
     return {
