@@ -164,7 +164,7 @@ def a_token(issuer: str = RSA_ISSUER, **claims: object) -> bytes:
     """Make a token that is good, but for the claims that are given."""
     now = int(time.time())
     own: dict[str, object] = {
-        "iss": issuer, "aud": AUDIENCE, "sub": "ann", "iat": now, "exp": now + 600, "jti": "t1",
+        "iss": issuer, "aud": AUDIENCE, "sub": "ann", "iat": now, "exp": now + 3600, "jti": "t1",
         "tenants": "acme", "roles": ["developer"], "amr": "sso", "scope": "orders:write",
     }  # fmt: skip
     is_rsa = issuer == RSA_ISSUER
