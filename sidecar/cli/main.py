@@ -2,17 +2,16 @@
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Final
 
 import click
 
 from sidecar import __version__
 from sidecar.cli.exit_codes import DONE, FAILED, INTERRUPTED, NO, USAGE, CommandError
+from sidecar.cli.lazy_group import LazyGroup
 from sidecar.model.errors import InstallationError, PolicyError
 
-# Each is a module beside this one that is imported when it is asked for: `sidecar schema` need
-# not load the proxy.
+# Each is a module beside this one.
 _COMMANDS: Final = {
     "run": "Run the sidecar in front of a service.",
     "check": "Check policies and list every problem.",
@@ -31,31 +30,10 @@ _COMMANDS: Final = {
 }
 
 
-class _LazyGroup(click.Group):
-    """A group whose commands are imported when they are used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in _COMMANDS:
-            return None
-        command: object = import_module(f"sidecar.cli.{cmd_name}").command
-        if not isinstance(command, click.Command):
-            raise TypeError(f"sidecar.cli.{cmd_name} has no command")
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
-
 @click.group(
-    cls=_LazyGroup,
+    cls=LazyGroup,
+    modules="sidecar.cli.",
+    summaries=_COMMANDS,
     name="sidecar",
     epilog="Example: sidecar run --upstream http://127.0.0.1:3000",
     context_settings={"help_option_names": ["-h", "--help"]},
