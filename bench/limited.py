@@ -68,20 +68,25 @@ def measure_limits(contenders: Sequence[Contender], stage: Stage) -> None:
         listed = folder / "callers.lines"
         listed.write_text("".join(f"X-Caller: caller-{n}\n" for n in range(CALLERS)))
         loads = [(one, _load(one, listed, stage)) for one in up.targets]
-        for _, load in loads:
-            hammer(replace(load, seconds=1))
-        for number in range(stage.effort.rounds):
-            for target, load in loads:
-                stage.results.neighbours.append(neighbours())
-                row = stage.results.limits.setdefault(target.name, Row(target.name))
-                count_round(target, load, row)
-                stage.say(
-                    f"round {number + 1}: {target.name} {row.rates[-1]:,.0f} requests/s,"
-                    f" {row.core_rates[-1]:,.0f} in a second of its core"
-                )
+        count_rounds(loads, stage.results.limits, stage)
 
 
-def count_round(target: Target, load: Load, row: Row) -> None:
+def count_rounds(loads: Sequence[tuple[Target, Load]], rows: dict[str, Row], stage: Stage) -> None:
+    """Hammer all in turn, after a second each to warm up, and note what each did in its rows."""
+    for _, load in loads:
+        hammer(replace(load, seconds=1))
+    for number in range(stage.effort.rounds):
+        for target, load in loads:
+            stage.results.neighbours.append(neighbours())
+            row = rows.setdefault(target.name, Row(target.name))
+            _round(target, load, row)
+            stage.say(
+                f"round {number + 1}: {target.name} {row.rates[-1]:,.0f} requests/s,"
+                f" {row.core_rates[-1]:,.0f} in a second of its core"
+            )
+
+
+def _round(target: Target, load: Load, row: Row) -> None:
     """Hammer once; note the rate, and the rate of the target's own core.
 
     Load, upstream and Redis share a core, and fill it before the sidecar fills its own: the rate

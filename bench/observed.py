@@ -7,11 +7,9 @@ from typing import Final
 from bench.arena import arena
 from bench.authenticated import Stage
 from bench.contenders import SIDECAR, Contender
-from bench.limited import CONNECTIONS, count_round
-from bench.load import Load, hammer
-from bench.machine import neighbours
+from bench.limited import CONNECTIONS, count_rounds
+from bench.load import Load
 from bench.policy import ORDER_PATH
-from bench.results import Row
 
 UNOBSERVED: Final = replace(
     SIDECAR,
@@ -35,14 +33,4 @@ def measure_observed(contenders: Sequence[Contender], stage: Stage) -> None:
         loads = [
             (one, Load(one.url(url), stage.cores.load, seconds, CONNECTIONS)) for one in up.targets
         ]
-        for _, load in loads:
-            hammer(replace(load, seconds=1))
-        for number in range(stage.effort.rounds):
-            for target, load in loads:
-                stage.results.neighbours.append(neighbours())
-                row = stage.results.observed.setdefault(target.name, Row(target.name))
-                count_round(target, load, row)
-                stage.say(
-                    f"round {number + 1}: {target.name} {row.core_rates[-1]:,.0f} requests in a"
-                    " second of its core"
-                )
+        count_rounds(loads, stage.results.observed, stage)
