@@ -90,9 +90,8 @@ class Lasting:
         if self.judges is None and any(policy.reads_bodies(route) for route in policy.routes):
             # Memory for those alone who have rules for bodies.
             from sidecar.adapters.bodies.judges import Judges
-            from sidecar.adapters.stores.answers import NothingToAsk
 
-            self.judges = Judges(NothingToAsk())
+            self.judges = Judges()
 
     @property
     def known_limits(self) -> KnownLimits | None:

@@ -12,15 +12,13 @@ import queue
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from sidecar.adapters.bodies.wire import Order, receive_finding, send_order
 from sidecar.knowledge.validate.reading import Reading
 from sidecar.model.body import NO_FILE, Coding, Finding
-from sidecar.model.ports import Answers
-from sidecar.model.questions import JudgeBody, Question
+from sidecar.model.questions import JudgeBody
 from sidecar.model.refusals import RefusalCode
 
 _LOG: Final = logging.getLogger("sidecar.bodies")
@@ -125,11 +123,10 @@ class Reader:
 
 
 class Judges:
-    """Has bodies judged, and passes other questions on."""
+    """Has bodies judged."""
 
     def __init__(
         self,
-        others: Answers,
         *,
         processes: int = PROCESSES,
         seconds: float = SECONDS,
@@ -138,12 +135,10 @@ class Judges:
         """Start nothing yet.
 
         Args:
-            others: answers all other questions.
             processes: bodies that are judged at a time.
             seconds: longest judgement of a small body.
             largest_kib: memory with which a process ends, to be replaced by a small one.
         """
-        self._others = others
         # The one that judged last comes first: it has started, and knows the rules.
         self._idle: queue.LifoQueue[Reader] = queue.LifoQueue()
         self._all = [Reader(seconds, largest_kib) for _ in range(processes)]
@@ -157,14 +152,8 @@ class Judges:
         """Ids of the processes that judge."""
         return [reader.pid for reader in self._all if reader.pid is not None]
 
-    async def find(self, question: Question) -> object:
-        """Answer a question.
-
-        Raises:
-            StoreUnavailableError: it cannot be answered now.
-        """
-        if not isinstance(question, JudgeBody):
-            return await self._others.find(question)
+    async def find(self, question: JudgeBody) -> Finding | None:
+        """Say what a rule finds in a body; None where all let it pass."""
         if self.waiting >= WAITING:
             return _TOO_MANY
         order = _order_of(question)
@@ -176,10 +165,6 @@ class Judges:
             return await asyncio.wrap_future(future)
         finally:
             self.waiting -= 1
-
-    def find_soon(self, question: Question, then: Callable[[object], None]) -> bool:
-        """Leave it to others, but for bodies, which take their time."""
-        return not isinstance(question, JudgeBody) and self._others.find_soon(question, then)
 
     def _judged(self, order: Order) -> Finding | None:
         process = self._idle.get()

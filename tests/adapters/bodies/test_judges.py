@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.adapters.bodies.answers import BodyAnswers
 from sidecar.adapters.bodies.judges import LARGEST_KIB, WAITING, Judges
 from sidecar.adapters.bodies.serving import judged, main, serve
 from sidecar.adapters.bodies.wire import (
@@ -53,7 +54,7 @@ def a_question(content: bytes, *, is_file: bool = False, reading: Reading = READ
 async def some_judges(
     seconds: float = 20.0, processes: int = 1, largest_kib: int = LARGEST_KIB
 ) -> AsyncIterator[Judges]:
-    judges = Judges(NothingToAsk(), processes=processes, seconds=seconds, largest_kib=largest_kib)
+    judges = Judges(processes=processes, seconds=seconds, largest_kib=largest_kib)
     try:
         yield judges
     finally:
@@ -95,11 +96,13 @@ async def test_a_file_may_be_gone_for_whoever_asked_before_it_is_read() -> None:
 
 async def test_other_questions_are_others_to_answer() -> None:
     async with some_judges() as judges:
+        answers = BodyAnswers(judges, NothingToAsk())
         question = FindTenant(TenantId("acme"))
         with pytest.raises(StoreUnavailableError):
-            await judges.find(question)
-        assert not judges.find_soon(question, print)
-        assert not judges.find_soon(a_question(GOOD), print)
+            await answers.find(question)
+        assert not answers.find_soon(question, print)
+        assert not answers.find_soon(a_question(GOOD), print)
+        assert await answers.find(a_question(BAD)) == BROKEN
 
 
 async def test_a_process_that_died_is_replaced() -> None:
