@@ -1,6 +1,6 @@
 """Turns results into the Markdown of docs/performance.md."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from statistics import mean
 from typing import Final
@@ -165,34 +165,40 @@ def _callers(results: Results) -> str:
 
 
 def _limits(results: Results) -> str:
+    def ratio(name: str) -> float | None:
+        return results.limits_ratio(name, IN_MEMORY)
+
+    return _by_core("counted", "of counting in memory", COUNTING, results.limits, ratio)
+
+
+def _observed(results: Results) -> str:
+    def ratio(name: str) -> float | None:
+        return results.observed_ratio(name, UNOBSERVED.name)
+
+    return _by_core("taking note", "of taking none", OBSERVED, results.observed, ratio)
+
+
+def _by_core(
+    what: str,
+    other: str,
+    contenders: Iterable[Contender],
+    rows: Mapping[str, Row],
+    ratio_of: Callable[[str], float | None],
+) -> str:
+    """Write a table of contenders whose own core is what counts."""
     lines = [
-        "| counted | requests/s | rounds | in a second of its core | of counting in memory |",
+        f"| {what} | requests/s | rounds | in a second of its core | {other} |",
         "|---|---:|---|---:|---:|",
     ]
-    for contender in COUNTING:
-        row = results.limits.get(contender.name)
+    for contender in contenders:
+        row = rows.get(contender.name)
         if row is not None:
-            ratio = _number(results.limits_ratio(row.name, IN_MEMORY), 1, "{:.2f}")
+            ratio = _number(ratio_of(row.name), 1, "{:.2f}")
             rate = _number(middle(row.rates), 1, "{:,.0f}")
             core = _number(middle(row.core_rates), 1, "{:,.0f}")
             failed = f" ({row.failures} failed)" if row.failures else ""
             title = f"{contender.title}{failed}"
             lines.append(f"| {title} | {rate} | {_spread(row)} | {core} | {ratio} |")
-    return "\n".join(lines)
-
-
-def _observed(results: Results) -> str:
-    lines = [
-        "| taking note | requests/s | rounds | in a second of its core | of taking none |",
-        "|---|---:|---|---:|---:|",
-    ]
-    for contender in OBSERVED:
-        row = results.observed.get(contender.name)
-        if row is not None:
-            ratio = _number(results.observed_ratio(row.name, UNOBSERVED.name), 1, "{:.2f}")
-            rate = _number(middle(row.rates), 1, "{:,.0f}")
-            core = _number(middle(row.core_rates), 1, "{:,.0f}")
-            lines.append(f"| {contender.title} | {rate} | {_spread(row)} | {core} | {ratio} |")
     return "\n".join(lines)
 
 
