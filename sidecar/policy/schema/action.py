@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Final
 
 from sidecar.model.events import RESERVED
-from sidecar.policy.schema.alone import EITHER_FORM, LISTED
+from sidecar.policy.schema.alone import EITHER_FORM, LISTED, word_or_section
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.words import (
     CoreSchema,
@@ -118,8 +118,7 @@ class Action(Section):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Allow the short form in editors too."""
-        whole = handler.resolve_ref_schema(handler(core_schema))
-        return {"title": "Action", "anyOf": [dict(whole["properties"]["name"]), whole]}
+        return word_or_section(core_schema, handler, title="Action", word="name")
 
 
 Actions = Annotated[

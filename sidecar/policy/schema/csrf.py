@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from sidecar.policy.schema.alone import word_or_section
 from sidecar.policy.schema.origins import parse_origin
 from sidecar.policy.schema.quantities import Flag
 from sidecar.policy.schema.section import Section
@@ -62,5 +63,4 @@ class Csrf(Section):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Allow the short form in editors too."""
-        whole = handler.resolve_ref_schema(handler(core_schema))
-        return {"title": "Csrf", "anyOf": [dict(whole["properties"]["applies_to"]), whole]}
+        return word_or_section(core_schema, handler, title="Csrf", word="applies_to")
