@@ -3,7 +3,7 @@
 # many processes `make test` runs (0: in one, as a debugger wants it).
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled peers lock demo fmt lint types test coverage e2e bench soak timing test-system image chart docs \
+.PHONY: help setup compiled peers lock demo fmt lint types test coverage e2e bench soak timing test-system image sbom chart docs \
 	docs-check check clean
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -73,6 +73,9 @@ test-system: peers ## the tests that need the Debian packages of ci/apt.txt
 
 image: ## build the container image with buildah, podman or docker (BUILDER names one)
 	@BUILDER="$(BUILDER)" BUILD_ARGS="$(BUILD_ARGS)" ci/image.sh $(ARGS)
+
+sbom: setup ## write the bill of materials of what is released (CycloneDX) into dist/
+	@epoch=$$(ci/epoch.sh) && SOURCE_DATE_EPOCH=$$epoch $(BIN)/python -m ci.sbom $(ARGS)
 
 chart: setup ## lint, render and judge the chart (GOLDEN=1: write the golden files anew)
 	$(if $(GOLDEN),$(BIN)/python -m tests.chart.golden)
