@@ -56,7 +56,7 @@ class Callers(Strangers):
         """Make the steps that find out who calls, and judge what they may do."""
         policy, once = self._policy, self._once
         authenticate = self._authentication.step_for(route, self._failures)
-        if route is None or not isinstance(authenticate, Authenticate):
+        if route is None or type(authenticate) is not Authenticate:
             return (authenticate, origin)
         tenants = bindings_of(route, TENANT)
         known = self._at_hand.tenants
@@ -82,7 +82,7 @@ class Callers(Strangers):
     def identity(self, steps: Iterable[Step]) -> tuple[Step, ...]:
         """Choose the steps by which the caller of an exchange under way is judged again."""
         return tuple(
-            step.again if isinstance(step, Authenticate) else step
+            step.again if type(step) is Authenticate else step
             for step in steps
             if step.name in _IDENTITY
         )

@@ -300,8 +300,7 @@ class _Playing:
         if principal is not None:
             self._is_assumed = True
             steps = [
-                Assumed(step, principal) if isinstance(step, Authenticate) else step
-                for step in steps
+                Assumed(step, principal) if type(step) is Authenticate else step for step in steps
             ]
         try:
             outcome = await self._through(steps, shadow=plan.shadow)
