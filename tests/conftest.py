@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import pytest
 from hypothesis import settings
@@ -41,6 +41,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[GUARD].stop()
 
 
+class Patience(Protocol):
+    """What pytest-timeout found out about a test."""
+
+    timeout: float | None  # seconds
+
+
+def pytest_timeout_set_timer(item: pytest.Item, settings: Patience) -> None:
+    """Have what waits for ever ended in the loop too; the alarm is set besides."""
+    if settings.timeout:
+        item.config.stash[GUARD].limit(settings.timeout)
+
+
+def pytest_timeout_cancel_timer(item: pytest.Item) -> None:
+    item.config.stash[GUARD].unlimit()
+
+
 def pytest_asyncio_loop_factories(
     config: pytest.Config,
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -54,6 +70,8 @@ def _unblocked_loop(request: pytest.FixtureRequest) -> Iterator[None]:
     guard = request.config.stash[GUARD]
     guard.take()
     yield
+    if overdue := guard.take_overdue():
+        pytest.fail("took too long; its tasks waited here:\n" + "\n".join(overdue), pytrace=False)
     for stack in guard.take():
         pytest.fail(f"blocked the event loop for {LIMIT_SECONDS} s:\n{stack}", pytrace=False)
 

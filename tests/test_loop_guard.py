@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Iterator
 
 import pytest
 
-from tests.loop_guard import LIMIT_SECONDS, LoopGuard
+from tests.loop_guard import LIMIT_SECONDS, ROUND_SECONDS, LoopGuard
 
 
 @pytest.fixture
@@ -47,3 +47,16 @@ def test_a_loop_that_stands_still_between_two_runs_is_not_blocked(guard: LoopGua
         time.sleep(2 * LIMIT_SECONDS)
         runner.run(asyncio.sleep(0.1))
     assert guard.take() == []
+
+
+async def _wait_for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+def test_what_waits_for_ever_is_ended_with_the_line_that_waited(guard: LoopGuard) -> None:
+    guard.limit(2 * ROUND_SECONDS)
+    with pytest.raises(asyncio.CancelledError):
+        _run(guard, _wait_for_ever())
+    guard.unlimit()
+    assert "await asyncio.Event().wait()" in guard.take_overdue()[0]
+    assert guard.take_overdue() == []
