@@ -173,12 +173,18 @@ def keeps_decisions(policy: Policy) -> bool:
     return policy.explain is not None and bool(policy.admin.tokens)
 
 
-def recent(policy: Policy, generation: Generation) -> "Recent | None":
-    """Make what keeps decisions under a policy; those under another one are not its own."""
-    section = policy.explain
-    if section is None or not keeps_decisions(policy):
+def recent(loaded: Loaded, generation: Generation, former: "Recent | None") -> "Recent | None":
+    """Make what keeps decisions under a policy.
+
+    Args:
+        loaded: the policy.
+        generation: the same, compiled, in force from now on.
+        former: what kept those under the policy before; None for nothing.
+    """
+    section = loaded.policy.explain
+    if section is None or not keeps_decisions(loaded.policy):
         return None
     # Memory for those alone who can ask.
-    from sidecar.fronts.proxy.recent import Recent
+    from sidecar.fronts.proxy.recent import Era, Recent
 
-    return Recent(section, generation)
+    return Recent(section, Era(generation, loaded.sha256, time.time()), former)

@@ -28,6 +28,7 @@ from sidecar.policy.schema.policy import Policy
 if TYPE_CHECKING:
     from sidecar.adapters.clients.alert_webhook import AlertSender
     from sidecar.adapters.telemetry.spans import SpanLedger
+    from sidecar.fronts.proxy.recent import Recent
     from sidecar.knowledge.reports import Report
 
 _RETIRE_SECONDS: Final = 30.0
@@ -91,6 +92,7 @@ class Proxy:
         )
         self._revoker = Revoker(self._context)
         self._retiring: set[asyncio.Task[None]] = set()
+        self._recent: Recent | None = None
         self._listener = Listener(self._context, policy.listen, is_shared=policy.workers > 1)
         self._take(loaded, outside)
 
@@ -108,7 +110,7 @@ class Proxy:
         """Go by a policy in all that is no part of its generation."""
         self._loaded, self.outside = loaded, outside
         policy, context = loaded.policy, self._context
-        self._recent = recent(policy, context.generation)
+        self._recent = recent(loaded, context.generation, self._recent)
         ledgers = tuple(self._noting.ledgers(outside.uses))
         context.ledgers = ledgers if self._recent is None else (*ledgers, self._recent)
         context.full_sink = self.audit.full_sink if self.audit.blocks else None
@@ -163,6 +165,7 @@ class Proxy:
         (`Revoker`); what the old one alone needs goes when nobody asks it any more.
         """
         former, gone = self.outside, self._targets() - _targets(staged.loaded.policy)
+        recently = self._recent
         context, policy = self._context, staged.loaded.policy
         alarm = self.audit.renew(policy.audit.on(policy.state), staged.sinks)
         context.renew(staged.generation, staged.outside.answers)
@@ -178,6 +181,8 @@ class Proxy:
         task = asyncio.create_task(self._retire(former, alarm, spans))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
+        if recently is not None and self._recent is not None:
+            self._recent.put_before(await asyncio.to_thread(recently.told))
 
     def _targets(self) -> frozenset[tuple[object, ...]]:
         return _targets(self.policy)

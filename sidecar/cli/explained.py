@@ -35,7 +35,7 @@ def tell(
     if admin is None:
         raise click.UsageError("--request needs --admin URL --token-file FILE of a running sidecar")
     found = running(admin, token_file).call("GET", EXPLAIN, {"id": request})
-    found = {**found, "where": None if policy is None else _line(policy, found.get("key_path"))}
+    found = {**found, "where": None if policy is None else _line(policy, found)}
     if is_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
@@ -43,11 +43,15 @@ def tell(
     return DONE
 
 
-def _line(policy: str, path: object) -> str | None:
-    """Find the line of a key in the policy, which is said to be the one that runs."""
+def _line(name: str, found: Document) -> str | None:
+    """Find the line of a key in a policy, if it is the policy that decided."""
+    path = found.get("key_path")
     if not isinstance(path, list) or not all(isinstance(step, str | int) for step in path):
         return None
-    text = load_text(policy, lambda file: Path(file).read_bytes(), os.environ)
+    text = load_text(name, lambda file: Path(file).read_bytes(), os.environ)
+    if text.loaded.sha256 != found.get("policy"):
+        click.echo(f"{name} is not the policy that decided: no line is named", err=True)
+        return None
     written = text.written(tuple(path))
     if written is None or written.place is None:
         return None
@@ -59,6 +63,7 @@ def _lines(found: Document) -> Iterator[str]:
     request = f"{found.get('method') or '-'} {found.get('path') or '-'}"
     yield f"{plain(found.get('at'))} {plain(request)} {plain(found.get('request_id'))}"
     yield ""
+    yield f"  policy       {plain(found.get('policy') or 'one that is not loaded any more')}"
     yield f"  passed       {_listed(found.get('passed'))}"
     key = " ".join(str(found[name]) for name in ("where", "key") if found.get(name))
     if found.get("step"):

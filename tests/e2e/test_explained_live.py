@@ -12,6 +12,7 @@ from sidecar.cli.main import group
 from tests.corpora.reader import Message
 from tests.e2e.conftest import running
 from tests.e2e.launch import serving
+from tests.e2e.reloading import loaded_again
 from tests.e2e.wire import Echo, a_client, a_policy, a_service, get
 
 CANARY: Final = b"c4n4ry"
@@ -118,6 +119,31 @@ async def test_the_command_tells_it_with_the_line_of_the_policy(tmp_path: Path) 
         found = json.loads(await asyncio.to_thread(_invoked, [*words, "--json"]))
         assert (found["request_id"], found["where"]) == (request_id, None)
         assert CANARY.decode() not in plain
+
+
+async def test_a_reload_forgets_no_decision_and_no_line_of_another_policy_is_named(
+    tmp_path: Path,
+) -> None:
+    async with a_service(Echo.new()) as service:
+        policy = a_guarded_policy(service.url, tmp_path)
+        async with running(policy, tmp_path) as proxy:
+            request_id = await refused(proxy.port)
+            before = explained(await asked(proxy.admin_port, request_id))
+            text = json.dumps({**json.loads(policy), "routes": [{"path": "/else", "public": True}]})
+            ready = await proxy.sidecar.stage_loaded(loaded_again(text, tmp_path))
+            await ready.commit(-1)
+            after = explained(await asked(proxy.admin_port, request_id))
+            assert after == before
+            assert after["policy"] != proxy.sidecar.loaded.sha256
+            assert after["key"] == "routes[1].addresses"
+            name = str(tmp_path / "policy.yaml")
+            url = f"http://127.0.0.1:{proxy.admin_port}"
+            words = ["explain", name, "--request", request_id, "--admin", url]
+            words += ["--token-file", str(tmp_path / "token")]
+            plain = await asyncio.to_thread(_invoked, words)
+            assert f"policy       {after['policy']}" in plain
+            assert f"{name} is not the policy that decided: no line is named" in plain
+            assert "refused by   addresses  (routes[1].addresses)" in plain
 
 
 def _invoked(words: list[str]) -> str:

@@ -4,8 +4,11 @@ What is kept of an exchange is what may be told of it. Its head, its body and it
 not: a ring of a thousand exchanges would hold megabytes of what strangers sent, and credentials.
 """
 
+import json
+import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sidecar.decision.facts import shown, shown_refusal, shown_taken, text_of
@@ -16,8 +19,9 @@ from sidecar.model.limits import Taken
 from sidecar.model.moments import write_moment
 from sidecar.model.outcome import Refuse
 from sidecar.model.ports import Ledger
+from sidecar.model.route import RoutePlan
 from sidecar.model.verdict import Ending, Verdict
-from sidecar.policy.nodes import key_path
+from sidecar.policy.nodes import Path, key_path
 from sidecar.policy.schema.explain import Explain
 
 _PATH_BYTES: Final = 1024
@@ -64,19 +68,62 @@ class Kept:
         return made
 
 
+class Told:
+    """An explanation that is written: all that is left of a decision whose policy is gone.
+
+    Attributes:
+        document: as JSON.
+    """
+
+    __slots__ = ("document", "own_id", "request_id")
+
+    def __init__(self, kept: Kept, document: Mapping[str, object]) -> None:
+        self.request_id, self.own_id = kept.request_id, kept.own_id
+        self.document = json.dumps(document).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """The time of one policy.
+
+    Attributes:
+        generation: the policy.
+        sha256: its digest.
+        since: when it came into force, Unix seconds.
+    """
+
+    generation: Generation
+    sha256: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Former:
+    """The time of a policy that goes when nothing is under way on it any more."""
+
+    generation: "weakref.ref[Generation]"
+    sha256: str
+
+
 class Recent(Ledger):
-    """Keeps the last decisions.
+    """Keeps the last decisions, also those under policies that came before.
+
+    What is explained needs the policy that decided. A policy is kept by what is under way on it
+    alone; what it decided is written out when another one comes into force.
 
     Args:
         section: how many, and which.
-        generation: the policy in force.
+        era: the policy in force.
+        former: what kept decisions under the policy before; None for the first one.
     """
 
-    def __init__(self, section: Explain, generation: Generation) -> None:
-        self._ring: deque[Kept] = deque(maxlen=section.last)
+    def __init__(self, section: Explain, era: Era, former: "Recent | None" = None) -> None:
+        self._ring: deque[Kept | Told] = deque(maxlen=section.last)
         self._keeps_all = section.requests == "all"
-        self._generation = generation
-        self._indexes = {id(plan): at for at, plan in enumerate(generation.plans)}
+        self._era = era
+        self._own = frozenset(map(id, _plans(era.generation)))
+        self._before = former
+        self._formers = [] if former is None else former.eras()
 
     def __len__(self) -> int:
         """Return the number of decisions that are kept."""
@@ -85,7 +132,8 @@ class Recent(Ledger):
     def note(self, exchange: Exchange, verdict: Verdict) -> None:
         """Keep an exchange if it is one that may be asked about."""
         if self._keeps_all or verdict.code is not None or exchange.shadow:
-            self._ring.append(Kept(exchange, verdict))
+            kept = Kept(exchange, verdict)
+            self._ring.append(self._late(kept) if self._formers and self._is_late(kept) else kept)
 
     def explained(self, request_id: str) -> Mapping[str, object] | None:
         """Explain an exchange; None for one that is not kept.
@@ -96,21 +144,63 @@ class Recent(Ledger):
         wanted = request_id.encode("utf-8", "surrogateescape")
         for kept in reversed(self._ring):
             if wanted in (kept.request_id, kept.own_id):
-                return self._document(kept)
-        return None
+                return self._shown(kept)
+        return None if self._before is None else self._before.explained(request_id)
 
-    def _document(self, kept: Kept) -> Mapping[str, object]:
-        verdict, exchange = kept.verdict, kept.exchange()
+    def _shown(self, kept: Kept | Told) -> Mapping[str, object]:
+        if isinstance(kept, Kept):
+            return self._document(kept, self._era)
+        found: Mapping[str, object] = json.loads(kept.document)
+        return found
+
+    # --- another policy comes into force
+
+    def eras(self) -> list[_Former]:
+        """List the policies that something may be under way on, the one in force the last."""
+        own = _Former(weakref.ref(self._era.generation), self._era.sha256)
+        return [*(one for one in self._formers if one.generation() is not None), own]
+
+    def told(self) -> Sequence[Told]:
+        """Write all explanations out; nothing is noted here any more."""
+        return [
+            Told(kept, self._document(kept, self._era)) if isinstance(kept, Kept) else kept
+            for kept in self._ring
+        ]
+
+    def put_before(self, told: Sequence[Told]) -> None:
+        """Take over what `told` of the one before gave; the oldest goes where there is no room."""
+        self._ring = deque((*told, *self._ring), self._ring.maxlen)
+        self._before = None
+
+    def _is_late(self, kept: Kept) -> bool:
+        """Tell whether an exchange was decided by a policy before the one in force."""
         plan = kept.facts.get("route")
-        index = self._indexes.get(id(plan))
-        refusal = None if verdict.code is None else Refuse(verdict.code, verdict.reason)
-        path = ruling(self._generation.policy, index, verdict.step, refusal, exchange)
-        names = [step.name for step in self._generation.edge]
-        passed, rest = _split(names, [] if plan is None else _names(exchange), verdict)
+        return kept.now < self._era.since if plan is None else id(plan) not in self._own
+
+    def _late(self, kept: Kept) -> Told:
+        """Explain at once what ends on a policy that goes with it."""
+        self._formers = [one for one in self._formers if one.generation() is not None]
+        plan = kept.facts.get("route")
+        for former in reversed(self._formers):
+            generation = former.generation()
+            if generation is None:
+                continue
+            if plan is None or any(one is plan for one in _plans(generation)):
+                return Told(kept, self._document(kept, Era(generation, former.sha256, 0.0)))
+        return Told(kept, self._document(kept, None))
+
+    # --- one document
+
+    def _document(self, kept: Kept, era: Era | None) -> Mapping[str, object]:
+        verdict, exchange = kept.verdict, kept.exchange()
+        path = () if era is None else _key_behind(kept, era.generation, exchange)
+        edge = [] if era is None else [step.name for step in era.generation.edge]
+        passed, rest = _split(edge, _names(exchange) if "route" in kept.facts else [], verdict)
         return {
             "request_id": text_of(kept.request_id),
             "id": text_of(kept.own_id),
             "at": write_moment(kept.now),
+            "policy": None if era is None else era.sha256,
             "method": text_of(kept.method) or None,
             "host": None if kept.host is None else text_of(kept.host),
             "path": text_of(kept.path) or None,
@@ -127,6 +217,17 @@ class Recent(Ledger):
             "would_refuse": [shown_refusal(one) for one in kept.shadow],
             "charges": shown_taken(kept.taken),
         }
+
+
+def _plans(generation: Generation) -> Sequence[RoutePlan]:
+    return (*generation.plans, generation.unrouted)
+
+
+def _key_behind(kept: Kept, generation: Generation, exchange: Exchange) -> Path:
+    plan, verdict = kept.facts.get("route"), kept.verdict
+    index = next((at for at, one in enumerate(generation.plans) if one is plan), None)
+    refusal = None if verdict.code is None else Refuse(verdict.code, verdict.reason)
+    return ruling(generation.policy, index, verdict.step, refusal, exchange)
 
 
 def _names(exchange: Exchange) -> list[str]:

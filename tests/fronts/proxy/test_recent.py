@@ -3,14 +3,16 @@
 import asyncio
 import gc
 import json
+import sys
 import tracemalloc
+import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from sidecar.decision.pipeline import Generation, build
-from sidecar.fronts.proxy.recent import Recent
+from sidecar.fronts.proxy.recent import Era, Recent
 from sidecar.fronts.proxy.rehearsal.asked import Asked
 from sidecar.fronts.proxy.rehearsal.known import Careful, assumed
 from sidecar.fronts.proxy.rehearsal.play import Stage
@@ -39,6 +41,10 @@ def a_generation() -> Generation:
     return build(policy, assumed(policy, lambda: NOW))
 
 
+def era(generation: Generation, sha256: str = "first", since: float = 0.0) -> Era:
+    return Era(generation, sha256, since)
+
+
 def noted(recent: Recent, generation: Generation, asked: Asked, own_id: str = "own-id-1") -> None:
     """Play a request, and have it noted as the driver does."""
     played = asyncio.run(Stage(generation, Careful(), own_id.encode).play(asked))
@@ -57,7 +63,7 @@ def a_verdict(
 
 def told(asked: Asked, section: Explain | None = None) -> Mapping[str, object] | None:
     generation = a_generation()
-    recent = Recent(section or Explain(), generation)
+    recent = Recent(section or Explain(), era(generation))
     noted(recent, generation, asked)
     return recent.explained("own-id-1")
 
@@ -105,7 +111,7 @@ def test_of_two_steps_with_one_name_the_one_that_refused_is_told(
 
 
 def test_what_could_not_be_read_has_passed_nothing() -> None:
-    recent = Recent(Explain(), a_generation())
+    recent = Recent(Explain(), era(a_generation()))
     exchange = an_unread_exchange()
     recent.note(exchange, a_verdict(Ending.REFUSED, RefusalCode.BAD_REQUEST, "no", "framing", 400))
     found = recent.explained(exchange.own_id.decode())
@@ -117,7 +123,7 @@ def test_what_could_not_be_read_has_passed_nothing() -> None:
 
 def test_what_the_upstream_failed_at_has_passed_all_steps() -> None:
     generation = a_generation()
-    recent = Recent(Explain(), generation)
+    recent = Recent(Explain(), era(generation))
     played = asyncio.run(Stage(generation, Careful(), lambda: b"own-id-1").play(asking("/open")))
     verdict = a_verdict(Ending.FAILED, RefusalCode.BAD_GATEWAY, "cut short", "upstream", 502)
     recent.note(played.exchange, verdict)
@@ -143,7 +149,7 @@ def test_what_shadow_mode_let_pass_is_kept() -> None:
 
 def test_the_oldest_is_forgotten() -> None:
     generation = a_generation()
-    recent = Recent(Explain(last=2), generation)
+    recent = Recent(Explain(last=2), era(generation))
     for at in range(4):
         noted(recent, generation, asking("/nowhere"), f"own-id-{at}")
     assert len(recent) == 2
@@ -176,7 +182,7 @@ def reached(root: object) -> list[object]:
 
 def test_nothing_that_a_client_sent_in_confidence_is_told_or_even_kept() -> None:
     generation = a_generation()
-    recent = Recent(Explain(), generation)
+    recent = Recent(Explain(), era(generation))
     noted(recent, generation, a_secret_request())
     assert CANARY not in json.dumps(recent.explained("own-id-1"))
     # A prover remembers the credential of its last request, whoever else looks at it.
@@ -189,7 +195,7 @@ def test_nothing_that_a_client_sent_in_confidence_is_told_or_even_kept() -> None
 
 def test_a_thousand_kept_decisions_hold_no_head_and_no_body() -> None:
     generation = a_generation()
-    recent = Recent(Explain(last=1000), generation)
+    recent = Recent(Explain(last=1000), era(generation))
     asked = replace(asking("/nowhere/" + "a" * 6000), fields=(("X-Large", "b" * 20_000),))
     stage = Stage(generation, Careful(), lambda: b"own-id-1")
     made = [asyncio.run(stage.play(asked)).exchange for _ in range(50)]
@@ -207,3 +213,101 @@ def test_a_thousand_kept_decisions_hold_no_head_and_no_body() -> None:
     kept = reached(recent)
     assert not [one for one in kept if isinstance(one, Exchange)]
     assert max(len(one) for one in kept if isinstance(one, bytes)) <= 1024
+
+
+# --- another policy
+
+
+OTHER = a_text("routes:\n  - {path: /open, public: true}\n  - {path: /admin, role: viewer}\n")
+
+
+def another() -> Generation:
+    policy = OTHER.loaded.policy
+    return build(policy, assumed(policy, lambda: NOW))
+
+
+def renewed(recent: Recent, section: Explain | None = None, sha256: str = "other") -> Recent:
+    """Put another policy in force, as the worker does."""
+    made = Recent(section or Explain(), Era(another(), sha256, NOW + 1), recent)
+    made.put_before(recent.told())
+    return made
+
+
+def key_of(recent: Recent, request_id: str = "own-id-1") -> tuple[object, object, object]:
+    found = recent.explained(request_id)
+    assert found is not None
+    return found["policy"], found["key"], found["reason"]
+
+
+RULED = ("first", "routes[2].role", "role below admin")
+
+
+def test_a_decision_is_explained_by_the_policy_that_made_it_which_is_kept_by_nobody() -> None:
+    generation = a_generation()
+    recent = Recent(Explain(), era(generation))
+    noted(recent, generation, asking("/admin", principal=VIEWER))
+    before = recent.explained("own-id-1")
+    after = renewed(recent)
+    assert after.explained("own-id-1") == before
+    assert key_of(renewed(renewed(after))) == RULED
+    gone = weakref.ref(generation)
+    del generation, recent
+    gc.collect()
+    assert gone() is None
+    assert key_of(after) == RULED
+
+
+def test_until_they_are_written_out_the_one_before_tells_them() -> None:
+    generation = a_generation()
+    recent = Recent(Explain(), era(generation))
+    noted(recent, generation, asking("/admin", principal=VIEWER))
+    after = Recent(Explain(), Era(another(), "other", NOW + 1), recent)
+    assert key_of(after) == RULED
+    assert after.explained("own-id-2") is None
+
+
+def test_as_many_are_kept_as_the_policy_in_force_says_the_newest_of_all() -> None:
+    generation, other = a_generation(), another()
+    recent = Recent(Explain(), era(generation))
+    for at in range(4):
+        noted(recent, generation, asking("/nowhere"), f"own-id-{at}")
+    after = Recent(Explain(last=3), Era(other, "other", NOW - 1), recent)
+    noted(after, other, asking("/nowhere"), "own-id-4")
+    after.put_before(recent.told())
+    assert len(after) == 3
+    assert after.explained("own-id-1") is None
+    assert [key_of(after, f"own-id-{at}")[0] for at in (2, 3, 4)] == ["first", "first", "other"]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [("/admin", RULED), ("/a//b", ("first", None, "empty path segment (//)"))],
+)
+def test_what_ends_on_the_policy_before_is_explained_by_that(
+    target: str, expected: tuple[object, ...]
+) -> None:
+    generation = a_generation()
+    recent = Recent(Explain(), era(generation))
+    after = renewed(recent)
+    noted(after, generation, asking(target, principal=VIEWER))
+    assert key_of(after) == expected
+
+
+def test_what_ends_on_a_policy_that_is_gone_says_so_and_names_no_key() -> None:
+    generation = a_generation()
+    # Nobody has ever told this one of that policy.
+    after = renewed(Recent(Explain(), era(another())))
+    noted(after, generation, asking("/admin", principal=VIEWER))
+    found = after.explained("own-id-1")
+    assert found is not None
+    assert (found["policy"], found["key"], found["reason"]) == (None, None, "role below admin")
+    assert (found["step"], found["status"]) == ("authorize", 403)
+
+
+def test_a_written_explanation_takes_as_little_as_a_kept_one() -> None:
+    generation = a_generation()
+    recent = Recent(Explain(last=200), era(generation))
+    for at in range(200):
+        noted(recent, generation, asking("/admin/" + "a" * 40, principal=VIEWER), f"own-id-{at}")
+    told = recent.told()
+    assert sum(sys.getsizeof(one.document) for one in told) / len(told) < 2500
