@@ -3,7 +3,7 @@
 # many processes `make test` runs (0: in one, as a debugger wants it).
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled peers lock demo fmt lint types test coverage e2e bench soak timing test-system image sbom chart docs \
+.PHONY: help setup compiled peers lock demo fmt lint types test coverage e2e bench soak timing test-system image wheel sbom chart docs \
 	docs-check check clean
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -34,13 +34,14 @@ fmt: setup ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 
-lint: setup ## ruff, spelling, YAML, shell, Dockerfile
+lint: setup ## ruff, spelling, YAML, shell, Dockerfile, secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/yamllint --strict .
 	$(BIN)/shellcheck .ci/run ci/*.sh
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/gitleaks dir --no-banner --no-color --log-level=warn --redact --verbose .
 
 types: setup ## mypy --strict on code and tests
 	$(BIN)/mypy $(CODE)
@@ -73,6 +74,9 @@ test-system: peers ## the tests that need the Debian packages of ci/apt.txt
 
 image: ## build the container image with buildah, podman or docker (BUILDER names one)
 	@BUILDER="$(BUILDER)" BUILD_ARGS="$(BUILD_ARGS)" ci/image.sh $(ARGS)
+
+wheel: setup ## build the pure wheel and the archive of the source into dist/, the same bytes each time
+	ci/wheel.sh $(ARGS)
 
 sbom: setup ## write the bill of materials of what is released (CycloneDX) into dist/
 	@epoch=$$(ci/epoch.sh) && SOURCE_DATE_EPOCH=$$epoch $(BIN)/python -m ci.sbom $(ARGS)
