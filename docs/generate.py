@@ -74,7 +74,8 @@ message could not be read, `upstream` where the service failed.
 `blocks`, the list of blocks is the last known one; `limits_local`, `limits_allow` and
 `limits_refuse`, within the last minute limits were judged without the store, by
 `on_store_failure`; `jwks`, the keys of an issuer are used and could not be renewed; `audit`, the
-last attempt to write to a sink failed. A part that the policy does not have is not there.
+last attempt to write to a sink failed; `policy`, the last reload failed, and what is in force is
+not what the files say. A part that the policy does not have is not there.
 
 Whoever asks for OpenMetrics, as Prometheus does, gets exemplars on the buckets of
 `sidecar_request_duration_seconds`: the `request_id` of the last request of each, to be looked up in

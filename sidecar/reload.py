@@ -51,6 +51,10 @@ class Result(StrEnum):
     """Something outside of it failed: a store, a sink, a file of TLS, a worker."""
 
 
+_CURRENT: Final = frozenset((Result.ADMITTED, Result.UNCHANGED))
+"""After these the policy in force is what the files say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """A policy that is built, and serves nobody yet.
@@ -139,6 +143,7 @@ class Reloader:
         self._results: dict[Result, int] = {}
         self._since = time.time()
         self._is_to_be_tried = False
+        self._is_behind = False
         self._is_started = False
         self.last: Outcome | None = None
 
@@ -163,7 +168,10 @@ class Reloader:
     def snapshot(self) -> Snapshot:
         """Write the numbers down, as `MetricsLedger.snapshot` does."""
         rows = [([result.value], [count]) for result, count in self._results.items()]
-        taken: Snapshot = {"sidecar_policy_reload_timestamp_seconds": [([], [self._since])]}
+        taken: Snapshot = {
+            "sidecar_policy_reload_timestamp_seconds": [([], [self._since])],
+            "sidecar_degraded": [(["policy"], [float(self._is_behind)])],
+        }
         if rows:
             taken["sidecar_policy_reload_total"] = [(labels, number) for labels, number in rows]
         return taken
@@ -258,6 +266,8 @@ class Reloader:
     def _note(self, wish: Wish, outcome: Outcome) -> None:
         self.last = outcome
         self._is_to_be_tried = outcome.result is Result.FAILED
+        if outcome.result is not Result.PLANNED:
+            self._is_behind = outcome.result not in _CURRENT
         self._results[outcome.result] = self._results.get(outcome.result, 0) + 1
         for line in outcome.problems:
             _LOG.error("%s", line)

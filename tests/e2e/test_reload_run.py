@@ -6,6 +6,7 @@ import os
 import signal
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,8 @@ ADMIN: Final = {
     ]
 }
 SECONDS: Final = 25.0
+LISTENER_END: Final = 'sidecar_certificate_expiry_timestamp_seconds{file="'
+BEHIND: Final = 'sidecar_degraded{what="policy"}'
 
 
 async def until(found: Callable[[], Awaitable[bool]]) -> None:
@@ -185,6 +188,7 @@ async def test_a_bad_policy_is_refused_in_the_words_of_check_and_the_old_one_sta
         good = name.read_text()
         put(name, good.replace('"routes"', '"paths"'))
         await counted(sidecar, "invalid")
+        assert await sidecar.count(BEHIND) == 1
         assert await sidecar.ask(b"/any") == 200
         assert (await sidecar.ask_admin(b"/readyz"))[0] == 200
         status, document = await asks(sidecar, b"/v1/reload")
@@ -195,6 +199,7 @@ async def test_a_bad_policy_is_refused_in_the_words_of_check_and_the_old_one_sta
         await sidecar.says(said[0])
         put(name, good)
         await counted(sidecar, "unchanged")
+        assert await sidecar.count(BEHIND) == 0
         sidecar.order(signal.SIGTERM)
         assert await sidecar.ended() == 0
         refused = reloads(sidecar)
@@ -306,12 +311,16 @@ async def test_a_certificate_that_was_renewed_is_shown_to_new_clients(tmp_path: 
     ):
         assert (await open_before.ask(get())).status == 200
         # The certificate comes first, and fits no key until that comes too.
-        made = files(renewed.issue_cert("localhost", "127.0.0.1"), tmp_path, "fresh")
+        end = datetime.now(UTC).replace(microsecond=0) + timedelta(days=9)
+        issued = renewed.issue_cert("localhost", "127.0.0.1", not_after=end)
+        made = files(issued, tmp_path, "fresh")
         moved(made["certificate"], server["certificate"])
         await counted(sidecar, "failed")
         assert (await open_before.ask(get())).status == 200
+        assert await sidecar.count(LISTENER_END) > end.timestamp()
         moved(made["key"], server["key"])
         await counted(sidecar, "admitted")
+        assert await sidecar.count(LISTENER_END) == end.timestamp()
         async with a_client(sidecar.port, trusting(renewed)) as client:
             assert (await client.ask(get())).status == 200
         with pytest.raises(ssl.SSLError):

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -103,9 +102,17 @@ class Scene:
         assert await store.put_tenant(TenantRecord(TenantId("globex")))
         await store.close()
 
+    async def _break_the_other(self) -> None:
+        """Fill the queues of its sinks, and give it a policy that is none."""
+        async with a_client(self.other.port) as client:
+            while (await client.ask(get(LONG))).status == 200:
+                pass
+        self.other.trail.with_name("other.yaml").write_text("version: [")
+
     async def break_everything(self) -> None:
         """Let the store be slow, then gone, and the issuer fail; then fill a sink's queue."""
         await asyncio.sleep(WELL_SECONDS)
+        await self._break_the_other()
         await self._change()
         await asyncio.sleep(WELL_SECONDS)
         self.provider.status = 500
@@ -177,6 +184,16 @@ def _policy(upstream: str, folder: Path, server: Valkey, provider: Provider) -> 
     return a_policy(upstream, **merged(sections(folder, state), over))
 
 
+def _with_bad_sinks(upstream: str, folder: Path) -> str:
+    """Write a policy of which one sink is to be full soon, and another to spill."""
+    trail = {"file": str(folder / "other.jsonl")}
+    full = {"file": "/dev/full", "queue": "4KB", "on_full": "block"}
+    spill = {"file": str(folder / "other.spill"), "size": "1MB"}
+    (folder / "full").symlink_to("/dev/full")
+    slow = {"file": str(folder / "full"), "queue": "4KB", "on_full": "spill", "spill": spill}
+    return a_policy(upstream, reload={"every": "200ms"}, audit={"sinks": [trail, full, slow]})
+
+
 @asynccontextmanager
 async def scene(folder: Path, server: Valkey) -> AsyncIterator[Scene]:
     """Run it until the block ends."""
@@ -191,8 +208,7 @@ async def scene(folder: Path, server: Valkey) -> AsyncIterator[Scene]:
             first = folder / "policy.yaml"
             first.write_text(_policy(service.url, folder, server, provider))
             second = folder / "other.yaml"
-            own = {"audit": {"sinks": [{"file": str(folder / "other.jsonl")}]}}
-            second.write_text(json.dumps(json.loads(a_policy(another.url)) | own))
+            second.write_text(_with_bad_sinks(another.url, folder))
             async with (
                 launched([str(first)], folder / "audit.jsonl") as sidecar,
                 launched([str(second)], folder / "other.jsonl") as other,
