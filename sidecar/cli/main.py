@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "block": "Shut out addresses, API keys and tenants, and let them in again.",
     "secrets": "Set, list and delete secrets.",
     "audit": "Say whether an audit trail is whole.",
+    "inject": "Put the sidecar into manifests of Kubernetes.",
     "schema": "Print the JSON Schema of the policy language.",
     "demo": "Take a tour with a bundled service.",
 }

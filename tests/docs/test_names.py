@@ -35,6 +35,7 @@ VARIABLES: Final = frozenset(
         "SIDECAR_ADMIN_TOKEN_FILE",
         "SIDECAR_POLICY",
         "SIDECAR_STATE_DIR",
+        "SIDECAR_UPSTREAM_PORT",
         "SO_REUSEPORT",
     }
 )

@@ -1,0 +1,1 @@
+"""Kubernetes manifests with the sidecar put into them, as pure functions."""
