@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "secrets": "Set, list and delete secrets.",
     "audit": "Say whether an audit trail is whole.",
     "inject": "Put the sidecar into manifests of Kubernetes.",
+    "webhook": "Put the sidecar into the pods of a cluster, as its admission webhook.",
     "schema": "Print the JSON Schema of the policy language.",
     "demo": "Take a tour with a bundled service.",
 }

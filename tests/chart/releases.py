@@ -83,8 +83,20 @@ GATEWAYS: Final = {
     "gateway-open": OPEN,
 }
 NATIVE: Final = "native-sidecar"
-RELEASES: Final = (*GATEWAYS, NATIVE)
-GOLDEN: Final = ("gateway", "gateway-full", NATIVE)
+INJECTOR: Final = "injector"
+INJECTING: Final[Tree] = {
+    "mode": "injector",
+    "injector": {
+        "tlsSecret": "injector-tls",
+        "caFrom": "shop/injector",
+        "policy": "sidecar-policy",
+        "redisSecret": "redis",
+    },
+}
+PLAIN_CHARTS: Final = {**GATEWAYS, INJECTOR: INJECTING}
+WITH_POLICY: Final = (*GATEWAYS, NATIVE)
+RELEASES: Final = (*WITH_POLICY, INJECTOR)
+GOLDEN: Final = ("gateway", "gateway-full", NATIVE, INJECTOR)
 
 
 def a_team_chart(folder: Path) -> Path:
@@ -97,8 +109,8 @@ def a_team_chart(folder: Path) -> Path:
 
 def text_of(name: str, helm: Helm, folder: Path) -> str:
     """Render one of the releases."""
-    if name in GATEWAYS:
-        return helm.text(GATEWAYS[name])
+    if name in PLAIN_CHARTS:
+        return helm.text(PLAIN_CHARTS[name])
     return helm.text({}, a_team_chart(folder))
 
 

@@ -6,10 +6,11 @@ from typing import Any, Final
 import yaml
 
 from sidecar import __version__
+from sidecar.cli.webhook import command as webhook
 from sidecar.knowledge.kube.container import container, volumes
 from sidecar.knowledge.kube.wishes import Settings, wishes
 from tests.chart.helm import CHART, Helm, one_of
-from tests.chart.releases import NATIVE, a_team_chart, manifests_of
+from tests.chart.releases import INJECTING, NATIVE, a_team_chart, manifests_of
 
 # What the example's values say, in annotations.
 NOTES: Final = {
@@ -71,3 +72,39 @@ def test_a_container_that_differs_is_found(helm: Helm, tmp_path: Path) -> None:
 def test_the_resources_are_the_values_of_the_chart() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_bytes())
     assert injected(NOTES)[0]["resources"] == values["resources"]
+
+
+def test_what_is_not_injected_is_not_made(helm: Helm) -> None:
+    webhooks = one_of(helm.manifests(INJECTING), "MutatingWebhookConfiguration")["webhooks"]
+    assert [one["clientConfig"]["service"]["path"] for one in webhooks] == ["/pods", "/services"]
+    for one in webhooks:
+        assert one["failurePolicy"] == "Fail"
+        assert one["sideEffects"] == "None"
+        assert one["admissionReviewVersions"] == ["v1"]
+        assert one["namespaceSelector"]["matchLabels"] == {"sidecar/inject": "true"}
+        (names,) = one["namespaceSelector"]["matchExpressions"]
+        assert (names["operator"], names["values"]) == ("NotIn", ["kube-system", "shop"])
+        (left_out,) = one["objectSelector"]["matchExpressions"]
+        assert left_out == {"key": "sidecar/inject", "operator": "NotIn", "values": ["false"]}
+
+
+def test_the_webhook_s_command_takes_its_arguments(helm: Helm) -> None:
+    pod = one_of(helm.manifests(INJECTING), "Deployment")["spec"]["template"]
+    (own,) = pod["spec"]["containers"]
+    name, *words = own["args"]
+    context = webhook.make_context(
+        name, [w for w in words if not w.startswith(("--cert", "--key"))], resilient_parsing=True
+    )
+    told = {"policy": "sidecar-policy", "redis_secret": "redis", "image": own["image"]}
+    assert told.items() <= context.params.items()
+    assert pod["metadata"]["labels"]["sidecar/inject"] == "false"
+
+
+def test_an_injector_has_two_pods_a_budget_and_no_rights(helm: Helm) -> None:
+    manifests = helm.manifests(INJECTING)
+    assert one_of(manifests, "Deployment")["spec"]["replicas"] == 2
+    assert one_of(manifests, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    network = one_of(manifests, "NetworkPolicy")["spec"]
+    assert network["ingress"][0] == {"ports": [{"port": 8443, "protocol": "TCP"}]}
+    kinds = {one["kind"] for one in manifests}
+    assert not {one for one in kinds if "Role" in one or one in {"ServiceAccount", "ConfigMap"}}

@@ -11,7 +11,7 @@ from sidecar.knowledge.rules import RULES
 from sidecar.policy.load import load
 from sidecar.policy.loaded import Loaded
 from tests.chart.helm import Helm, one_of
-from tests.chart.releases import FULL, NATIVE, PLAIN, RELEASES, manifests_of
+from tests.chart.releases import FULL, NATIVE, PLAIN, WITH_POLICY, manifests_of
 
 # What the Secrets of the releases hold; a master key has 32 bytes.
 SECRET: Final = base64.b64encode(bytes(range(32)))
@@ -53,7 +53,7 @@ def read_as_in_the_pod(manifests: list[dict[str, Any]]) -> Loaded:
     return load(variables["SIDECAR_POLICY"], read, variables, RULES)
 
 
-@pytest.mark.parametrize("name", RELEASES)
+@pytest.mark.parametrize("name", WITH_POLICY)
 def test_the_policy_of_a_release_passes_the_check(name: str, helm: Helm, tmp_path: Path) -> None:
     manifests = manifests_of(name, helm, tmp_path)
     loaded = read_as_in_the_pod(manifests)

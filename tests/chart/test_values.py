@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.chart.helm import CHART, Helm, RefusedError, Tree
-from tests.chart.releases import PLAIN, POLICY, SHARED, a_team_chart
+from tests.chart.releases import INJECTING, PLAIN, POLICY, SHARED, a_team_chart
 
 SCHEMA: Final[Tree] = json.loads((CHART / "values.schema.json").read_bytes())
 DEFAULTS: Final[Tree] = yaml.safe_load((CHART / "values.yaml").read_bytes())
@@ -184,3 +184,31 @@ def test_every_key_has_a_default_and_every_default_a_key() -> None:
     # resources is a section whose keys are Kubernetes's.
     assert len(SECTIONS) > 10
     keys(DEFAULTS, SCHEMA)
+
+
+TLS: Final = {"tlsSecret": "injector-tls"}
+
+
+@pytest.mark.parametrize(
+    ("injector", "said"),
+    [
+        ({}, "injector.tlsSecret: API servers ask over TLS"),
+        (TLS, "injector.caBundle: whom do API servers believe?"),
+        ({**TLS, "caBundle": "YQ==", "caFrom": "shop/a"}, "would replace injector.caBundle"),
+        ({**TLS, "caBundle": "YQ==", "namespaceLabels": {"sidecar/inject": None}}, "without any"),
+        ({**TLS, "caFrom": "a"}, "'/injector/caFrom'"),
+        ({**TLS, "caBundle": "-----BEGIN"}, "'/injector/caBundle'"),
+        ({**TLS, "timeoutSeconds": 31}, "'/injector/timeoutSeconds'"),
+    ],
+)
+def test_an_injector_that_nobody_could_ask_or_that_asks_too_much_is_refused(
+    injector: Tree, said: str, helm: Helm
+) -> None:
+    with pytest.raises(RefusedError) as refused:
+        helm.text({"mode": "injector", "injector": injector})
+    assert said in str(refused.value)
+
+
+def test_an_injector_has_no_policy_of_its_own(helm: Helm) -> None:
+    with pytest.raises(RefusedError, match="in mode: injector pods name ConfigMaps"):
+        helm.text({**INJECTING, "policy": POLICY})

@@ -1,6 +1,32 @@
 {{/* What would not work, or would be open, is no release. Each message says how to mend it. */}}
 
 {{- define "sidecar.checks" -}}
+{{- if eq .Values.mode "injector" -}}
+{{- include "sidecar.checkInjector" . -}}
+{{- else -}}
+{{- include "sidecar.checkPolicy" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sidecar.checkInjector" -}}
+{{- if not .Values.injector.tlsSecret -}}
+{{- fail "injector.tlsSecret: API servers ask over TLS: name a Secret with tls.crt and tls.key, for the Service's name" -}}
+{{- end -}}
+{{- if and (not .Values.injector.caBundle) (not .Values.injector.caFrom) -}}
+{{- fail "injector.caBundle: whom do API servers believe? Give the authority's PEM in base64, or injector.caFrom=NAMESPACE/CERTIFICATE of cert-manager" -}}
+{{- end -}}
+{{- if and .Values.injector.caBundle .Values.injector.caFrom -}}
+{{- fail "injector.caFrom: cert-manager would replace injector.caBundle: give one of them" -}}
+{{- end -}}
+{{- if not .Values.injector.namespaceLabels -}}
+{{- fail "injector.namespaceLabels: without any, all namespaces of the cluster would be injected" -}}
+{{- end -}}
+{{- if or (trim .Values.policy) .Values.policyFiles -}}
+{{- fail "policy: in mode: injector pods name ConfigMaps in their own namespaces: injector.policy has the name for those that name none" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sidecar.checkPolicy" -}}
 {{- if not (trim .Values.policy) -}}
 {{- fail "policy: there is none: --set-file policy=policy.yaml (in a chart of yours: sidecar.policy)" -}}
 {{- end -}}

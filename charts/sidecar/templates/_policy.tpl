@@ -15,11 +15,15 @@
 {{- end -}}
 
 {{- define "sidecar.proxyPort" -}}
+{{- if eq .Values.mode "injector" -}}8443{{- else -}}
 {{- regexFind "[0-9]+$" (toString (include "sidecar.listen" . | fromJson).proxy) -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "sidecar.healthPort" -}}
+{{- if eq .Values.mode "injector" -}}9902{{- else -}}
 {{- regexFind "[0-9]+$" (toString (include "sidecar.listen" . | fromJson).health) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The URL of the upstream, in either form. */}}

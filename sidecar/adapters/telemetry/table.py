@@ -260,6 +260,10 @@ METRICS: Final[Mapping[str, Metric]] = {
             "sidecar_policy_reload_timestamp_seconds", _G, (),
             "Unix time when the policy in force came into force", Merge.LARGEST,
         ),
+        Metric(
+            "sidecar_injections_total", _C, ("kind", "result"),
+            "Reviews that `sidecar webhook` answered: injected, unchanged, refused or malformed",
+        ),
         Metric("process_cpu_seconds_total", _C, ("worker",), "CPU time, user and system"),
         Metric("process_resident_memory_bytes", _G, ("worker",), "Resident memory"),
         Metric("process_virtual_memory_bytes", _G, ("worker",), "Virtual memory"),

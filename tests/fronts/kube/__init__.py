@@ -1,0 +1,1 @@
+"""The admission webhook, as API servers ask it."""
