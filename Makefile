@@ -34,13 +34,15 @@ fmt: setup ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 
-lint: setup ## ruff, spelling, YAML, shell, Dockerfile, secrets
+lint: setup ## ruff, spelling, YAML, shell, Dockerfile, workflows, secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/yamllint --strict .
 	$(BIN)/shellcheck .ci/run ci/*.sh
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck -pyflakes=
+	$(BIN)/zizmor --quiet --no-progress --offline .github
 	$(BIN)/gitleaks dir --no-banner --no-color --log-level=warn --redact --verbose .
 
 types: setup ## mypy --strict on code and tests

@@ -61,7 +61,13 @@ install_compiled() {
   copy=$(mktemp -d)
   cp -R sidecar pyproject.toml README.md LICENSE "$copy"
   find "$copy" -name '*.so' -exec rm {} +
+  # The same source gives the same bytes: one moment, no order by chance, no path of this machine.
+  # Without a commit the moment is hatchling's own, 2020-02-02.
+  epoch=$(ci/epoch.sh 2>/dev/null) || epoch=1580601600
+  mkdir "$copy/build"
   (
+    export SOURCE_DATE_EPOCH="$epoch" PYTHONHASHSEED=0 HATCH_MYPYC_BUILD_DIR="$copy/build"
+    export CFLAGS="${CFLAGS-} -ffile-prefix-map=$copy=."
     PATH="$PWD/$venv/bin:$PATH"
     cd "$copy"
     HATCH_BUILD_HOOKS_ENABLE=1 python -m hatchling build -t wheel -d "$copy/dist" >log 2>&1
