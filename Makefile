@@ -3,7 +3,7 @@
 # many processes `make test` runs (0: in one, as a debugger wants it).
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled peers lock demo fmt lint types test coverage e2e bench soak timing test-system image wheel sbom chart docs \
+.PHONY: help setup compiled peers semgrep lock demo fmt lint types test coverage e2e bench soak timing test-system image wheel sbom chart docs \
 	docs-check check clean
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -23,6 +23,10 @@ peers: setup ## build .venv-peers: the real programs that bench, soak and test-s
 
 compiled: setup ## build .venv-compiled: the wheel as it is shipped, its hot path compiled
 	@PYTHON="$(PYTHON)" ci/setup.sh compiled
+
+semgrep: setup ## what this repository must not contain, by Semgrep (.semgrep.yaml), in .venv-semgrep
+	@PYTHON="$(PYTHON)" ci/setup.sh semgrep
+	$(BIN)/python -m ci.semgrep
 
 lock: setup ## write the locks anew (UPGRADE=1: to the newest versions)
 	UPGRADE="$(UPGRADE)" ci/lock.sh
@@ -70,7 +74,7 @@ soak: peers ## the long tests: real applications, large bodies, thousands of fai
 timing: setup ## whether the time of an answer tells what was wrong: statistics on a quiet machine
 	$(BIN)/pytest --timeout=600 -s tests/timing $(ARGS)
 
-test-system: peers ## the tests that need the Debian packages of ci/apt.txt
+test-system: peers semgrep ## the tests that need the Debian packages of ci/apt.txt
 	@ci/apt.sh check
 	$(BIN)/pytest --timeout=600 tests/system $(ARGS)
 
@@ -96,5 +100,5 @@ docs-check: setup ## fail when the generated manual is stale
 check: lint types coverage docs-check ## what CI runs before test-system
 
 clean: ## remove what setup, tests and tools made
-	rm -rf .venv .venv-compiled .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist htmlcov
+	rm -rf .venv .venv-compiled .venv-peers .venv-semgrep .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist htmlcov
 	rm -f .coverage .coverage.* coverage.json

@@ -23,4 +23,5 @@ compile image pyproject.toml --all-extras --constraints requirements/dev.txt ${U
 annotations=--no-annotate
 compile build pyproject.toml --group build --constraints requirements/dev.txt ${UPGRADE:+--upgrade}
 compile peers --group peers ${UPGRADE:+--upgrade}
+compile semgrep --group semgrep ${UPGRADE:+--upgrade}
 printf 'uv\n' | compile bootstrap - --constraints requirements/dev.txt

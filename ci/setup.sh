@@ -1,9 +1,10 @@
 #!/bin/sh
-# Build an environment from its lock: ci/setup.sh dev | compiled | peers. Quick when nothing changed.
+# Build an environment from its lock: ci/setup.sh dev | compiled | peers | semgrep. Quick when nothing changed.
 #
 #   dev       .venv: the package, editable, and all that lint, types and tests need
 #   compiled  .venv-compiled: the wheel as it is shipped, its hot path compiled (needs a C compiler)
 #   peers     .venv-peers: the programs that benchmark, soak and system tests run beside the sidecar
+#   semgrep   .venv-semgrep: Semgrep, which pins old versions of what the others use
 #
 # PYTHON names the interpreter (default python3); an environment of another one is built anew.
 # Every file is checked against a digest of the locks, and nothing is built but the package itself.
@@ -84,7 +85,8 @@ case $part in
 dev) venv=.venv python=${PYTHON:-python3} lock=dev ;;
 compiled) venv=.venv-compiled python=${PYTHON:-.venv/bin/python} lock=build ;;
 peers) venv=.venv-peers python=${PYTHON:-.venv/bin/python} lock=peers ;;
-*) fail "usage: ci/setup.sh dev | compiled | peers" ;;
+semgrep) venv=.venv-semgrep python=${PYTHON:-.venv/bin/python} lock=semgrep ;;
+*) fail "usage: ci/setup.sh dev | compiled | peers | semgrep" ;;
 esac
 
 have=$(identity "$venv/bin/python" 2>/dev/null) || have=
@@ -104,6 +106,6 @@ test "$have" = "$want" || "$python" -m venv --clear "$venv" || fail "$python -m 
 case $part in
 dev) install_dev ;;
 compiled) install_compiled ;;
-peers) sync_lock ;;
+peers | semgrep) sync_lock ;;
 esac
 printf '%s\n' "$stamp" >"$venv/.made-from"
