@@ -35,7 +35,7 @@ TOOL_CHARACTERS: Final = 256
 RESOURCE_CHARACTERS: Final = 256
 
 _USER_AGENT: Final = b"user-agent"
-_METHODS: Final = {
+METHODS: Final = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 }
 
@@ -70,8 +70,8 @@ class Composer:
 
     def __init__(self) -> None:
         self._timestamps = Timestamps()
-        self._agents: Memo[bytes, str] = Memo(_agent_of)
-        self._hosts: Memo[bytes, str] = Memo(_host_of)
+        self._agents: Memo[bytes, str] = Memo(agent_of)
+        self._hosts: Memo[bytes, str] = Memo(host_of)
 
     def record(self, exchange: Exchange, verdict: Verdict) -> Record:
         """Write the record of an exchange; facts that no step came to write are left out.
@@ -122,8 +122,8 @@ class Composer:
         upstream_seconds = verdict.upstream_seconds
         method = host = path = None
         if head is not None:
-            method = _METHODS.get(head.method) or _ascii(head.method, METHOD_CHARACTERS)
-            path = _ascii(head.path, PATH_CHARACTERS)
+            method = METHODS.get(head.method) or _ascii(head.method, METHOD_CHARACTERS)
+            path = path_of(head)
             if head.host is not None:
                 host = self._hosts.known.get(head.host) or self._hosts(head.host)
         traffic = Traffic(
@@ -184,11 +184,18 @@ def _ascii(value: bytes, characters: int) -> str:
     return text if len(text) <= characters else text[:characters]
 
 
-def _agent_of(value: bytes) -> str:
+def path_of(head: RequestHead) -> str:
+    """Show the path of a request, cut short."""
+    return _ascii(head.path, PATH_CHARACTERS)
+
+
+def agent_of(value: bytes) -> str:
+    """Show User-Agent, cut short."""
     return _ascii(value, USER_AGENT_CHARACTERS)
 
 
-def _host_of(host: bytes) -> str:
+def host_of(host: bytes) -> str:
+    """Show Host, cut short."""
     return _ascii(host, HOST_CHARACTERS)
 
 

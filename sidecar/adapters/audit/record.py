@@ -153,10 +153,9 @@ class Record(Struct, gc=False):
 _ENCODER: Final = Encoder()
 
 
-def encode_records(records: list[Record]) -> list[bytes]:
-    """Encode records as JSON objects; each becomes a line when it is chained (AU-6)."""
-    # One call for all, cut apart: JSON itself has no raw line feed.
-    return _ENCODER.encode_lines(records).split(b"\n")[:-1]
+def encode_record(record: Record) -> bytes:
+    """Encode a record as a JSON object, which becomes a line when it is chained (AU-6)."""
+    return _ENCODER.encode(record)
 
 
 def json_schema() -> bytes:

@@ -168,7 +168,7 @@ class StreamOfLines:
             taken, error = _push(self._descriptor, payload)
         if not taken:
             return 0, error
-        whole = payload.count(b"\n", len(start), taken)
+        whole = _whole(payload, taken, len(start), lines)
         written = self._lines.keep(head, lines, whole)
         self._fragment = payload[payload.rfind(b"\n", 0, taken) + 1 : taken]
         self._lines.owe(self._fragment)
@@ -299,7 +299,7 @@ class FileOfLines:
         # Without the slot nothing is written: a kill amid the write would end the chain.
         heads.put(self._slot_at, role, slot)
         taken, error = _push(self._descriptor, payload)
-        whole = payload.count(b"\n", len(start), taken)
+        whole = _whole(payload, taken, len(start), lines)
         written = self._lines.keep(head, lines, whole)
         end = head_after(lines[:whole], head)
         self._slot = heads.put(self._slot_at, role, Slot(end, end, found.st_ino))
@@ -319,6 +319,11 @@ class FileOfLines:
         _close(descriptor)
         self._stream.close()
         self._heads.close()
+
+
+def _whole(payload: bytes, taken: int, start: int, lines: Sequence[bytes]) -> int:
+    """Count the lines that were written whole; all of them, nearly always."""
+    return len(lines) if taken == len(payload) else payload.count(b"\n", start, taken)
 
 
 def _last_link(tail: bytes) -> Link | None:

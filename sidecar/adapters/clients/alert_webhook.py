@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from sidecar.adapters.audit.record import Record, encode_records
+from sidecar.adapters.audit.record import Record, encode_record
 from sidecar.adapters.clients.guarded_session import Call, GuardedSession
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.events import UNDELIVERED
@@ -70,7 +70,7 @@ class AlertSender:
             self.failed += 1
             self._missing += 1
             return
-        body = encode_records([record])[0]
+        body = encode_record(record)
         self._queue.append((record.id, body, record.tenant_id))
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())

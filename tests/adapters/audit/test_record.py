@@ -11,7 +11,7 @@ from sidecar.adapters.audit.exchanges import Composer, Timestamps
 from sidecar.adapters.audit.record import (
     Asked,
     Record,
-    encode_records,
+    encode_record,
     json_schema,
     of_admin,
     of_event,
@@ -38,7 +38,7 @@ WHEN = "2027-01-15T08:00:00.250Z"
 
 
 def as_json(record: Record) -> dict[str, object]:
-    (line,) = link(encode_records([record]), Head(chain_name("web", "0", bytes(6))))
+    (line,) = link([encode_record(record)], Head(chain_name("web", "0", bytes(6))))
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     read: dict[str, object] = json.loads(line)
@@ -117,7 +117,7 @@ def test_what_shadow_mode_let_pass_is_listed() -> None:
     ],
 )
 def test_a_record_holds_no_secret_of_the_request(head: RequestHead) -> None:
-    assert b"s3cret" not in encode_records([Composer().record(an_exchange(head), admitted())])[0]
+    assert b"s3cret" not in encode_record(Composer().record(an_exchange(head), admitted()))
 
 
 def test_what_a_client_can_make_long_is_cut_short() -> None:

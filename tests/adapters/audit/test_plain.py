@@ -1,0 +1,167 @@
+"""What is written at once of an admitted exchange says what a whole record of it says."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.adapters.audit.exchanges import Composer
+from sidecar.adapters.audit.plain import PlainRecords
+from sidecar.adapters.audit.record import encode_record
+from sidecar.decision.steps.authenticate import NOBODY
+from sidecar.model.events import RouteAction
+from sidecar.model.exchange import Exchange
+from sidecar.model.mcp import Rpc
+from sidecar.model.message import RequestHead
+from sidecar.model.outcome import PASS, Outcome, Refuse
+from sidecar.model.refusals import RefusalCode
+from sidecar.model.route import Step
+from sidecar.model.trace import Trace
+from sidecar.model.verdict import Ending, Verdict
+from tests.adapters.exchanges import a_head, admitted, an_exchange, an_unreadable_exchange, refused
+from tests.builders import a_principal, a_tenant
+
+Change = Callable[[Exchange], None]
+
+
+class Writes(Step):
+    """A step of which only matters what it writes."""
+
+    name: ClassVar[str] = "tenant"
+    reads: ClassVar[frozenset[str]] = frozenset()
+    can_shadow: ClassVar[bool] = False
+
+    def __init__(self, *facts: str) -> None:
+        self.writes = frozenset(facts)
+
+    def decide(self, exchange: Exchange) -> Outcome:
+        """Pass."""
+        _ = exchange
+        return PASS
+
+
+def behind(*facts: str, **values: object) -> Change:
+    """Have a route's steps write facts, and some of them written."""
+
+    def change(exchange: Exchange) -> None:
+        exchange.route = replace(exchange.route, steps=(Writes(*facts),))
+        for name, value in values.items():
+            setattr(exchange, name, value)
+
+    return change
+
+
+def traced(exchange: Exchange) -> None:
+    exchange.trace = Trace(b"a" * 32, None, b"b" * 16, flags=1, state=b"")
+
+
+def without_own_id(exchange: Exchange) -> None:
+    exchange.request_id = exchange.own_id
+
+
+def untouched(exchange: Exchange) -> None:
+    """Leave an exchange as it is."""
+
+
+KEY: Final = a_principal(subject='o"brien\\\u202e', credential_id="k1")
+PLAIN: Final[dict[str, Change]] = {
+    "as it is": untouched,
+    "its own id": without_own_id,
+    "a trace": traced,
+    "a caller": behind("principal", "tenant", principal=KEY, tenant=a_tenant()),
+    "a caller of no tenant": behind("principal", "tenant", principal=KEY, tenant=None),
+    "a caller where no tenant matters": behind("principal", principal=KEY),
+    "nobody": behind("principal", "tenant", principal=NOBODY, tenant=None),
+    "a signed webhook": behind("tenant", tenant=a_tenant()),
+    "a webhook of nobody's": behind("tenant", tenant=None),
+}
+
+
+def both(exchange: Exchange, verdict: Verdict, records: PlainRecords) -> tuple[object, object]:
+    written = records.record(exchange, verdict)
+    assert written is not None
+    assert b"\n" not in written
+    return json.loads(written), json.loads(encode_record(Composer().record(exchange, verdict)))
+
+
+@pytest.mark.control("AU-1")
+@pytest.mark.parametrize("change", PLAIN.values(), ids=PLAIN.keys())
+def test_a_plain_record_says_the_same_each_time(change: Change) -> None:
+    records = PlainRecords()
+    exchange = an_exchange(a_head(lines=[b"X-A: b", b"User-Agent: curl/8.5"]))
+    change(exchange)
+    for _ in range(2):
+        plain, whole = both(exchange, admitted(), records)
+        assert plain == whole
+        assert list(plain) == list(whole)  # type: ignore[call-overload]  # JSON objects
+
+
+@given(
+    st.builds(
+        lambda path, host, agent: a_head(path=path, host=host, lines=[b"User-Agent: " + agent]),
+        st.binary(max_size=2000),
+        st.none() | st.binary(max_size=300),
+        st.binary(max_size=600),
+    ),
+    st.builds(
+        lambda seconds, waited, size: Verdict(
+            Ending.ADMITTED, 200, None, "", "", seconds, waited, size, size, is_upgraded=False
+        ),
+        st.floats(0, 1e6),
+        st.none() | st.floats(0, 1e6),
+        st.integers(0, 1 << 50),
+    ),
+)
+def test_whatever_is_sent_a_plain_record_says_the_same(head: RequestHead, verdict: Verdict) -> None:
+    plain, whole = both(an_exchange(head), verdict, PlainRecords())
+    assert plain == whole
+
+
+def shadowed(exchange: Exchange) -> None:
+    exchange.shadow.append(Refuse(RefusalCode.FORBIDDEN, "denied"))
+
+
+def with_tools(exchange: Exchange) -> None:
+    exchange.rpc = Rpc()
+
+
+def named(exchange: Exchange) -> None:
+    actions = (RouteAction("account.created", frozenset({200})),)
+    exchange.route = replace(exchange.route, actions=actions)
+
+
+def odd_method(exchange: Exchange) -> None:
+    exchange.head = a_head(b"PROPFIND")
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An exchange that has more to say."""
+
+    change: Change = untouched
+    verdict: Verdict = field(default_factory=admitted)
+
+
+LEFT: Final = {
+    "shadow": Left(shadowed),
+    "tools": Left(with_tools),
+    "a name of the policy's": Left(named),
+    "a method of its own": Left(odd_method),
+    "a WebSocket": Left(verdict=admitted(101, is_upgraded=True)),
+    "a refusal": Left(verdict=refused()),
+}
+
+
+@pytest.mark.parametrize("row", LEFT.values(), ids=LEFT.keys())
+def test_what_has_more_to_say_is_left_to_a_whole_record(row: Left) -> None:
+    exchange = an_exchange()
+    row.change(exchange)
+    assert PlainRecords().record(exchange, row.verdict) is None
+
+
+def test_what_could_not_be_read_is_left_to_a_whole_record() -> None:
+    assert PlainRecords().record(an_unreadable_exchange(), admitted()) is None
