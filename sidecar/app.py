@@ -346,10 +346,12 @@ async def run_worker(loaded: Loaded, descriptor: int, number: int) -> None:
     async def explain(request_id: str) -> Message:
         return {"explained": proxy.explained(request_id)}
 
+    async def missing(_: str) -> Message:
+        return {"missing": proxy.missing()}
+
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, proxy.audit.reopen)
-    own = {"start": start, "snapshot": snapshot, "explain": explain}
-    answers = {**own, **_Staging(proxy).answers()}
-    supervised = Supervised(descriptor, answers)
+    own = {"start": start, "snapshot": snapshot, "explain": explain, "missing": missing}
+    supervised = Supervised(descriptor, {**own, **_Staging(proxy).answers()})
     serving = asyncio.create_task(supervised.serve())
     waiting = asyncio.create_task(stopped.wait())
     done, _ = await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,13 +1,14 @@
 """Several worker processes behind one port: counted, replaced and stopped as one."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.e2e.launch import Launched, serving
+from tests.e2e.launch import Launched, launched, serving
 from tests.e2e.wire import Echo, a_client, a_policy, a_service, get
 
 FreePort = Callable[[], int]
@@ -137,3 +138,23 @@ async def test_sighup_reaches_every_worker(tmp_path: Path, free_port: FreePort) 
         sidecar.order(signal.SIGTERM)
         assert await sidecar.ended() == 0
         assert len(sidecar.records()) == 20
+
+
+async def test_what_a_worker_is_missing_is_said_by_all_of_them_together(
+    tmp_path: Path, free_port: FreePort
+) -> None:
+    full = {"file": "/dev/full", "queue": "4KB", "on_full": "block"}
+    listen = {"proxy": f"127.0.0.1:{free_port()}", "drain": "1s"}
+    name = tmp_path / "policy.yaml"
+    async with a_service(Echo()) as service:
+        policy = a_policy(service.url, workers=2, listen=listen, audit={"sinks": [full]})
+        name.write_text(policy)
+        async with launched([str(name)], tmp_path / "none") as sidecar:
+            await sidecar.started()
+            await sidecar.becomes_ready()
+            async with a_client(sidecar.port) as client:
+                while (await client.ask(get(b"/" + b"a" * 2000))).status == 200:
+                    pass
+            await sidecar.becomes_ready(ready=False)
+            answer = await sidecar.ask_admin(b"/readyz")
+            assert json.loads(answer[1])["reasons"] == ["the audit sink /dev/full is full"]

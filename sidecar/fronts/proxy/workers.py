@@ -22,6 +22,8 @@ ANSWER_SECONDS: Final = 2.0
 START_SECONDS: Final = 20.0
 STAGE_SECONDS: Final = 10.0
 """How long a worker may take to build a policy, or to take it."""
+LOOK_SECONDS: Final = 1.0
+"""How often the workers are asked what requests may miss."""
 _LINE_BYTES: Final = 1 << 24
 # A worker that dies at once would otherwise be started again as fast as the machine can.
 _RESTART_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -153,6 +155,8 @@ class Workers:
         self._stopping = asyncio.Event()
         # Nobody is started while a policy is on its way into force.
         self._turn = asyncio.Lock()
+        self._lacking: Sequence[str] = ()
+        self._looking: asyncio.Task[None] | None = None
         self.port = 0
 
     async def start(self) -> None:
@@ -171,10 +175,23 @@ class Workers:
                 worker.order(signal.SIGKILL)
             raise
         self._keepers = [asyncio.create_task(self._keep(w.number)) for w in self._workers]
+        await self._look()
+        self._looking = asyncio.create_task(self._go_on_looking())
 
     def missing(self) -> list[str]:
-        """Say which workers do not serve now."""
-        return [f"worker {w.number} is not ready" for w in self._workers if not w.is_ready]
+        """Say which workers do not serve now, and what those that do are missing."""
+        away = [f"worker {w.number} is not ready" for w in self._workers if not w.is_ready]
+        return [*away, *self._lacking]
+
+    async def _look(self) -> None:
+        answers = [answer.get("missing") for answer in await self.ask("missing", "")]
+        found = (str(one) for some in answers if isinstance(some, list) for one in some)
+        self._lacking = tuple(dict.fromkeys(found))
+
+    async def _go_on_looking(self) -> None:
+        while not self._stopping.is_set():
+            await asyncio.sleep(LOOK_SECONDS)
+            await self._look()
 
     async def numbers(self) -> list[Message]:
         """Ask all workers for their numbers, and remember them for when a worker is lost."""
@@ -251,6 +268,8 @@ class Workers:
     async def stop(self, seconds: float) -> None:
         """Have all workers drain and end; kill those that do not."""
         self._stopping.set()
+        if self._looking is not None:
+            self._looking.cancel()
         self.order(signal.SIGTERM)
         done, late = (
             await asyncio.wait(self._keepers, timeout=seconds) if self._keepers else ((), ())
