@@ -18,7 +18,7 @@ from sidecar.adapters.telemetry.table import METRICS, Kind, Merge
 from sidecar.cli.exit_codes import ExitCode
 from sidecar.cli.main import group
 from sidecar.model.controls import CONTROLS
-from sidecar.model.events import EVENTS, RESERVED, SUGGESTED
+from sidecar.model.events import CLASSES, EVENTS, RESERVED, SUGGESTED
 from sidecar.model.fields import IDENTITY
 from sidecar.model.problem import problem_body
 from sidecar.model.refusals import REFUSALS, RefusalCode
@@ -214,9 +214,10 @@ package.
 def audit_events_page() -> str:
     """Write the catalogue of actions."""
     rows = [
-        [code(name), code(kind.resource), code(kind.shape), sentence(kind.when)]
+        [code(name), code(kind.resource), code(kind.shape), code(kind.kept_as), sentence(kind.when)]
         for name, kind in EVENTS.items()
     ]
+    classes = [[code(name), sentence(what)] for name, what in CLASSES.items()]
     named = [[code(name), sentence(when)] for name, when in SUGGESTED.items()]
     reserved = ", ".join(code(word) for word in sorted(RESERVED))
     return f"""# Audit events
@@ -225,7 +226,11 @@ def audit_events_page() -> str:
 could not be done has the same action, with `outcome` and `reason`: every [refusal](refusals.md)
 leaves a record.
 
-{table(("action", "resource", "metadata", "when"), rows)}
+{table(("action", "resource", "metadata", "class", "when"), rows)}
+
+How long a record is [kept](../howto/audit-retention.md) is a matter of its class:
+
+{table(("class", "what it holds"), classes)}
 
 ## Actions by policy
 

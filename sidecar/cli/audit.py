@@ -11,6 +11,8 @@ _COMMANDS: Final = {
     "search": "Print records that fit.",
     "export": "Write records as JSON Lines, CSV or OCSF.",
     "verify": "Say whether an audit trail is whole.",
+    "purge": "Remove records that are past their retention.",
+    "erase-tenant": "Erase the records of a tenant.",
 }
 
 

@@ -11,8 +11,9 @@ import click
 from sidecar.adapters.audit.files import LINE_BYTES, UnreadableFileError, opened, with_rotated
 from sidecar.adapters.audit.heads import written_heads
 from sidecar.cli.exit_codes import DONE, FAILED, NO, USAGE, CommandError
+from sidecar.knowledge.audit.findings import Chain, Finding, Place, Report
 from sidecar.knowledge.audit.signing import SignatureChecker
-from sidecar.knowledge.audit.trail import Chain, Finding, Place, Report, Trail
+from sidecar.knowledge.audit.trail import Trail
 
 
 @click.command(

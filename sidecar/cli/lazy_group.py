@@ -35,7 +35,7 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in self._summaries:
             return None
-        name = f"{self._modules}{cmd_name}"
+        name = f"{self._modules}{cmd_name.replace('-', '_')}"
         command: object = import_module(name).command
         if not isinstance(command, click.Command):
             raise TypeError(f"{name} has no command")

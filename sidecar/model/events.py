@@ -21,6 +21,28 @@ class Shape(StrEnum):
     DEED = "deed"
 
 
+class RecordClass(StrEnum):
+    """What a record is kept for, which says how long (AU-4)."""
+
+    REQUESTS = "requests"
+    ACTIONS = "actions"
+    SECURITY = "security"
+    ADMIN = "admin"
+    ALERTS = "alerts"
+    TRAIL = "trail"
+
+
+CLASSES: Final[dict[RecordClass, str]] = {
+    RecordClass.REQUESTS: "what callers asked for",
+    RecordClass.ACTIONS: "actions that the policy names for its routes",
+    RecordClass.SECURITY: "failures to authenticate, blocks, revocations",
+    RecordClass.ADMIN: "what operators did and read",
+    RecordClass.ALERTS: "alerts on privileged access",
+    RecordClass.TRAIL: "what the trail says of itself",
+}
+"""What is in each class, for the reference manual."""
+
+
 @dataclass(frozen=True, slots=True)
 class EventKind:
     """One action of the catalogue.
@@ -29,19 +51,33 @@ class EventKind:
         when: when a record names it, for the reference manual.
         shape: what its metadata holds.
         resource: its `resource_type`.
+        kept_as: its class, which says how long it is kept.
     """
 
     when: str
     shape: Shape
     resource: str
+    kept_as: RecordClass
 
 
-def _traffic(when: str) -> EventKind:
-    return EventKind(when, Shape.TRAFFIC, "route")
+def _traffic(when: str, kept_as: RecordClass = RecordClass.REQUESTS) -> EventKind:
+    return EventKind(when, Shape.TRAFFIC, "route", kept_as)
 
 
-def _deed(resource: str, when: str) -> EventKind:
-    return EventKind(when, Shape.DEED, resource)
+def _deed(resource: str, when: str, kept_as: RecordClass = RecordClass.ADMIN) -> EventKind:
+    return EventKind(when, Shape.DEED, resource, kept_as)
+
+
+def _of_trail(when: str) -> EventKind:
+    return _deed("audit", when, RecordClass.TRAIL)
+
+
+def _of_security(resource: str, when: str) -> EventKind:
+    return _deed(resource, when, RecordClass.SECURITY)
+
+
+def _alert(resource: str, when: str) -> EventKind:
+    return _deed(resource, when, RecordClass.ALERTS)
 
 
 REQUEST: Final = "request"
@@ -53,6 +89,9 @@ STAFF_ACCESS: Final = "alert.staff_access"
 UNDELIVERED: Final = "alert.undelivered"
 AUDIT_READ: Final = "audit.read"
 AUDIT_EXPORT: Final = "audit.export"
+AUDIT_PURGE: Final = "audit.purge"
+AUDIT_ERASE: Final = "audit.erase"
+AUDIT_CHECKPOINT: Final = "audit.checkpoint"
 ALERTS: Final = "alert."
 """How names of alerts begin."""
 
@@ -62,22 +101,31 @@ EVENTS: Final[dict[str, EventKind]] = {
     TOOL_CALL: _traffic("a request that calls tools of MCP, admitted or refused"),
     AUTH_FAILURE: _traffic(
         "a request that is refused with 401: its credential is missing, wrong or ended, its"
-        " signature is not good, or its caller is not served"
+        " signature is not good, or its caller is not served",
+        RecordClass.SECURITY,
     ),
     "admin.authenticate": EventKind(
         "a call of the admin API without a good token, or with one that may only look",
         Shape.ASKED,
         "admin",
+        RecordClass.SECURITY,
     ),
     "audit.gap": EventKind(
-        "records before this one are missing: the queue of the sink was full", Shape.GAP, "audit"
+        "records before this one are missing: the queue of the sink was full",
+        Shape.GAP,
+        "audit",
+        RecordClass.TRAIL,
     ),
-    "audit.start": _deed("audit", "a chain of records begins; `details` name the line before it"),
-    "audit.checkpoint": _deed(
-        "audit", "the chain up to the line before is signed by `audit.signing_key`"
+    "audit.start": _of_trail("a chain of records begins; `details` name the line before it"),
+    AUDIT_CHECKPOINT: _of_trail("the chain up to the line before is signed by `audit.signing_key`"),
+    "audit.torn": _of_trail(
+        "the writer of the line before was stopped amid it; `details` have its digest"
     ),
-    "audit.torn": _deed(
-        "audit", "the writer of the line before was stopped amid it; `details` have its digest"
+    AUDIT_PURGE: _of_trail(
+        "an operator had records removed, or was refused; `details` say which, and are signed"
+    ),
+    AUDIT_ERASE: _of_trail(
+        "an operator had a tenant's records erased, or was refused; `resource` is a digest"
     ),
     AUDIT_READ: _deed("audit", "somebody read a page of the trail; `details` say what of it"),
     AUDIT_EXPORT: _deed("audit", "a page of the trail was taken out"),
@@ -95,27 +143,38 @@ EVENTS: Final[dict[str, EventKind]] = {
     "tenant.suspend": _deed("tenant", "a tenant is not served any more, for now"),
     "tenant.resume": _deed("tenant", "a suspended tenant is served again"),
     "tenant.delete": _deed("tenant", "a tenant is not served any more, and its secrets are gone"),
-    "tenant.breach": _deed("tenant", "all keys and tokens of a tenant were ended or replaced"),
-    "token.revoke": _deed(
+    "tenant.breach": _of_security(
+        "tenant", "all keys and tokens of a tenant were ended or replaced"
+    ),
+    "token.revoke": _of_security(
         "token", "tokens of an issuer were revoked: one, a session's, a subject's or a tenant's"
     ),
     "secret.set": _deed("secret", "a secret was created, or changed"),
     "secret.delete": _deed("secret", "a secret was deleted"),
     "secret.access": _deed("secret", "a secret was opened for use, and was not remembered"),
     "secret.reseal": _deed("secret", "secrets were sealed anew with the newest master key"),
-    "block.create": _deed("block", "an address, a key or a tenant was shut out"),
-    "block.remove": _deed("block", "who was shut out was let in again"),
-    ADMIN_ACCESS: _deed(
+    "block.create": _of_security("block", "an address, a key or a tenant was shut out"),
+    "block.remove": _of_security("block", "who was shut out was let in again"),
+    ADMIN_ACCESS: _alert(
         "key", "an operator read keys, tenants or names of secrets; `resource` is what was read"
     ),
-    STAFF_ACCESS: _deed(
+    STAFF_ACCESS: _alert(
         "route", "a caller with a role of staff got an answer about a tenant; of `request_id`"
     ),
-    UNDELIVERED: _deed("alert", "the webhook did not take an alert, or there were too many"),
+    UNDELIVERED: _alert("alert", "the webhook did not take an alert, or there were too many"),
     "explain.read": _deed("request", "an operator read why a request was refused, or tried to"),
-    "csp.report": _deed("csp", "a browser reported what a Content-Security-Policy stopped"),
+    "csp.report": _deed(
+        "csp", "a browser reported what a Content-Security-Policy stopped", RecordClass.REQUESTS
+    ),
 }
 """What the sidecar writes by itself."""
+
+
+def class_of(action: str) -> RecordClass:
+    """Say what records of an action are kept for; those that a policy names are `actions`."""
+    kind = EVENTS.get(action)
+    return RecordClass.ACTIONS if kind is None else kind.kept_as
+
 
 RESERVED: Final = frozenset(
     {"admin", "alert", "audit", "block", "config", "csp", "explain", "token", "tool"}

@@ -91,6 +91,8 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (content.tokens_in_the_open, frozenset({"admin"})),
     (content.sinks_listed_twice, frozenset({"audit"})),
     (audit.audit_secrets_in_the_open, frozenset({"audit"})),
+    (audit.retention_of_nothing, frozenset({"audit"})),
+    (audit.retention_too_short, frozenset({"audit"})),
     (audit.alerts_in_the_clear, frozenset({"audit"})),
     (content.trail_key_in_the_open, frozenset({"audit"})),
     (sinks.rules_without_a_file, frozenset({"audit"})),

@@ -379,14 +379,16 @@ BY_LEDGERS: Final = frozenset(
     {
         "alert.undelivered",
         "audit.checkpoint",
+        "audit.erase",
         "audit.gap",
+        "audit.purge",
         "audit.start",
         "audit.torn",
         "config.reload",
     }
 )
-"""What a trail says of itself, of sinks and webhooks that stall, and of reloads by a process of
-its own: their own tests cause it."""
+"""What a trail says of itself, of removals, of sinks and webhooks that stall, and of reloads by a
+process of its own: their own tests cause it."""
 
 
 async def everything(house: House) -> None:

@@ -55,13 +55,18 @@ def trail_files(name: str) -> list[Path]:
     return [path for _, path in found]
 
 
+def is_packed(file: BinaryIO) -> bool:
+    """Whether a file that was just opened is packed with gzip."""
+    is_gzip = file.read(len(_GZIP)) == _GZIP
+    file.seek(0)
+    return is_gzip
+
+
 @contextmanager
 def opened(name: Path) -> Iterator[BinaryIO]:
     """Open a file, unpacked if it is packed."""
     with name.open("rb") as file:
-        is_packed = file.read(len(_GZIP)) == _GZIP
-        file.seek(0)
-        if not is_packed:
+        if not is_packed(file):
             yield file
             return
         try:

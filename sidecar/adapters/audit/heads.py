@@ -91,11 +91,21 @@ class Heads:
             os.close(descriptor)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep every other process from appending to the file, from rotating and removing it."""
-        # Where a lock is not to be had (some network file systems), O_APPEND remains.
-        with suppress(OSError):
+    def locked(self, *, must: bool = False) -> Iterator[None]:
+        """Keep every other process from appending to the file, from rotating and removing it.
+
+        Args:
+            must: whether nothing may be done without the lock.
+
+        Raises:
+            OSError: it must, and there is none.
+        """
+        try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        except OSError:
+            # Where a lock is not to be had (some network file systems), O_APPEND remains.
+            if must:
+                raise
         try:
             yield
         finally:

@@ -17,6 +17,7 @@ import struct
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 _MODE: Final = 0o600
@@ -122,6 +123,16 @@ class SpillFile:
                 content = os.pread(self._descriptor, wanted, front)
         return content.split(b"\n")[:-1]
 
+    def lines(self) -> Iterator[bytes]:
+        """Read all records that wait, and take none off."""
+        with self._locked():
+            at, end, rest = self._front(), self._end(), b""
+            while at < end:
+                content = os.pread(self._descriptor, min(end - at, _READ_BYTES), at)
+                at += len(content)
+                *whole, rest = (rest + content).split(b"\n")
+                yield from whole
+
     def take(self, records: Sequence[bytes]) -> None:
         """Take the first records off; with the last one goes what they took of the disk."""
         with self._locked():
@@ -197,6 +208,22 @@ class SpillFile:
             if os.fstat(self._descriptor).st_size == at + taken:
                 os.ftruncate(self._descriptor, at)
             raise
+
+
+def waiting_lines(name: str) -> Iterator[bytes]:
+    """Read the records that wait in a file, if it is there.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not Path(name).exists():
+        return
+    file = SpillFile(name, 0)
+    file.open()
+    try:
+        yield from file.lines()
+    finally:
+        file.close()
 
 
 def _lock(descriptor: int, kind: int, at: int, *, waits: bool = True) -> None:

@@ -5,7 +5,8 @@ Records are written on the event loop, a batch at a time; each sink has a thread
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sidecar.adapters.audit.exchanges import Composer, Timestamps
@@ -21,6 +22,7 @@ from sidecar.adapters.audit.scribe import Scribe
 from sidecar.adapters.audit.sink_writer import SinkWriter
 from sidecar.adapters.audit.sinks import STDOUT, open_sink
 from sidecar.knowledge.audit.signing import StatementSigner
+from sidecar.knowledge.audit.statements import Run, purge_text
 from sidecar.model.events import ALERTS
 from sidecar.model.exchange import Exchange
 from sidecar.model.ports import Event, Events, Ledger, RequestIds
@@ -203,6 +205,22 @@ class AuditLedger(Ledger):
         self._add(record)
         if self.alarm is not None and event.action.startswith(ALERTS):
             self.alarm.put(record)
+
+    def note_removal(self, event: Event, runs: Sequence[Run]) -> None:
+        """Take note of lines that are about to be removed, signed where there is a key (AU-4).
+
+        Args:
+            event: by whom, and why.
+            runs: the lines, at most `MAX_RUNS`.
+        """
+        timestamp = self._timestamps.text(self._clock())
+        said = [run.text for run in runs]
+        details: dict[str, object] = {**(event.details or {}), "runs": said}
+        if self._signer is not None:
+            details["key_id"] = self._signer.key_id
+            details["signature"] = self._signer.sign(purge_text(said, timestamp))
+        stated = replace(event, details=details)
+        self._add(of_event(stated, record_id=self._ids().decode(), timestamp=timestamp))
 
     def full_sink(self) -> str:
         """Name a sink that is full and has new requests refused until it is not; empty for none."""

@@ -15,19 +15,27 @@ class StatementSigner:
 
     Attributes:
         key_id: thumbprint of the public key.
+        public_pem: the public key: SubjectPublicKeyInfo in PEM.
     """
 
     def __init__(self, seed: Secret) -> None:
         # 9 MB and a native library, for policies that name a key.
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
         key = Ed25519PrivateKey.from_private_bytes(seed.reveal())
         self._sign = key.sign
-        self.key_id = _thumbprint(key.public_key().public_bytes_raw())
+        public = key.public_key()
+        self.key_id = _thumbprint(public.public_bytes_raw())
+        self.public_pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def sign(self, text: bytes) -> str:
         """Sign a text; the signature is in base64url without padding."""
         return _encoded(self._sign(text))
+
+    def sign_raw(self, text: bytes) -> bytes:
+        """Sign a text; the signature is 64 bytes, as openssl takes them."""
+        return self._sign(text)
 
 
 class SignatureChecker:

@@ -24,7 +24,7 @@ chain each; a reader that finds a run gone takes the statement in its place:
 
     runs         list of text, each `WRITER FROM TO BEFORE AFTER` (`Run.text`): FROM and TO are
                  the first and last seq removed, BEFORE the hash of line FROM - 1 (64 zeros where
-                 FROM is 1), AFTER the hash of line TO
+                 FROM is 1, or where line FROM - 1 was not there), AFTER the hash of line TO
     key_id, signature
                  of `purge_text`; absent without a signing key
     and whatever else the command has to say, such as the reason: text and numbers
@@ -41,12 +41,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sidecar.knowledge.audit.chain import NO_HASH
+
 CHECKPOINT: Final = "audit.checkpoint"
 PURGE: Final = "audit.purge"
 START: Final = "audit.start"
 TORN: Final = "audit.torn"
 MAX_RUNS: Final = 100
 
+_NO_HASH: Final = NO_HASH.decode()
 _RUN: Final = re.compile(
     r"(\S{3,80}) ([1-9][0-9]{0,17}) ([1-9][0-9]{0,17}) ([0-9a-f]{64}) ([0-9a-f]{64})\Z"
 )
@@ -60,7 +63,8 @@ class Run:
         writer: the chain.
         first: seq of the first.
         last: seq of the last.
-        before: hash of the line before the first; 64 zeros if the first is the chain's first.
+        before: hash of the line before the first; 64 zeros if the first is the chain's first, or
+            the line before it was not there any more.
         after: hash of the last.
     """
 
@@ -69,6 +73,11 @@ class Run:
     last: int
     before: str
     after: str
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether it is not known what came before it."""
+        return self.first > 1 and self.before == _NO_HASH
 
     @property
     def text(self) -> str:

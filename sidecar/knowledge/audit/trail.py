@@ -10,13 +10,15 @@ that is left leaves no trace in the files themselves.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
 import msgspec
 
-from sidecar.knowledge.audit.chain import NO_HASH, Head, Link, is_fragment, link_of
+from sidecar.knowledge.audit.bridges import Bridges
+from sidecar.knowledge.audit.chain import Head, Link, is_fragment, link_of
+from sidecar.knowledge.audit.findings import Chain, Finding, Place, Report, Statement
 from sidecar.knowledge.audit.statements import (
     CHECKPOINT,
     PURGE,
@@ -34,79 +36,6 @@ IsSigned = Callable[[str, bytes, str], bool]
 _read_object: Final = msgspec.json.Decoder(dict[str, object]).decode
 _STATEMENT: Final = b'"action":"audit.'
 _CHANGED: Final = "does not follow the record before it: one of the two was changed"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a line stands.
-
-    Attributes:
-        file: name of the file.
-        line: number of the line, from 1.
-    """
-
-    file: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is wrong, or worth a note.
-
-    Attributes:
-        kind: `changed`, `missing`, `order`, `repeated`, `foreign`, `torn`, `signature`, `unsigned`,
-            `truncated`, `statement`, `beginning`.
-        text: what, in words.
-        place: where; None for what stands nowhere.
-        writer: the chain; None for what belongs to none.
-        seq: number of the line in it.
-    """
-
-    kind: str
-    text: str
-    place: Place | None = None
-    writer: str | None = None
-    seq: int | None = None
-
-
-@dataclass(slots=True)
-class Chain:
-    """What was found of one chain.
-
-    Attributes:
-        records: lines.
-        first: lowest seq.
-        last: highest seq.
-        hash: hash of that line, as text.
-        signed: highest seq that a good checkpoint covers; 0 for none.
-        signed_at: timestamp of that checkpoint; empty for none.
-    """
-
-    records: int = 0
-    first: int = 0
-    last: int = 0
-    hash: str = NO_HASH.decode()
-    signed: int = 0
-    signed_at: str = ""
-
-
-@dataclass(slots=True)
-class Report:
-    """What is to be said of a trail.
-
-    Attributes:
-        problems: what is wrong, in the order in which it was found.
-        notes: what is no proof of anything wrong.
-        chains: what there is of each chain, by writer.
-        records: lines that stand in a chain.
-        removed: lines that a statement stands for.
-    """
-
-    problems: list[Finding] = field(default_factory=list)
-    notes: list[Finding] = field(default_factory=list)
-    chains: dict[str, Chain] = field(default_factory=dict)
-    records: int = 0
-    removed: int = 0
 
 
 @dataclass(slots=True)
@@ -158,7 +87,7 @@ class Trail:
         self._current: dict[bytes, _Stretch] = {}
         self._fragments: list[_Fragment] = []
         self._vouched: set[str] = set()
-        self._runs: dict[tuple[str, int, str], Run] = {}
+        self._bridges = Bridges()
 
     def next_file(self) -> None:
         """Begin another file."""
@@ -223,7 +152,7 @@ class Trail:
         if action == CHECKPOINT:
             self._take_checkpoint(details, timestamp, found, place)
         elif action == PURGE:
-            self._take_purge(details, timestamp, found, place)
+            self._take_purge(record, details, found, place)
         elif action == TORN:
             self._vouched.add(str(details.get("sha256")))
 
@@ -247,19 +176,26 @@ class Trail:
         )
 
     def _take_purge(
-        self, details: Mapping[str, object], timestamp: str, found: Link, place: Place
+        self, record: Mapping[str, object], details: Mapping[str, object], found: Link, place: Place
     ) -> None:
-        said = details.get("runs")
+        said, timestamp = details.get("runs"), str(record.get("timestamp"))
         runs = [run_of(text) for text in said] if isinstance(said, list) else [None]
         if None in runs:
             self._complain_of("statement", found, place, "names a run that cannot be read")
-        readable = [run for run in runs if run is not None]
+        readable = tuple(run for run in runs if run is not None)
         text = purge_text([run.text for run in readable], timestamp)
         if self._is_signed is not None and not self._has_signed(details, text):
             self._complain_of("signature", found, place, "is not signed by the key")
             return
         for run in readable:
-            self._runs[run.writer, run.first, run.before] = run
+            self._bridges.add(run, timestamp)
+        writer = found.writer.decode()
+        self._report.statements.append(Statement(writer, found.seq, timestamp, readable))
+        if readable:
+            counted = sum(run.last - run.first + 1 for run in readable)
+            said_by = f"by {record.get('actor')}, {details.get('why')}: {details.get('reason')}"
+            text_of_note = f"says that {counted} records were removed at {timestamp} {said_by}"
+            self._report.notes.append(Finding("removed", text_of_note, place, writer, found.seq))
 
     def _has_signed(self, details: Mapping[str, object], text: bytes) -> bool:
         key_id, signature = details.get("key_id"), details.get("signature")
@@ -273,7 +209,8 @@ class Trail:
         Args:
             expected: by writer, up to which seq it is known to have written into these files.
         """
-        for writer in sorted(self._stretches):
+        gone = {writer.encode() for writer in self._bridges.writers()}
+        for writer in sorted(gone | self._stretches.keys()):
             self._join(writer)
         for name, seq in (expected or {}).items():
             self._compare(name, seq)
@@ -285,43 +222,59 @@ class Trail:
 
     def _join(self, writer: bytes) -> None:
         head = Head(writer)
-        for stretch in sorted(self._stretches[writer], key=lambda one: one.start.seq):
+        for stretch in sorted(self._stretches.get(writer, ()), key=lambda one: one.start.seq):
             start = stretch.start
             if start.seq <= head.seq:
                 self._repeat(stretch, head)
                 head = max(head, stretch.end, key=lambda end: end.seq)
                 continue
-            before = self._bridged(head, start)
-            if before is None:
-                self._miss(head, stretch)
-            elif not start.follows(before):
+            head = self._bridge(head, start.seq)
+            if head.seq + 1 < start.seq:
+                self._miss(head, start.seq, stretch.place)
+            elif not start.follows(head.hash):
                 self._complain_of("changed", start, stretch.place, _CHANGED)
             self._count(stretch)
             head = stretch.end
+        head = self._bridge(head, None)
         chain = self._chain(writer)
         chain.last, chain.hash = head.seq, head.hash.decode()
 
-    def _bridged(self, head: Head, start: Link) -> bytes | None:
-        """Return the hash before a line, over what statements stand for; None if it is unknown."""
-        writer = head.writer.decode()
-        while head.seq + 1 < start.seq:
-            run = self._runs.get((writer, head.seq + 1, head.hash.decode()))
-            if run is None or run.last >= start.seq:
-                return None
-            self._report.removed += run.last - head.seq
+    def _bridge(self, head: Head, limit: int | None) -> Head:
+        """Go over what statements stand for, up to the next line that is there."""
+        while True:
+            end, stated_at = self._bridges.over(head, limit)
+            self._cross(head.seq, end, stated_at)
+            cut_off = self._bridges.cut_off(end, limit)
+            if cut_off is None:
+                return end
+            run, stated_at = cut_off
+            self._miss(end, run.first, None)
             head = Head(head.writer, run.last, run.after.encode())
-        return head.hash
+            self._cross(run.first - 1, head, stated_at)
 
-    def _miss(self, head: Head, stretch: _Stretch) -> None:
-        start = stretch.start
-        if not head.seq:
-            text = f"begins with record {start.seq}: what came before is not in these files"
-            told = self._report.notes if self._is_partial else self._report.problems
-            told.append(Finding("beginning", text, stretch.place, start.writer.decode(), start.seq))
+    def _cross(self, before: int, end: Head, stated_at: str) -> None:
+        """Count what a statement stands for; with a key at hand it was signed up to its end."""
+        if end.seq == before:
             return
-        missing = f"{head.seq + 1} to {start.seq - 1}"
-        text = f"follows record {head.seq}: records {missing} are missing"
-        self._complain_of("missing", start, stretch.place, text)
+        self._report.removed += end.seq - before
+        chain = self._chain(end.writer)
+        if self._is_signed is not None:
+            chain.signed, chain.signed_at = max(
+                (chain.signed, chain.signed_at), (end.seq, stated_at)
+            )
+
+    def _miss(self, head: Head, seq: int, place: Place | None) -> None:
+        """Say that lines before a number are not there."""
+        writer = head.writer.decode()
+        if not head.seq:
+            text = f"begins with record {seq}: what came before is not in these files"
+            told = self._report.notes if self._is_partial else self._report.problems
+            told.append(Finding("beginning", text, place, writer, seq))
+            return
+        text = f"follows record {head.seq}: records {head.seq + 1} to {seq - 1} are missing"
+        if seq == head.seq + 1:
+            text = f"follows record {head.seq}, which was not there when it was removed"
+        self._report.problems.append(Finding("missing", text, place, writer, seq))
 
     def _repeat(self, stretch: _Stretch, head: Head) -> None:
         if stretch.is_out_of_place or self._allows_repeats:
@@ -333,6 +286,13 @@ class Trail:
         chain = self._chain(stretch.start.writer)
         chain.records += stretch.end.seq - stretch.start.seq + 1
         chain.first = chain.first or stretch.start.seq
+
+    def is_gone(self, run: Run) -> bool:
+        """Whether no line of a run is there any more; only after `report`."""
+        return all(
+            one.end.seq < run.first or one.start.seq > run.last
+            for one in self._stretches.get(run.writer.encode(), ())
+        )
 
     def _compare(self, writer: str, seq: int) -> None:
         chain = self._report.chains.get(writer)

@@ -1,8 +1,11 @@
-"""Rules about the audit: secrets that are in the open, and alerts that anybody could read."""
+"""Rules about the audit: secrets in the open, alerts that anybody could read, what is kept."""
 
 from sidecar.policy.nodes import Path
 from sidecar.policy.rules.findings import Findings, Judged
 from sidecar.policy.rules.tokens import is_loopback_url
+from sidecar.policy.schema.audit import FileSink
+from sidecar.policy.schema.quantities import write_duration
+from sidecar.policy.schema.retention import USUAL
 
 
 def audit_secrets_in_the_open(judged: Judged) -> Findings:
@@ -34,3 +37,31 @@ def alerts_in_the_clear(judged: Judged) -> Findings:
             "sends alerts in the clear, and anybody on the way can read them",
             "an https:// url",
         )
+
+
+def retention_of_nothing(judged: Judged) -> Findings:
+    """A retention where no sink is a file: nobody but the collector can keep to it."""
+    section = judged.policy.audit
+    if section.retention is None or any(isinstance(sink, FileSink) for sink in section.sinks):
+        return
+    yield judged.warning(
+        ("audit", "retention"),
+        "holds for files alone, and no sink is one",
+        "sinks: [{file: audit.jsonl}], or have it where the records are collected",
+    )
+
+
+def retention_too_short(judged: Judged) -> Findings:
+    """Classes that are kept for less than AU-4 asks for."""
+    kept = judged.policy.audit.retention
+    if kept is None:
+        return
+    for name in ("default", "requests", "actions", "security", "admin", "alerts"):
+        span: float | None = getattr(kept, name)
+        if span is not None and span < USUAL:
+            path = ("audit", "retention", name)
+            yield judged.warning(
+                path if judged.is_written(path) else ("audit", "retention"),
+                f"keeps records for {write_duration(span)}, less than the usual 90d (AU-4)",
+                "90d, unless a law wants less",
+            )

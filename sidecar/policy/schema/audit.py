@@ -9,6 +9,7 @@ from sidecar.policy.schema.files import ExistingFile, FileName, SecretText
 from sidecar.policy.schema.jwt import HttpUrl
 from sidecar.policy.schema.names import FieldName, Word
 from sidecar.policy.schema.quantities import Count, Duration, PositiveDuration, PositiveSize
+from sidecar.policy.schema.retention import Retention
 from sidecar.policy.schema.section import Section
 from sidecar.policy.schema.state import State
 from sidecar.policy.schema.words import (
@@ -265,6 +266,7 @@ class Audit(Section):
         checkpoint: how often the trail is signed while records come; a clean stop and a rotation
             sign it too.
         export_tiers: tiers whose tenants may have an export of their records; all if left out.
+        retention: how long records stay in files; for ever if left out.
     """
 
     sinks: Annotated[tuple[Sink, ...], Field(min_length=1, examples=["[stdout]"])] = (StdoutSink(),)
@@ -279,6 +281,7 @@ class Audit(Section):
     export_tiers: Annotated[
         tuple[Word, ...] | None, Field(min_length=1, examples=["[enterprise]"])
     ] = None
+    retention: Annotated[Retention | None, Field(examples=["90d"])] = None
 
     def on(self, state: State) -> Self:
         """Fill in the server of streams that name none: that of the state store."""

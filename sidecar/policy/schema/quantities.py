@@ -220,7 +220,7 @@ def _or_variable(schema: dict[str, object]) -> dict[str, object]:
     return {"anyOf": [schema, variable]}
 
 
-_DURATION_SCHEMA: Final = WithJsonSchema(
+DURATION_SCHEMA: Final = WithJsonSchema(
     {
         "type": "string",
         "pattern": rf"^([0-9]{{1,12}}(ms|s|m|h|d)|.*{VARIABLE_PATTERN}.*)$",
@@ -235,8 +235,8 @@ _SIZE_SCHEMA: Final = WithJsonSchema(
     }
 )
 
-Duration = Annotated[float, PlainValidator(parse_duration), _DURATION_SCHEMA]
-PositiveDuration = Annotated[float, PlainValidator(_positive_duration), _DURATION_SCHEMA]
+Duration = Annotated[float, PlainValidator(parse_duration), DURATION_SCHEMA]
+PositiveDuration = Annotated[float, PlainValidator(_positive_duration), DURATION_SCHEMA]
 Size = Annotated[int, PlainValidator(parse_size), _SIZE_SCHEMA]
 PositiveSize = Annotated[int, PlainValidator(_positive_size), _SIZE_SCHEMA]
 

@@ -15,8 +15,9 @@ from sidecar.adapters.audit.sinks import open_sink
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
 from sidecar.knowledge.audit.chain import Head, link, link_of
+from sidecar.knowledge.audit.findings import Place, Report
 from sidecar.knowledge.audit.signing import SignatureChecker, StatementSigner
-from sidecar.knowledge.audit.trail import Place, Report, Trail
+from sidecar.knowledge.audit.trail import Trail
 from sidecar.model.secret import Secret
 from sidecar.policy.schema.audit import Audit, FileSink
 from tests.adapters.audit.test_sinks import START, files_no_larger_than, record, told

@@ -14,7 +14,8 @@ import pytest
 from sidecar.adapters.audit.heads import SLOT_BYTES, heads_of, written_heads
 from sidecar.adapters.audit.scribe import COMMAND, Scribe
 from sidecar.adapters.audit.sinks import Sink, open_sink
-from sidecar.knowledge.audit.trail import Place, Report, Trail
+from sidecar.knowledge.audit.findings import Place, Report
+from sidecar.knowledge.audit.trail import Trail
 from sidecar.policy.schema.audit import FileSink, StdoutSink
 
 Spoil = Callable[[Path], object]

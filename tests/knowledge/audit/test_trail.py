@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.knowledge.audit.chain import NO_HASH, Head, chain_name, head_after, link
+from sidecar.knowledge.audit.findings import Place, Report
 from sidecar.knowledge.audit.signing import SignatureChecker, StatementSigner
 from sidecar.knowledge.audit.statements import (
     CHECKPOINT,
@@ -19,7 +20,7 @@ from sidecar.knowledge.audit.statements import (
     checkpoint_text,
     purge_text,
 )
-from sidecar.knowledge.audit.trail import Place, Report, Trail
+from sidecar.knowledge.audit.trail import Trail
 from sidecar.model.secret import Secret
 
 A = Head(chain_name("web", "0", bytes(6)))

@@ -1,0 +1,377 @@
+"""Taking records out of the files of the audit trail: purge (AU-4) and erasure (AU-7).
+
+Only commands do this, on the files themselves: no token of the admin API removes what the trail
+says. A trail that is not whole is left alone, or the statement of the removal would vouch for what
+somebody else did to it.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from sidecar.adapters.audit.files import UnreadableFileError
+from sidecar.adapters.audit.removal import (
+    BusyTrailError,
+    HeldFile,
+    HeldTrail,
+    held_trail,
+    sync_newest,
+)
+from sidecar.adapters.audit.sink_writer import SinkWriter
+from sidecar.adapters.audit.spill import waiting_lines
+from sidecar.adapters.audit.writer import AuditLedger
+from sidecar.knowledge.audit.certificate import counted, tenant_digest
+from sidecar.knowledge.audit.findings import Place, Report
+from sidecar.knowledge.audit.removal import (
+    Cut,
+    Expiry,
+    OfTenant,
+    Plan,
+    Rule,
+    Tally,
+    counts_of,
+    said_again,
+)
+from sidecar.knowledge.audit.signing import SignatureChecker, StatementSigner
+from sidecar.knowledge.audit.statements import MAX_RUNS, Run
+from sidecar.knowledge.audit.trail import Trail
+from sidecar.lifecycle.errors import ConflictError
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.events import AUDIT_ERASE, AUDIT_PURGE, RecordClass
+from sidecar.model.ports import Event
+from sidecar.policy.schema.audit import Audit, FileSink, RedisSink, Sink, StdoutSink
+
+_WRITE_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 0.01
+_SHOWN: Final = 1
+# What a removal leaves as it is: verify goes on saying it.
+_BEARABLE: Final = frozenset({"beginning"})
+_SAID_AGAIN: Final = "said again"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be removed, and how.
+
+    Attributes:
+        rule: which lines.
+        actor: who wants it.
+        why: `retention` or `erasure`.
+        reason: in the operator's words.
+        allows: kinds of problems that the trail may have: `missing`, `unsigned`.
+        is_dry: whether it is only to be told.
+    """
+
+    rule: Rule
+    actor: str
+    why: str
+    reason: str
+    allows: frozenset[str] = frozenset()
+    is_dry: bool = False
+
+
+@dataclass(slots=True)
+class Removed:
+    """What became of one trail.
+
+    Attributes:
+        file: the file that is written.
+        files: files out of which lines were taken.
+        removed: records, by class.
+        kept: records that stay for their class alone.
+        fragments: beginnings of lines that were cut off.
+        left: by file, how many records were left in it and why.
+        waiting: records that wait in its spill file, to be written later.
+        is_signed: whether the statement is signed.
+    """
+
+    file: str
+    files: int = 0
+    removed: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
+    fragments: int = 0
+    left: dict[str, tuple[int, str]] = field(default_factory=dict)
+    waiting: int = 0
+    is_signed: bool = False
+
+
+@dataclass(slots=True)
+class _Planned:
+    """What is to be cut, and what is to be said of it."""
+
+    runs: list[Run]
+    again: list[Run]
+    tallies: list[tuple[HeldFile, Tally]]
+    rule: Rule
+
+
+class TrailRemoval:
+    """Takes records out of the files of a policy's trail.
+
+    Args:
+        section: the policy's sinks and its key.
+        ledger: its audit, started; None where nothing is to be changed.
+    """
+
+    def __init__(self, section: Audit, ledger: AuditLedger | None) -> None:
+        self._section = section
+        self._ledger = ledger
+        key = section.signing_key
+        pem = None if key is None else StatementSigner(key).public_pem
+        self._checker = None if pem is None else SignatureChecker(pem)
+
+    async def remove(self, wish: Wish) -> list[Removed]:
+        """Remove from all trails of the policy.
+
+        Raises:
+            ConflictError: there is no file, or a trail is not whole.
+            StoreUnavailableError: a file cannot be read or written.
+        """
+        try:
+            return [await self._remove_from(sink, wish) for sink in self._files()]
+        except (ConflictError, StoreUnavailableError) as error:
+            self._note(wish, [], reason=str(error))
+            raise
+
+    def _files(self) -> list[FileSink]:
+        sinks = [sink for sink in self._section.sinks if isinstance(sink, FileSink)]
+        if not sinks:
+            raise ConflictError(
+                "the policy writes its audit trail to no file",
+                "audit: {sinks: [{file: audit.jsonl}]}",
+            )
+        return sinks
+
+    async def _remove_from(self, sink: FileSink, wish: Wish) -> Removed:
+        told = Removed(sink.file, is_signed=self._checker is not None)
+        rotates = sink.rotate is not None
+        with _translated(sink.file), held_trail(sink.file, rotates=rotates) as trail:
+            planned = await asyncio.to_thread(self._plan, trail, wish)
+            _count(told, planned, trail)
+            told.waiting = await asyncio.to_thread(_waiting, sink, wish.rule)
+            if wish.is_dry:
+                return told
+            await self._state(sink.file, planned, wish)
+            await asyncio.to_thread(_cut, trail, planned, told)
+        return told
+
+    # --- what is there
+
+    def _plan(self, trail: HeldTrail, wish: Wish) -> _Planned:
+        read = self._read(trail)
+        report = read.report(trail.written)
+        _judge(report, wish)
+        spent: list[Run] = []
+        gone: frozenset[tuple[str, int]] = frozenset()
+        if isinstance(wish.rule, Expiry):
+            over = [
+                one
+                for one in report.statements
+                if one.timestamp < wish.rule.oldest and all(map(read.is_gone, one.runs))
+            ]
+            gone = frozenset((one.writer, one.seq) for one in over)
+            spent = [run for one in over for run in one.runs]
+        stated = [run for one in report.statements for run in one.runs]
+        again = said_again(spent, [run for run in stated if read.is_gone(run)])
+        plan = Plan(wish.rule, gone)
+        tallies: list[tuple[HeldFile, Tally]] = []
+        for held in trail.files:
+            is_beyond = held.is_written and isinstance(wish.rule, Expiry)
+            tally = plan.next_file(is_fixed=is_beyond or trail.forbids(held) is not None)
+            for line in held.lines():
+                plan.take(line.rstrip(b"\n"))
+            if not is_beyond:
+                tallies.append((held, tally))
+        return _Planned(plan.runs(stated), again, tallies, wish.rule)
+
+    def _read(self, held: HeldTrail) -> Trail:
+        trail = Trail(self._checker, is_partial=True)
+        for file in held.files:
+            trail.next_file()
+            for number, line in enumerate(file.lines(), 1):
+                place = Place(str(file.path), number)
+                trail.take(line.removesuffix(b"\n"), place, is_ended=line.endswith(b"\n"))
+        return trail
+
+    # --- what is said of it
+
+    async def _state(self, file: str, planned: _Planned, wish: Wish) -> None:
+        """Say what is about to go, and wait until that is on the disk."""
+        runs, again = planned.runs, planned.again
+        if not runs and not again:
+            self._note(wish, [])
+        for at in range(0, len(runs), MAX_RUNS):
+            self._note(wish, runs[at : at + MAX_RUNS])
+            await self._written(file)
+        for at in range(0, len(again), MAX_RUNS):
+            self._note(wish, again[at : at + MAX_RUNS], why=_SAID_AGAIN)
+            await self._written(file)
+        await self._written(file)
+        await asyncio.to_thread(sync_newest, file)
+
+    def _note(
+        self, wish: Wish, runs: list[Run], *, why: str = "", reason: str | None = None
+    ) -> None:
+        if self._ledger is None:
+            return
+        details = {
+            "why": why or wish.why,
+            "reason": wish.reason,
+            "records": sum(run.last - run.first + 1 for run in runs),
+        }
+        event = Event(AUDIT_PURGE, wish.actor, None, "audit", "*", reason, details)
+        self._ledger.note_removal(event, runs)
+
+    async def _written(self, file: str) -> None:
+        """Wait until what was noted stands in a file.
+
+        Raises:
+            StoreUnavailableError: it cannot be written.
+        """
+        if self._ledger is None:
+            return
+        self._ledger.flush()
+        (sink,) = (one for one in self._ledger.sinks if one.name == file)
+        deadline = time.monotonic() + _WRITE_SECONDS
+        while sink.waiting and time.monotonic() < deadline:  # noqa: ASYNC110  a thread writes
+            await asyncio.sleep(_LOOK_SECONDS)
+        if sink.waiting or _was_diverted(sink):
+            raise StoreUnavailableError(
+                f"the statement of the removal cannot be written to {file}, so nothing was removed"
+            )
+
+
+def _was_diverted(sink: SinkWriter) -> bool:
+    return bool(sink.dropped or sink.spilled)
+
+
+def _judge(report: Report, wish: Wish) -> None:
+    """Refuse a trail that is not whole, but for what is bearable.
+
+    Raises:
+        ConflictError: it is not.
+    """
+    kinds = _BEARABLE | wish.allows
+    if "missing" in kinds:
+        kinds |= {"truncated"}
+    found = [one for one in report.problems if one.kind not in kinds]
+    if not found:
+        return
+    first = found[0]
+    place = "" if first.place is None else f"{first.place.file}:{first.place.line}: "
+    which = "" if first.writer is None else f"record {first.seq} of {first.writer} "
+    more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    raise ConflictError(
+        f"the trail is not whole, and nothing was removed: {place}{which}{first.text}{more}",
+        _MENDS.get(first.kind, "sidecar audit verify says what it is; keep it as evidence"),
+    )
+
+
+_MENDS: Final = {
+    "missing": "--allow missing, if you know why; verify goes on saying so",
+    "truncated": "--allow missing, if you know why; verify goes on saying so",
+    "unsigned": "--allow unsigned, for chains from before there was a key: this vouches for them",
+}
+
+
+def _count(told: Removed, planned: _Planned, trail: HeldTrail) -> None:
+    for held, tally in planned.tallies:
+        told.kept += tally.spared
+        why_not = trail.forbids(held)
+        if why_not is None:
+            told.removed += tally.removed
+            told.fragments += tally.fragments
+        elif tally:
+            told.left[str(held.path)] = (tally.removed.total() + tally.fragments, why_not)
+
+
+def _cut(trail: HeldTrail, planned: _Planned, told: Removed) -> None:
+    """Take out of the files what was stated."""
+    cut = Cut(planned.runs, planned.rule)
+    for held, tally in planned.tallies:
+        if not tally or trail.forbids(held) is not None:
+            continue
+        why_not = trail.cut(held, cut)
+        if why_not is None:
+            told.files += 1
+            continue
+        told.left[str(held.path)] = (tally.removed.total() + tally.fragments, why_not)
+        told.removed -= tally.removed
+        told.fragments -= tally.fragments
+
+
+def _waiting(sink: FileSink, rule: Rule) -> int:
+    if sink.spill is None or not isinstance(rule, OfTenant):
+        return 0
+    return sum(map(partial(counts_of, rule), waiting_lines(sink.spill.file)))
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except BusyTrailError:
+        raise ConflictError(
+            f"another command is removing records of {name}", "wait until it has ended"
+        ) from None
+    except UnreadableFileError as error:
+        raise StoreUnavailableError(str(error)) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StoreUnavailableError(f"{error.filename or name}: {reason}") from error
+
+
+def note_erasure(
+    ledger: AuditLedger, wish: Wish, tenant: str, trails: list[Removed], places: list[str]
+) -> None:
+    """Take note that a tenant's records were erased, without its name (AU-7)."""
+    removed: Counter[str] = Counter()
+    kept: Counter[str] = Counter()
+    for one in trails:
+        removed += one.removed
+        kept += one.kept
+    details = {
+        "reason": wish.reason,
+        "removed": counted(removed),
+        "kept": counted(kept),
+        "left": sum(count for one in trails for count, _ in one.left.values()),
+        "elsewhere": places,
+    }
+    ledger.note_event(
+        Event(AUDIT_ERASE, wish.actor, None, "tenant", tenant_digest(tenant), details=details)
+    )
+
+
+def elsewhere(section: Audit) -> list[str]:
+    """Name the sinks whose records others hold, and only they can erase."""
+    return [_held_by(sink) for sink in section.sinks if not isinstance(sink, FileSink)]
+
+
+def _held_by(sink: Sink) -> str:
+    if isinstance(sink, StdoutSink):
+        return "standard output, where it is collected"
+    return f"{sink.name} (XDEL, or maxlen)" if isinstance(sink, RedisSink) else sink.name
+
+
+def purge_rule(section: Audit, timestamp: Callable[[float], str], now: float) -> Expiry:
+    """Say what is past its retention.
+
+    Args:
+        section: the policy's audit.
+        timestamp: writes Unix seconds as records have them.
+        now: Unix seconds.
+
+    Raises:
+        ConflictError: the policy says nothing of retention.
+    """
+    kept = section.retention
+    if kept is None:
+        raise ConflictError(
+            "the policy says not how long records are kept", "audit: {retention: 90d}"
+        )
+    return Expiry({one: timestamp(now - kept.of(one)) for one in RecordClass})

@@ -1,0 +1,243 @@
+"""`sidecar audit purge`: what it takes, what it leaves, and what verify says afterwards."""
+
+import asyncio
+import gzip
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sidecar.adapters.audit.exchanges import Timestamps
+from sidecar.adapters.audit.removal import held_trail
+from sidecar.adapters.audit.writer import AuditLedger
+from sidecar.adapters.ids import UuidV7
+from sidecar.lifecycle.audit_removal import TrailRemoval, Wish, purge_rule
+from tests.cli.trails import DAY, POLICY, Trail, a_trail, an_event
+
+pytestmark = pytest.mark.control("AU-4")
+
+Forge = Callable[[bytes], bytes]
+ABOUT = ["block-500", "key-500", "block-200", "key-200", "block-100", "key-100", "key-1"]
+
+
+@pytest.fixture
+def trail(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Trail:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SIDECAR_POLICY", raising=False)
+    trail = a_trail(tmp_path, capfd)
+    asyncio.run(a_past(trail))
+    return trail
+
+
+async def a_past(trail: Trail) -> None:
+    for name, days in (("3.gz", 500), ("2", 200), ("1", 100)):
+        block = an_event("block.create", None, f"block-{days}")
+        await trail.write(days, block, an_event("key.create", "acme", f"key-{days}"))
+        trail.rotate(name, days)
+    await trail.write(1, an_event("key.create", "acme", "key-1"))
+
+
+def test_what_is_past_the_retention_of_its_class_goes_and_the_rest_is_whole(trail: Trail) -> None:
+    assert trail.verify().code == 0
+    done = trail.purge("--reason", "T-1")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == [
+        f"{trail.file}: 8 records (admin 1, security 3, trail 4) removed from 3 files"
+    ]
+    assert trail.about(ABOUT) == ["key-200", "key-100", "key-1"]
+    checked = trail.verify()
+    assert (checked.code, checked.err) == (0, "")
+    assert checked.out[-1].endswith("8 removed by statement: whole")
+    (note,) = [line for line in checked.out if "says that" in line]
+    assert "8 records were removed" in note
+    assert "by cli:" in note
+    assert note.endswith("retention: T-1")
+    assert not (trail.folder / "audit.jsonl.3.gz").exists()
+
+
+def test_a_dry_run_says_so_and_changes_nothing(trail: Trail) -> None:
+    before = {path.name: path.read_bytes() for path in trail.folder.glob("*audit*")}
+    done = trail.purge("--dry-run")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == [f"{trail.file}: 8 records (admin 1, security 3, trail 4) would be removed"]
+    after = {path.name: path.read_bytes() for path in trail.folder.glob("*audit*")}
+    assert after.pop(".audit.jsonl.removal") == b""
+    assert after == before
+
+
+def test_what_is_left_of_a_file_keeps_its_mode_its_time_and_its_packing(
+    trail: Trail,
+) -> None:
+    packed = trail.folder / "audit.jsonl.2.gz"
+    packed.write_bytes(gzip.compress((trail.folder / "audit.jsonl.2").read_bytes()))
+    (trail.folder / "audit.jsonl.2").unlink()
+    packed.chmod(0o640)
+    os.utime(packed, (1_700_000_000, 1_700_000_000))
+    assert trail.purge().code == 0
+    found = packed.stat()
+    assert (found.st_mode & 0o777, found.st_mtime) == (0o640, 1_700_000_000)
+    (line,) = gzip.decompress(packed.read_bytes()).splitlines()
+    assert b"key-200" in line
+    assert trail.verify().code == 0
+
+
+def test_the_file_that_is_written_is_never_touched(trail: Trail) -> None:
+    asyncio.run(trail.write(300, an_event("block.create", None, "block-300")))
+    inode = trail.file.stat().st_ino
+    assert trail.purge().code == 0
+    assert trail.file.stat().st_ino == inode
+    assert trail.about(["block-300"]) == ["block-300"]
+    assert trail.verify().code == 0
+
+
+def test_a_second_purge_finds_nothing_and_is_recorded_all_the_same(trail: Trail) -> None:
+    trail.purge()
+    done = trail.purge("--json")
+    (told,) = json.loads("\n".join(done.out))
+    assert (done.code, told["files"], told["removed"], told["signed"]) == (0, 0, {}, True)
+    purges = [line for line in trail.lines() if b'"action":"audit.purge"' in line]
+    assert [json.loads(line)["metadata"]["details"]["records"] for line in purges] == [8, 0]
+
+
+async def purge_as_of(trail: Trail, days_ago: float) -> None:
+    """Purge as if it were so many days ago."""
+    now = time.time() - days_ago * DAY
+    section = trail.policy().audit
+    ids = UuidV7(lambda: now, os.urandom)
+    ledger = AuditLedger(section, lambda: now, ids, role="command")
+    await ledger.start()
+    rule = purge_rule(section, Timestamps().text, now)
+    await TrailRemoval(section, ledger).remove(Wish(rule, "cli:ops", "retention", "then"))
+    await ledger.close()
+
+
+def stated(trail: Trail) -> list[tuple[str, int]]:
+    """Say why statements stand in the trail, and how many runs each has."""
+    found = [json.loads(one) for one in trail.lines() if b'"action":"audit.purge"' in one]
+    details = [record["metadata"]["details"] for record in found]
+    return sorted((one["why"], len(one["runs"])) for one in details)
+
+
+async def years(trail: Trail) -> None:
+    """Write and purge, again and again; the trail is rotated each time."""
+    for year in range(4):
+        days = 2000 - 300 * year
+        for number in range(2):
+            block = an_event("block.create", None, f"block-{days}-{number}")
+            await trail.write(days, an_event("key.create", None, f"key-{days}-{number}"), block)
+        trail.rotate(f"{days}", days)
+        await purge_as_of(trail, days - 200)
+        trail.rotate(f"{days - 200}", days - 200)
+
+
+def test_statements_whose_time_is_over_are_said_again_as_one(
+    trail: Trail, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    old = a_trail(tmp_path_factory.mktemp("old"), trail.capfd)
+    asyncio.run(years(old))
+    assert old.about(["key-2000-1", "key-1100-1", "block-1100-1"]) == ["key-1100-1"]
+    before = stated(old)
+    assert old.purge().code == 0
+    checked = old.verify()
+    assert (checked.code, checked.err) == (0, "")
+    assert old.about(["key-1100-1"]) == []
+    after = stated(old)
+    assert sum(runs for _, runs in after) < sum(runs for _, runs in before)
+    assert [why for why, _ in after] == ["retention", "said again"]
+    assert old.purge().code == 0
+    assert old.verify().code == 0
+
+
+@pytest.mark.control("AU-6")
+@pytest.mark.parametrize(
+    "forge",
+    [
+        pytest.param(lambda line: line[:0], id="removed"),
+        pytest.param(lambda line: line.replace(b"key-200", b"key-201") + b"\n", id="changed"),
+        pytest.param(lambda line: line + b"\n" + line + b"\n", id="repeated"),
+        pytest.param(lambda line: line + b"\n{}\n", id="inserted"),
+    ],
+)
+def test_a_trail_that_is_not_whole_is_left_alone(trail: Trail, forge: Forge) -> None:
+    file = trail.folder / "audit.jsonl.2"
+    lines = file.read_bytes().splitlines()
+    file.write_bytes(b"\n".join([lines[0], forge(lines[1]) + lines[2], b""]))
+    before = trail.lines()
+    done = trail.purge()
+    assert done.code == 1
+    assert "the trail is not whole, and nothing was removed: " in done.err
+    assert set(before) <= set(trail.lines())
+    assert trail.verify().code == 1
+    refused = [json.loads(line) for line in trail.lines() if b'"audit.purge"' in line]
+    assert [record["outcome"] for record in refused] == ["refused"]
+
+
+def test_a_hole_that_is_allowed_is_still_told(trail: Trail) -> None:
+    (trail.folder / "audit.jsonl.2").unlink()
+    done = trail.purge()
+    assert (done.code, "--allow missing" in done.err) == (1, True)
+    assert trail.purge("--allow", "missing").code == 0
+    checked = trail.verify()
+    assert checked.code == 1
+    assert checked.err.count("are missing") == 1
+
+
+def test_a_chain_that_was_never_signed_is_not_vouched_for_unasked(
+    trail: Trail,
+) -> None:
+    policy = trail.folder / "policy.yaml"
+    policy.write_text(POLICY.replace("  signing_key: file:audit.pem\n", ""))
+    asyncio.run(trail.write(300, an_event("key.create", None, "key-300"), role="7"))
+    trail.rotate("0", 300)
+    policy.write_text(POLICY)
+    done = trail.purge()
+    assert (done.code, "--allow unsigned" in done.err) == (1, True)
+    assert trail.purge("--allow", "unsigned").code == 0
+
+
+def test_beginnings_that_rotation_removed_are_borne_and_still_told(trail: Trail) -> None:
+    (trail.folder / "audit.jsonl.3.gz").unlink()
+    assert trail.purge().code == 0
+    assert trail.about(ABOUT) == ["key-200", "key-100", "key-1"]
+    checked = trail.verify()
+    assert (checked.code, checked.err.count("begins with record")) == (1, 1)
+    assert trail.verify("--allow", "beginning").code == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "words", "code", "hint"),
+    [
+        (POLICY.replace("  retention: {default: 90d, admin: 400d}\n", ""), (), 1, "retention: 90d"),
+        (POLICY.replace("{file: audit.jsonl, rotate: {size: 1GB}}", "stdout"), (), 1, "no file"),
+        (POLICY, ("--reason", ""), 2, "one line of at most 200 characters"),
+        (POLICY, ("--reason", "a\nb"), 2, "one line of at most 200 characters"),
+        (POLICY, ("--allow", "changed"), 2, "changed"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    trail: Trail, policy: str, words: tuple[str, ...], code: int, hint: str
+) -> None:
+    (trail.folder / "policy.yaml").write_text(policy)
+    done = trail.purge(*words)
+    assert (done.code, done.out) == (code, [])
+    assert hint in done.err
+    assert len(trail.about(ABOUT)) == 7
+
+
+def test_a_packed_file_that_is_cut_off_is_named(trail: Trail) -> None:
+    packed = trail.folder / "audit.jsonl.3.gz"
+    packed.write_bytes(packed.read_bytes()[:-9])
+    done = trail.purge()
+    assert (done.code, "audit.jsonl.3.gz cannot be unpacked" in done.err) == (3, True)
+    assert b"block-200" in (trail.folder / "audit.jsonl.2").read_bytes()
+
+
+def test_two_commands_do_not_remove_at_once(trail: Trail) -> None:
+    with held_trail(str(trail.file), rotates=True):
+        done = trail.purge()
+    assert (done.code, "another command is removing records" in done.err) == (1, True)
