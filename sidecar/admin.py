@@ -58,7 +58,7 @@ class Status(State):
         """Say who brings other policies into force."""
         self._reloader = reloader
 
-    async def reload(self, actor: str, *, is_dry: bool) -> Mapping[str, object]:
+    async def reload(self, actor: str, *, is_dry: bool, acknowledged: str) -> Mapping[str, object]:
         """Bring the policy file into force, or say what would change.
 
         Raises:
@@ -67,9 +67,12 @@ class Status(State):
         if self._reloader is None or not self._loaded.name:
             message = "the policy of this sidecar is no file"
             raise ConflictError(message, "start it with sidecar run FILE")
-        outcome = await self._reloader.reload(Wish(actor, is_dry))
+        outcome = await self._reloader.reload(Wish(actor, is_dry, acknowledged))
         if outcome.result not in _DONE:
-            raise ConflictError("\n".join((outcome.reason, *outcome.problems)))
+            lines = outcome.problems
+            if outcome.result is Result.UNACKNOWLEDGED and outcome.report is not None:
+                lines = tuple(outcome.report.diff.lines)
+            raise ConflictError("\n".join((outcome.reason, *lines)))
         return shown(outcome)
 
     def reloads(self) -> Sequence[Snapshot]:
@@ -96,6 +99,7 @@ class Status(State):
             "python": sys.version.split()[0],
             "started": round(self._started, 3),
             "policy": {"sha256": self._loaded.sha256, "mode": policy.mode},
+            "reload": None if self._reloader is None else self._reloader.told,
             "workers": policy.workers,
             "not_ready": list(self.is_ready()),
         }

@@ -31,7 +31,9 @@ _STEADY_SECONDS: Final = 0.25
 _AGAIN_SECONDS: Final = 10.0
 """When a policy is tried again that something else than itself kept from coming into force."""
 _LINES: Final = 50
-"""Most changes, or problems, of an audit record."""
+"""Most problems of an audit record."""
+_CHANGES: Final = 20
+"""Most changes of an audit record."""
 
 
 T = TypeVar("T")
@@ -47,6 +49,8 @@ class Result(StrEnum):
     INVALID = "invalid"
     RESTART = "restart"
     """It changes what takes a restart."""
+    UNACKNOWLEDGED = "unacknowledged"
+    """It widens access, or was acknowledged as something else than it is."""
     FAILED = "failed"
     """Something outside of it failed: a store, a sink, a file of TLS, a worker."""
 
@@ -96,10 +100,12 @@ class Wish:
     Attributes:
         actor: who it is, for the audit.
         is_dry: whether only the differences are asked for.
+        acknowledged: digest of the changes that are acknowledged; empty for none.
     """
 
     actor: str
     is_dry: bool = False
+    acknowledged: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +170,14 @@ class Reloader:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         os.close(self._descriptor)
+
+    @property
+    def told(self) -> Mapping[str, object] | None:
+        """What became of the last attempt, in short; None before the first one."""
+        last = self.last
+        if last is None:
+            return None
+        return {"result": last.result.value, "after": last.after, "reason": last.reason or None}
 
     def snapshot(self) -> Snapshot:
         """Write the numbers down, as `MetricsLedger.snapshot` does."""
@@ -306,7 +320,23 @@ def _judged(wish: Wish, before: Loaded, report: Report) -> Outcome:
         return _with(told, Result.RESTART, f"another value takes a restart: {keys}")
     if wish.is_dry:
         return _with(told, Result.PLANNED, "")
+    if reason := _unacknowledged(wish, before, report):
+        return _with(told, Result.UNACKNOWLEDGED, reason)
     return told
+
+
+def _unacknowledged(wish: Wish, before: Loaded, report: Report) -> str:
+    """Say what keeps a change from being acknowledged; nothing where it needs no more.
+
+    The policy in force decides: another one cannot take its own guard away.
+    """
+    diff = report.diff
+    if wish.acknowledged:
+        is_meant = wish.acknowledged == diff.digest
+        return "" if is_meant else f"what was acknowledged is another change than {diff.digest}"
+    if before.policy.reload.widening != "acknowledge" or not diff.widens:
+        return ""
+    return f"it widens access: sidecar reload --acknowledge {diff.digest}"
 
 
 def _with(told: Outcome, result: Result, reason: str, problems: tuple[str, ...] = ()) -> Outcome:
@@ -324,7 +354,21 @@ def _details(outcome: Outcome) -> Mapping[str, object]:
     report = outcome.report
     if report is not None and not outcome.problems:
         details["after"] = outcome.after
+        diff = report.diff
+        details |= {"digest": diff.digest, **diff.counts, "diff": diff.lines[:_CHANGES]}
     return details
+
+
+def _changes(report: Report) -> dict[str, object]:
+    diff = report.diff
+    if not diff.digest:
+        return {}
+    return {
+        "digest": diff.digest,
+        "widens": diff.widens,
+        "counts": diff.counts,
+        "changes": diff.lines,
+    }
 
 
 def shown(outcome: Outcome) -> dict[str, object]:
@@ -338,4 +382,5 @@ def shown(outcome: Outcome) -> dict[str, object]:
     }
     if (report := outcome.report) is not None:
         document["warnings"] = report.warnings
+        document |= _changes(report)
     return document

@@ -22,6 +22,22 @@ class DecodingError(Exception):
     """A policy could not be decoded for a reason that is not its own."""
 
 
+class Differences(msgspec.Struct, frozen=True):
+    """What a policy changes.
+
+    Attributes:
+        digest: names exactly these changes; empty where nothing was compared.
+        widens: whether somebody gains, or whether that cannot be told.
+        counts: changes by verdict.
+        lines: the first of them, what widens first.
+    """
+
+    digest: str = ""
+    widens: bool = False
+    counts: dict[str, int] = {}
+    lines: list[str] = []
+
+
 class Report(msgspec.Struct, frozen=True):
     """What was found.
 
@@ -31,6 +47,7 @@ class Report(msgspec.Struct, frozen=True):
         warnings: what its author may not have meant.
         sha256: digest of the policy.
         restart: keys that differ from the policy in force and take a restart.
+        diff: what it changes.
     """
 
     problems: list[str]
@@ -38,6 +55,7 @@ class Report(msgspec.Struct, frozen=True):
     warnings: list[str] = []
     sha256: str = ""
     restart: list[str] = []
+    diff: Differences = Differences()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,22 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from sidecar.adapters.handover import Handover, put, written
+from sidecar.cli.differences import line
 from sidecar.cli.exit_codes import DONE
+from sidecar.decision.diff.compare import compare
 from sidecar.decision.pipeline import build
 from sidecar.knowledge.rules import RULES
 from sidecar.model.errors import InstallationError, PolicyError
-from sidecar.policy.load import load, noting
+from sidecar.policy.load import load_text, noting
 from sidecar.policy.loaded import Loaded
 from sidecar.policy.restart import needing_restart
+from sidecar.policy.text import Text
+
+_LINES: Final = 50
+"""Most changes that are told, what widens first."""
 
 
 def main(arguments: list[str]) -> int:
@@ -33,7 +40,8 @@ def main(arguments: list[str]) -> int:
     name, old, new = arguments
     files: dict[str, str] = {}
     try:
-        loaded = load(name, noting(_read, files), os.environ, RULES)
+        text = load_text(name, noting(_read, files), os.environ, RULES)
+        loaded = text.loaded
         # Patterns and expressions of a policy are compiled here; a bad one is its author's too.
         build(loaded.policy)
     except PolicyError as error:
@@ -42,17 +50,26 @@ def main(arguments: list[str]) -> int:
         report = {"problems": [f"{name}: error: {error}"]}
     else:
         put(int(new), written(loaded, is_whole=bool(loaded.policy.admin.tokens)))
-        report = _compared(Handover.of(int(old)).reopen(), loaded)
+        report = _compared(Handover.of(int(old)).reopen(), text)
     sys.stdout.write(json.dumps({**report, "files": files}))
     return DONE
 
 
-def _compared(old: Loaded, new: Loaded) -> dict[str, object]:
+def _compared(old: Loaded, text: Text) -> dict[str, object]:
+    new = text.loaded
+    diff = compare(old, new)
+    lines = [line(change, text) for change in diff.changes[:_LINES]]
     return {
         "problems": [],
         "warnings": [str(problem) for problem in new.warnings],
         "sha256": new.sha256,
         "restart": needing_restart(old.policy, new.policy),
+        "diff": {
+            "digest": diff.digest,
+            "widens": diff.widens,
+            "counts": diff.counts(),
+            "lines": lines,
+        },
     }
 
 

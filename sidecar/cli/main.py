@@ -15,6 +15,7 @@ from sidecar.model.errors import InstallationError, PolicyError
 _COMMANDS: Final = {
     "run": "Run the sidecar in front of a service.",
     "check": "Check policies and list every problem.",
+    "diff": "Say who gains and who loses access by another policy.",
     "health": "Ask a running sidecar whether it is ready.",
     "explain": "Explain why a request is admitted or refused.",
     "test": "Run tests of policies.",

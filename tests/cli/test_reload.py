@@ -20,3 +20,9 @@ def test_a_sidecar_that_is_not_there_cannot_be_asked(
     place = ["--admin", "http://127.0.0.1:1", "--token-file", str(token)]
     assert invoke(["reload", "--dry-run", *place]) == 3
     assert "cannot be asked" in capsys.readouterr().err
+
+
+def test_a_look_acknowledges_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    place = ["--admin", "http://127.0.0.1:1", "--token-file", "absent"]
+    assert invoke(["reload", "--dry-run", "--acknowledge", "0" * 64, *place]) == 2
+    assert "--dry-run acknowledges nothing" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""What another policy changes: who gains, who loses, and what cannot be told (ADR 25)."""

@@ -1,0 +1,59 @@
+"""What another policy changes, all of it.
+
+The policy's own keys are judged by their tables, routes by the requests that have them: for each
+kind of request it is known which route it had and which it will have, and these two are held to
+each other. So moving, splitting and renaming routes changes nothing, and a request that falls to
+another route because its own is gone is seen.
+"""
+
+from collections.abc import Sequence
+
+from sidecar.decision.diff.changes import Diff, Judging, Side, Spot, Verdict
+from sidecar.decision.diff.pairs import CLOSED, OPEN, Kindred, TooManyError, pairs
+from sidecar.decision.diff.routes import admitted, judge_routes
+from sidecar.decision.diff.rules import CHANGES, NARROWS, WIDENS
+from sidecar.decision.diff.tables import TABLES
+from sidecar.decision.diff.values import listed
+from sidecar.policy.loaded import Loaded
+from sidecar.policy.schema.policy import Policy
+
+
+def compare(old: Loaded, new: Loaded) -> Diff:
+    """List what another policy changes.
+
+    Args:
+        old: the policy that is in force.
+        new: the policy that is to be.
+    """
+    judging = Judging(Side.of(old), Side.of(new))
+    for key, rule in TABLES[Policy].items():
+        rule(judging, Spot.at(key), getattr(old.policy, key), getattr(new.policy, key))
+    try:
+        found = pairs(old.policy, new.policy)
+    except TooManyError:
+        judging.note(CHANGES, Spot.at("routes"), "their templates meet in too many ways to compare")
+        found = {}
+    for (before, after), requests in found.items():
+        _judge_pair(judging, before, after, requests)
+    return judging.diff(old.sha256, new.sha256)
+
+
+def _judge_pair(judging: Judging, old: int, new: int, requests: Sequence[Kindred]) -> None:
+    if old >= 0 and new >= 0:
+        judge_routes(judging, str(judging.new.policy.routes[new].template), old, new)
+    elif old >= 0:
+        verdict, what = (NARROWS, "no route") if new == CLOSED else (WIDENS, "passes unjudged")
+        _note(judging, verdict, Spot(("routes", old), None), what, requests)
+    elif new >= 0:
+        whom = admitted(judging.new.policy, judging.new.policy.routes[new])
+        verdict, what = (WIDENS, f"admits {whom}") if old == CLOSED else (CHANGES, "has a route")
+        _note(judging, verdict, Spot(None, ("routes", new)), what, requests)
+    elif old != new:
+        verdict = WIDENS if new == OPEN else NARROWS
+        judging.note(verdict, Spot.at("mode"), "requests that no route has")
+
+
+def _note(
+    judging: Judging, verdict: Verdict, spot: Spot, what: str, requests: Sequence[Kindred]
+) -> None:
+    judging.note(verdict, spot, f"{what}: {listed(str(one) for one in requests)}")
