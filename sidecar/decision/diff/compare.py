@@ -6,7 +6,8 @@ each other. So moving, splitting and renaming routes changes nothing, and a requ
 another route because its own is gone is seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from sidecar.decision.diff.changes import Diff, Judging, Side, Spot, Verdict
 from sidecar.decision.diff.pairs import CLOSED, OPEN, Kindred, TooManyError, pairs
@@ -35,6 +36,7 @@ def compare(old: Loaded, new: Loaded) -> Diff:
         found = {}
     for (before, after), requests in found.items():
         _judge_pair(judging, before, after, requests)
+    _judge_counters(judging, found)
     return judging.diff(old.sha256, new.sha256)
 
 
@@ -51,6 +53,22 @@ def _judge_pair(judging: Judging, old: int, new: int, requests: Sequence[Kindred
     elif old != new:
         verdict = WIDENS if new == OPEN else NARROWS
         judging.note(verdict, Spot.at("mode"), "requests that no route has")
+
+
+def _judge_counters(judging: Judging, found: Iterable[tuple[int, int]]) -> None:
+    """See a route that became several: what is counted by route is counted once in each."""
+    followers: dict[int, set[int]] = {}
+    for old, new in found:
+        if min(old, new) >= 0:
+            followers.setdefault(old, set()).add(new)
+    policy = judging.old.policy
+    section = policy.limits
+    general = [*chain(*policy.tiers.values()), section.address, section.key]
+    is_by_route = any(limit is not None and "route" in limit.by for limit in general)
+    for old, several in followers.items():
+        if len(several) > 1 and (is_by_route or policy.routes[old].limits):
+            spot = Spot(("routes", old, "limits"), None)
+            judging.note(WIDENS, spot, f"counted apart in {len(several)} routes")
 
 
 def _note(

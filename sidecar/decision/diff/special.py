@@ -5,7 +5,7 @@ from typing import Final
 
 from sidecar.decision.diff.changes import Judging, Side, Spot, Verdict
 from sidecar.decision.diff.rules import CHANGES, NARROWS, WIDENS, Rule, among, place
-from sidecar.decision.diff.values import from_to, is_same
+from sidecar.decision.diff.values import from_to, is_same, listed
 from sidecar.decision.steps.authorize import holders_of
 from sidecar.policy.schema.cors import Cors
 from sidecar.policy.schema.permissions import Grant
@@ -54,6 +54,22 @@ def judge_ring(judging: Judging, spot: Spot, old: object, new: object) -> None:
     is_fewer = bool(after) and all(any(is_same(a, b) for b in before) for a in after)
     verdict = NARROWS if is_fewer and len(after) < len(before) else CHANGES
     judging.note(verdict, spot, f"another content, {len(before)} → {len(after)} of them")
+
+
+def judge_own_origins(judging: Judging, spot: Spot, old: object, new: object) -> None:
+    """Judge origins of a tenant: `tenant_origins: only` binds none that has none."""
+    if old and not new:
+        judging.note(CHANGES, spot, "no origin of its own any more")
+    else:
+        _TOOLS(judging, spot, old, new)
+
+
+def judge_media_types(judging: Judging, spot: Spot, old: object, new: object) -> None:
+    """Judge types of bodies: where rules read them, none at all are those that can be read."""
+    if old is None and new is not None:
+        judging.note(CHANGES, spot, f"only {listed(new if isinstance(new, tuple) else ())}")
+    else:
+        _LOGINS(judging, spot, old, new)
 
 
 def tenant_added(one: object) -> Verdict:

@@ -215,7 +215,7 @@ _CALLERS: Final[Mapping[type, Rows]] = {
         "status": order("suspended", "active"),
         **_all(_OPAQUE, "tier", "domains", "projects", "attributes"),
         **_all(_OPAQUE, "upstream", "upstream_credential"),
-        "origins": among(),
+        "origins": special.judge_own_origins,
         "logins": _SOME_OR_ALL,
     },
     tenants.Project: _all(_OPAQUE, "domains", "system"),
@@ -239,7 +239,7 @@ _CALLERS: Final[Mapping[type, Rows]] = {
 _REQUESTS: Final[Mapping[type, Rows]] = {
     body.Body: {
         **_all(more, "max", "ratio"),
-        "content_types": _SOME_OR_ALL,
+        "content_types": special.judge_media_types,
         **_all(_PROTECTS, "json_body", "items"),
         "json_schema": text_of_file,
         "required": less,

@@ -73,8 +73,12 @@ def from_to(old: object, new: object) -> str:
 
 
 def content_of(side: Side, value: object) -> object:
-    """Say what stands in a file that a policy names: the digest of its content, else its name."""
-    return side.files.get(str(value)) or value
+    """Say what stands in a file that a policy names: the digest of its content, else its name.
+
+    A file that was another one at each reading is like no other.
+    """
+    digest = None if value is None else side.files.get(str(value))
+    return value if digest is None else digest or object()
 
 
 def short(content: object) -> str:

@@ -1,8 +1,12 @@
 """Each key of the policy, by what another value of it means."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.decision.diff.comparing import CALLERS, ROUTES, diff_of, said
+from sidecar.decision.diff.compare import compare
+from tests.decision.diff.comparing import CALLERS, HEAD, ROUTES, diff_of, said
+from tests.policy.reading import loaded
 
 CASES = [
     # what is said, by key; the old text; the new one
@@ -149,13 +153,23 @@ CASES = [
     ("widens blocks", "blocks: {}", ""),
     ("widens blocks.on_store_failure", "blocks: {}", "blocks: {on_store_failure: last_known}"),
     ("widens body.max", "", "body: {max: 1GB}"),
-    ("narrows body.content_types", "", "body: {content_types: [text/plain]}"),
+    ("changes body.content_types", "", "body: {content_types: [text/plain]}"),
     ("widens body.json.depth", "body: {json: {}}", "body: {json: {depth: 64}}"),
     ("widens body.json", "body: {json: {}}", ""),
     ("narrows body.json.string", "body: {json: {}}", "body: {json: {string: 9}}"),
     ("changes body.form", "", "body: {form: {}}"),
     ("widens body.form.files", "body: {form: {}}", "body: {form: {files: 1}}"),
     ("changes body.schema", "body: {schema: {type: object}}", "body: {schema: {type: string}}"),
+    (
+        "changes tenants.acme.origins",
+        "tenants: {acme: {origins: ['https://a.example']}}",
+        "tenants: {acme: {}}",
+    ),
+    (
+        "widens tenants.acme.origins",
+        "tenants: {acme: {}}",
+        "tenants: {acme: {origins: ['https://a.example']}}",
+    ),
     ("widens websockets.max", "", "websockets: {max: 2000}"),
     ("changes headers.preset", "", "headers: none"),
     ("widens headers.hsts", "", "headers: {hsts: null}"),
@@ -298,6 +312,20 @@ def test_what_counts_of_a_file_is_its_content(expected: str, text: str) -> None:
     assert ", ".join(said(whole, whole, ({"f.pem": b"1"}, {"f.pem": b"2"}))) == expected
     renamed = whole.replace("f.pem", "g.pem")
     assert said(whole, renamed, ({"f.pem": b"1"}, {"g.pem": b"1"})) == []
+
+
+def test_types_of_bodies_are_judged_one_by_one() -> None:
+    old, new = (f"body: {{content_types: [{some}]}}\n{ROUTES}" for some in ("a/b, c/d", "a/b"))
+    assert said(old, new) == ["narrows body.content_types"]
+    assert said(old, ROUTES) == ["widens body.content_types"]
+
+
+def test_a_file_that_changes_while_it_is_read_is_like_no_other() -> None:
+    text = f"authentication: {{jwt: [{JWT % ', ca: f.pem'}]}}\n{ROUTES}"
+    old = loaded(HEAD + text, {"f.pem": b"1"})
+    unsteady = replace(old, files=(*old.files, ("f.pem", "")))
+    changes = compare(unsteady, unsteady).changes
+    assert [change.key for change in changes] == ["authentication.jwt[0].ca"]
 
 
 def test_a_word_that_is_the_name_of_a_file_is_no_file() -> None:

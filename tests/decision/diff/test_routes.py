@@ -289,3 +289,23 @@ def test_the_digest_names_these_changes_between_these_policies() -> None:
     assert first.digest == again.digest != other.digest
     assert first.widens
     assert first.counts() == {"widens": 2, "changes": 0, "narrows": 0, "neutral": 0}
+
+
+@pytest.mark.parametrize(
+    ("expected", "limits", "tiers"),
+    [
+        (["widens routes[0].limits"], ", limits: {limit: 9/s, by: tenant}", ""),
+        (["widens routes[0].limits"], "", "tiers: {anonymous: {limit: 9/s, by: [address, route]}}"),
+        ([], "", "tiers: {anonymous: {limit: 9/s, by: address}}"),
+    ],
+)
+def test_a_route_that_becomes_several_is_counted_in_each(
+    expected: list[str], limits: str, tiers: str
+) -> None:
+    one = f"path: /a/**, role: admin{limits}"
+    two = f"path: '/a/b/**', role: admin{limits}"
+    found = said(routed(one, sections=tiers), routed(one, two, sections=tiers))
+    assert [line for line in found if not line.startswith("narrows")] == expected
+    assert "counted apart" not in str(
+        diff_of(routed(one, two, sections=tiers), routed(one, sections=tiers)).changes
+    )
