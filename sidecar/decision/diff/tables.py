@@ -325,6 +325,7 @@ _TRAIL: Final[Mapping[type, Rows]] = {
         "signing_key": opaque("another key, or none"),
         "checkpoint": more,
         "export_tiers": _SOME_OR_ALL,
+        "retention": _OPAQUE,
     },
     audit.StdoutSink: {**_QUEUED, "stdout": neutral},
     audit.FileSink: {**_QUEUED, "file": file_name(CHANGES), "rotate": _OPAQUE},

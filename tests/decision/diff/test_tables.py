@@ -34,7 +34,7 @@ WHOLE: dict[str, frozenset[str]] = {
     "Addresses": frozenset({"allow", "deny"}),
     "Grant": frozenset({"minimum", "roles", "logins"}),
 }
-OPAQUE = frozenset({"CookieException", "HmacScheme", "Project", "Rotate"})
+OPAQUE = frozenset({"CookieException", "HmacScheme", "Project", "Retention", "Rotate"})
 NEUTRAL = frozenset(
     {
         "Action", "ErrorTemplate", "Explain", "Guard", "Keepalive", "Metrics", "OpenApi",
