@@ -14,6 +14,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -26,15 +27,27 @@ from sidecar.knowledge.kube.wishes import Settings
 
 BODY_BYTES: Final = 8 << 20
 """An object has 1.5 MB at most (etcd), and a review the old one beside the new one, as JSON."""
-BODY_SECONDS: Final = 5.0
-HEAD_SECONDS: Final = 15.0
-LIFE_SECONDS: Final = 300.0
-CONNECTIONS: Final = 256
+IDLE_SECONDS: Final = 15.0
 STOP_SECONDS: Final = 5.0
-LOOK_SECONDS: Final = 2.0
 
 _LOG: Final = logging.getLogger("sidecar.webhook")
 _PATHS: Final = {"/pods": "Pod", "/services": "Service"}
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Patience, in seconds.
+
+    Attributes:
+        body: with a review, from its head to its end.
+        look: between two looks at the files of the certificate.
+    """
+
+    body: float = 5.0
+    look: float = 2.0
+
+
+USUAL_TIMES: Final = Times()
 
 
 class Certificate:
@@ -87,7 +100,7 @@ class Webhook:
         certificate: what it shows to API servers.
         listen: host and port for API servers.
         health: host and port for probes and metrics.
-        look_seconds: how often the files of the certificate are looked at.
+        times: patience.
     """
 
     def __init__(
@@ -97,12 +110,12 @@ class Webhook:
         *,
         listen: tuple[str, int],
         health: tuple[str, int],
-        look_seconds: float = LOOK_SECONDS,
+        times: Times = USUAL_TIMES,
     ) -> None:
         self._settings = settings
         self._certificate = certificate
         self._addresses = (listen, health)
-        self._look_seconds = look_seconds
+        self._times = times
         self._counted: Counter[tuple[str, str]] = Counter()
         self._runners: list[web.AppRunner] = []
         self._looking: asyncio.Task[None] | None = None
@@ -123,7 +136,7 @@ class Webhook:
         try:
             for app, context, address in zip(apps, contexts, self._addresses, strict=True):
                 runner = web.AppRunner(
-                    app, access_log=None, keepalive_timeout=HEAD_SECONDS,
+                    app, access_log=None, keepalive_timeout=IDLE_SECONDS,
                     handler_cancellation=True, shutdown_timeout=STOP_SECONDS,
                 )  # fmt: skip
                 await runner.setup()
@@ -151,7 +164,7 @@ class Webhook:
     async def _look(self) -> None:
         """Take new certificates, for as long as it serves."""
         while True:
-            await asyncio.sleep(self._look_seconds)
+            await asyncio.sleep(self._times.look)
             try:
                 is_new = await asyncio.to_thread(self._certificate.renew)
                 _LOG.log(
@@ -172,13 +185,13 @@ class Webhook:
         async def answer(request: web.Request) -> web.Response:
             began = time.perf_counter()
             try:
-                async with asyncio.timeout(BODY_SECONDS):
+                async with asyncio.timeout(self._times.body):
                     body = await request.read()
             except web.HTTPRequestEntityTooLarge:
                 said = f"the review has more than {BODY_BYTES >> 20} MiB"
                 return self._told(kind, Decision(Result.MALFORMED, reason=said), began, 413)
             except TimeoutError:
-                said = f"the review did not come within {BODY_SECONDS:g} seconds"
+                said = f"the review did not come within {self._times.body:g} seconds"
                 return self._told(kind, Decision(Result.MALFORMED, reason=said), began, 408)
             decision = decide(body, kind, self._settings)
             return self._told(kind, decision, began, 200 if decision.uid else 400)

@@ -9,6 +9,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,8 @@ import trustme
 
 from sidecar.cli.exit_codes import DONE, FAILED, USAGE
 from sidecar.cli.main import invoke
-from sidecar.fronts.kube.webhook import BODY_BYTES, Certificate, Webhook
+from sidecar.fronts.kube import webhook as webhook_module
+from sidecar.fronts.kube.webhook import BODY_BYTES, Certificate, Times, Webhook
 from tests.knowledge.kube.inputs import SETTINGS, Tree
 from tests.knowledge.kube.test_refusals import a_pod
 from tests.knowledge.kube.test_review import UID, a_review, a_service
@@ -27,7 +29,7 @@ from tests.ports import free_port
 
 NAME: Final = "localhost"
 SECONDS: Final = 20.0
-LOOK_SECONDS: Final = 0.05
+TIMES: Final = Times(body=SECONDS, look=0.05)
 
 
 class Place:
@@ -66,13 +68,13 @@ def in_place(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def serving(place: Place) -> AsyncIterator[Webhook]:
+async def serving(place: Place, times: Times = TIMES) -> AsyncIterator[Webhook]:
     webhook = Webhook(
         SETTINGS,
         Certificate(str(place.certificate), str(place.key)),
         listen=("127.0.0.1", 0),
         health=("127.0.0.1", 0),
-        look_seconds=LOOK_SECONDS,
+        times=times,
     )
     await webhook.start()
     try:
@@ -166,10 +168,10 @@ async def test_a_certificate_that_is_replaced_is_taken_without_a_restart(place: 
         port = webhook.ports[0]
         assert not await refused_by(place, port)
         place.issue()
-        for _ in range(int(SECONDS / LOOK_SECONDS)):
+        for _ in range(int(SECONDS / TIMES.look)):
             if not await refused_by(place, port):
                 return
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(TIMES.look)
     pytest.fail("the new certificate was not taken")
 
 
@@ -181,10 +183,10 @@ async def test_half_a_pair_is_not_taken_and_the_former_one_serves_on(
         # The chain without its key: the half that a context takes before it finds what is missing.
         chain = trustme.CA().issue_cert(NAME).cert_chain_pems
         place.certificate.write_bytes(b"".join(pem.bytes() for pem in chain))
-        for _ in range(int(SECONDS / LOOK_SECONDS)):
+        for _ in range(int(SECONDS / TIMES.look)):
             if "the new certificate cannot be used" in caplog.text:
                 break
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(TIMES.look)
         else:
             pytest.fail("nobody was told")
         status, _ = await posted(webhook.ports[0], "/pods", b"{}", believed)
@@ -241,3 +243,34 @@ def test_a_mistake_is_one_readable_line(
     error = capfd.readouterr().err
     assert said in error
     assert len(error.splitlines()) == 1
+
+
+async def test_a_review_that_does_not_come_to_its_end_is_refused(place: Place) -> None:
+    async def half() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async with serving(place, Times(body=0.2)) as webhook, aiohttp.ClientSession() as session:
+        url = f"https://{NAME}:{webhook.ports[0]}/pods"
+        async with session.post(url, data=half(), ssl=place.trust()) as answer:
+            said = json.loads(await answer.read())
+    assert answer.status == HTTPStatus.REQUEST_TIMEOUT
+    assert "did not come within 0.2 seconds" in said["response"]["status"]["message"]
+
+
+async def test_a_failure_of_its_own_admits_nobody_and_shows_no_traceback(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No input is known that makes it fail: the failure is the test's."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret of the inside")
+
+    monkeypatch.setattr(webhook_module, "decide", fail)
+    async with serving(place) as webhook:
+        review = json.dumps(a_review(a_pod())).encode()
+        status, said = await posted(webhook.ports[0], "/pods", review, place.trust())
+    assert status == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert said["response"]["allowed"] is False
+    assert "secret" not in json.dumps(said)
+    assert "secret of the inside" in caplog.text
