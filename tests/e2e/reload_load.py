@@ -301,7 +301,8 @@ async def reloading(folder: Path, port: int, workers: int) -> AsyncIterator[Relo
         await _with_a_key(server.url)
         collector = await stack.enter_async_context(a_collector())
         service = await stack.enter_async_context(a_service(Echo()))
-        found = kinds(folder, collector.url)
+        # A key of RSA takes its time.
+        found = await asyncio.to_thread(kinds, folder, collector.url)
         authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
         own = {
             "upstream": {"url": service.url, "keepalive": {"connections": 1}},
