@@ -6,6 +6,8 @@ the decision of that policy, and of one that was in force between the request an
 
 import asyncio
 import itertools
+import os
+import re
 import signal
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -206,6 +208,10 @@ class Reloading:
             while self._asking:  # noqa: ASYNC110 -- a number of the test's own
                 await asyncio.sleep(0.01)
 
+    def goes_on(self) -> None:
+        """Have all ask again."""
+        self._may_ask.set()
+
     async def reload(self) -> None:
         """Bring the next policy into force, by the next way of doing so."""
         self.coming += 1
@@ -254,6 +260,39 @@ class Reloading:
 
 # A look at the files may come just after somebody asked for the same.
 _GOOD: Final = ("admitted", "unchanged")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the processes of a sidecar hold.
+
+    Attributes:
+        resident: bytes, process by process.
+        descriptors: open files, likewise.
+        threads: likewise.
+    """
+
+    resident: tuple[int, ...]
+    descriptors: tuple[int, ...]
+    threads: tuple[int, ...]
+
+
+def held(sidecar: Launched, workers: int) -> Held:
+    """Look at the processes of a sidecar that serve, from outside."""
+    # The children of one that serves itself judge bodies, and have a bound of their own.
+    children = sorted(sidecar.workers()) if workers > 1 else ()
+    folders = [Path(f"/proc/{pid}") for pid in (sidecar.child.pid, *children)]
+    return Held(
+        tuple(_status(one, "VmRSS") * 1024 for one in folders),
+        tuple(len(os.listdir(one / "fd")) for one in folders),  # noqa: PTH208 -- names alone
+        tuple(_status(one, "Threads") for one in folders),
+    )
+
+
+def _status(folder: Path, name: str) -> int:
+    found = re.search(rf"^{name}:\s+(\d+)", (folder / "status").read_text(), re.MULTILINE)
+    assert found, f"the kernel says no {name}"
+    return int(found[1])
 
 
 async def becomes(found: Callable[[], Awaitable[bool]], seconds: float) -> bool:
