@@ -43,7 +43,7 @@ lint: setup ## ruff, spelling, YAML, shell, Dockerfile, workflows, secrets
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/yamllint --strict .
-	$(BIN)/shellcheck .ci/run ci/*.sh
+	$(BIN)/shellcheck .ci/run ci/*.sh examples/compose/*.sh
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck -pyflakes=
 	$(BIN)/zizmor --quiet --no-progress --offline .github

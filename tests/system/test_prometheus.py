@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -41,6 +42,12 @@ def alerts() -> list[str]:
 
 def test_prometheus_understands_the_rules() -> None:
     promtool("check", "rules", str(RULES))
+
+
+def test_prometheus_takes_the_configuration_of_the_compose_example(tmp_path: Path) -> None:
+    for file in (ROOT / "examples/compose/prometheus.yaml", RULES):
+        shutil.copy(file, tmp_path)
+    promtool("check", "config", str(tmp_path / "prometheus.yaml"))
 
 
 def test_each_alert_fires_when_it_should_and_only_then() -> None:
