@@ -3,14 +3,14 @@
 # many processes `make test` runs (0: in one, as a debugger wants it).
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled peers semgrep lock demo fmt lint types test coverage e2e bench soak timing test-system image wheel sbom chart docs \
+.PHONY: help setup compiled peers semgrep lock demo fmt lint types test coverage e2e bench soak timing test-system test-image image wheel sbom chart docs \
 	docs-check check clean
 SHELL := /bin/sh
 BIN := .venv/bin
 CODE := $(wildcard sidecar tests bench ci) $(wildcard docs/*.py examples/*.py)
 JOBS ?= 2
 SPREAD := -n $(JOBS) --dist worksteal
-TIERS_APART := --ignore=tests/system --ignore=tests/soak --ignore=tests/timing
+TIERS_APART := --ignore=tests/system --ignore=tests/soak --ignore=tests/timing --ignore=tests/image
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,11 @@ timing: setup ## whether the time of an answer tells what was wrong: statistics 
 test-system: peers semgrep ## the tests that need the Debian packages of ci/apt.txt
 	@ci/apt.sh check
 	$(BIN)/pytest --timeout=600 tests/system $(ARGS)
+
+# SIGINT, so that containers end and mounts go; IMAGE_FOLDER keeps what was built.
+test-image: setup ## build the image and run it: needs root and the Debian packages of ci/apt-image.txt
+	@ci/apt.sh check apt-image.txt
+	timeout --signal=INT --kill-after=60 1500 $(BIN)/pytest --timeout=1400 tests/image $(ARGS)
 
 image: ## build the container image with buildah, podman or docker (BUILDER names one)
 	@BUILDER="$(BUILDER)" BUILD_ARGS="$(BUILD_ARGS)" ci/image.sh $(ARGS)

@@ -1,8 +1,10 @@
 #!/bin/sh
-# The Debian packages of ci/apt.txt: ci/apt.sh install (as root) | check (a missing one is an error).
+# The Debian packages of a list in this folder: ci/apt.sh install (as root) | check (a missing one is
+# an error), and the list, apt.txt if none is named.
 set -eu
-cd "$(dirname "$0")/.."
-packages=$(sed 's/#.*//' ci/apt.txt)
+cd "$(dirname "$0")"
+list=${2:-apt.txt}
+packages=$(sed 's/#.*//' "$list")
 
 missing() {
   for package in $packages; do
@@ -22,12 +24,12 @@ install)
 check)
   absent=$(missing)
   test -z "$absent" || {
-    printf 'test-system: missing Debian packages (apt-get install): %s\n' "$absent" >&2
+    printf 'ci/%s: missing Debian packages (apt-get install): %s\n' "$list" "$absent" >&2
     exit 3
   }
   ;;
 *)
-  echo "usage: ci/apt.sh install | check" >&2
+  echo "usage: ci/apt.sh install | check [LIST]" >&2
   exit 2
   ;;
 esac
