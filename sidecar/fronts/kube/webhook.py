@@ -62,7 +62,14 @@ class Certificate:
         self._pair = (certificate, key)
         self._watched = Watched(self._pair)
         self._seen = self._watched.look()
+        self._newest = _context(*self._pair)
         self.context = _context(*self._pair)
+        # The context that listens is never changed: OpenSSL reads it without a lock while a client
+        # shakes hands, and a thread that loads files into it meanwhile ends the process.
+        self.context.sni_callback = self._choose
+
+    def _choose(self, connection: ssl.SSLObject, _name: str | None, _: ssl.SSLContext) -> None:
+        connection.context = self._newest
 
     def renew(self) -> bool:
         """Take files that have changed, for connections from now on; may wait for a disk.
@@ -76,9 +83,7 @@ class Certificate:
         seen = self._watched.look()
         if seen == self._seen:
             return False
-        # A context of its own first: loading half a pair into the one that serves would break it.
-        _context(*self._pair)
-        self.context.load_cert_chain(*self._pair)
+        self._newest = _context(*self._pair)
         self._seen = seen
         return True
 
