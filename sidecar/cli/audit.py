@@ -23,4 +23,4 @@ _COMMANDS: Final = {
     epilog="Example: sidecar audit verify /var/log/sidecar/audit.jsonl",
 )
 def command() -> None:
-    """Work with an audit trail."""
+    """Read, verify and purge an audit trail."""

@@ -25,7 +25,7 @@ _COMMANDS: Final = {
     "tokens": "Refuse tokens that others issued.",
     "block": "Shut out addresses, API keys and tenants, and let them in again.",
     "secrets": "Set, list and delete secrets.",
-    "audit": "Say whether an audit trail is whole.",
+    "audit": "Read, verify and purge an audit trail.",
     "inject": "Put the sidecar into manifests of Kubernetes.",
     "webhook": "Put the sidecar into the pods of a cluster, as its admission webhook.",
     "schema": "Print the JSON Schema of the policy language.",
