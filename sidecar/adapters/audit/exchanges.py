@@ -113,10 +113,8 @@ class Composer:
         return _renamed(record, actions, exchange, verdict) if actions else record
 
     def _user_agent(self, head: RequestHead) -> str | None:
-        for field in head.named:
-            if field.name == _USER_AGENT and field.value:
-                return self._agents.known.get(field.value) or self._agents(field.value)
-        return None
+        value = user_agent(head)
+        return (self._agents.known.get(value) or self._agents(value)) if value else None
 
     def _traffic(self, exchange: Exchange, head: RequestHead | None, verdict: Verdict) -> Traffic:
         upstream_seconds = verdict.upstream_seconds
@@ -187,6 +185,14 @@ def _ascii(value: bytes, characters: int) -> str:
 def path_of(head: RequestHead) -> str:
     """Show the path of a request, cut short."""
     return _ascii(head.path, PATH_CHARACTERS)
+
+
+def user_agent(head: RequestHead) -> bytes:
+    """Return User-Agent as received; empty without one."""
+    for field in head.named:
+        if field.name == _USER_AGENT and field.value:
+            return field.value
+    return b""
 
 
 def agent_of(value: bytes) -> str:

@@ -8,7 +8,14 @@ from typing import Final
 
 from msgspec.json import Encoder
 
-from sidecar.adapters.audit.exchanges import METHODS, Timestamps, agent_of, host_of, path_of
+from sidecar.adapters.audit.exchanges import (
+    METHODS,
+    Timestamps,
+    agent_of,
+    host_of,
+    path_of,
+    user_agent,
+)
 from sidecar.adapters.audit.record import printable
 from sidecar.model.events import REQUEST
 from sidecar.model.exchange import Exchange
@@ -17,7 +24,6 @@ from sidecar.model.message import RequestHead
 from sidecar.model.route import RoutePlan
 from sidecar.model.verdict import Ending, Verdict
 
-_USER_AGENT: Final = b"user-agent"
 _NULL: Final = "null"
 _NOBODY: Final = '"tenant_id":null,"user_id":null,"actor":null'
 _ADMITTED: Final = Ending.ADMITTED
@@ -114,10 +120,8 @@ class PlainRecords:
         return self._texts.known.get(text) or self._texts(text)
 
     def _agent(self, head: RequestHead) -> str:
-        for field in head.named:
-            if field.name == _USER_AGENT and field.value:
-                return self._agents.known.get(field.value) or self._agents(field.value)
-        return _NULL
+        value = user_agent(head)
+        return (self._agents.known.get(value) or self._agents(value)) if value else _NULL
 
     def _host(self, head: RequestHead) -> str:
         host = head.host

@@ -265,17 +265,18 @@ class AuditLedger(Ledger):
             written = None if plain is None else plain.record(exchange, verdict)
             if written is None:
                 written = encode_record(self._record(exchange, verdict))
-            self._batch_bytes += len(written)
-            self._batch.append(written)
+            self._take(written)
         self._noted.clear()
+
+    def _take(self, written: bytes) -> None:
+        self._batch_bytes += len(written)
+        self._batch.append(written)
 
     def _add(self, record: Record) -> None:
         """Take a record in, after those of the exchanges before it."""
         self._compose()
         shown = record if self._disguise is None else self._disguise.put_on(record)
-        written = encode_record(shown)
-        self._batch_bytes += len(written)
-        self._batch.append(written)
+        self._take(encode_record(shown))
         self._arm()
 
     def _arm(self) -> None:
