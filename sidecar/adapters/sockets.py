@@ -1,4 +1,4 @@
-"""Listening sockets, opened without the event loop's help, and the descriptors that they cost.
+"""Listening sockets and their TLS, opened without the loop's help, and the descriptors they cost.
 
 The loop would resolve even a literal address in a pool of threads, which then stays for the life of
 the process; before anything is served there is nothing to block.
@@ -6,6 +6,7 @@ the process; before anything is served there is nothing to block.
 
 import resource
 import socket
+import ssl
 from typing import Final
 
 # Listeners, sinks, pipes, and what libraries open for a moment.
@@ -51,3 +52,24 @@ def descriptors_missing(connections: int) -> int:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return max(0, wanted - soft)
+
+
+def server_context(certificate: str, key: str, least: ssl.TLSVersion) -> ssl.SSLContext:
+    """Make the TLS context of a listener that speaks HTTP/1.1.
+
+    Args:
+        certificate: PEM file with the chain.
+        key: PEM file.
+        least: oldest version that is spoken.
+
+    Raises:
+        OSError: a file cannot be read, or certificate and key do not fit (`ssl.SSLError`).
+
+    Controls: RS-1.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = least
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(certificate, key)
+    return context

@@ -19,7 +19,7 @@ from typing import Final
 
 from aiohttp import web
 
-from sidecar.adapters.sockets import open_socket
+from sidecar.adapters.sockets import open_socket, server_context
 from sidecar.adapters.telemetry.metrics import Row, Snapshot
 from sidecar.adapters.watched import Watched
 from sidecar.knowledge.kube.review import Decision, Result, decide
@@ -89,12 +89,7 @@ class Certificate:
 
 
 def _context(certificate: str, key: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(certificate, key)
-    return context
+    return server_context(certificate, key, ssl.TLSVersion.TLSv1_2)
 
 
 class Webhook:

@@ -2,6 +2,7 @@
 
 import ssl
 
+from sidecar.adapters.sockets import server_context
 from sidecar.model.route import UpstreamTls
 from sidecar.policy.schema.listen import Tls
 
@@ -14,13 +15,9 @@ def listener_context(section: Tls) -> ssl.SSLContext:
 
     Controls: RS-1.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     is_1_3 = section.min_version == "1.3"
-    context.minimum_version = ssl.TLSVersion.TLSv1_3 if is_1_3 else ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(section.certificate, section.key)
-    return context
+    least = ssl.TLSVersion.TLSv1_3 if is_1_3 else ssl.TLSVersion.TLSv1_2
+    return server_context(section.certificate, section.key, least)
 
 
 def upstream_context(tls: UpstreamTls) -> ssl.SSLContext:
