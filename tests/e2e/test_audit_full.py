@@ -76,3 +76,4 @@ async def test_other_rules_let_requests_pass(fifo: Fifo, rule: str, tmp_path: Pa
             assert sent < 5000
         assert not proxy.sidecar.is_ready()
         assert (writer.spilled > 0) is (rule == "spill")
+        await until(lambda: fifo.read() and not writer.waiting + writer.on_disk)
