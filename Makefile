@@ -10,6 +10,8 @@ BIN := .venv/bin
 CODE := $(wildcard sidecar tests bench ci) $(wildcard docs/*.py examples/*.py)
 JOBS ?= 2
 SPREAD := -n $(JOBS) --dist worksteal
+# What fails beside others and passes alone is named, and fails nothing.
+TWICE := $(BIN)/python -m ci.twice
 TIERS_APART := --ignore=tests/system --ignore=tests/soak --ignore=tests/timing --ignore=tests/image
 
 help: ## list the targets
@@ -53,11 +55,11 @@ types: setup ## mypy --strict on code and tests
 	$(BIN)/mypy $(CODE)
 
 test: setup ## all tests that need PyPI alone, under ten minutes (ARGS="-k name" for some)
-	$(BIN)/pytest $(SPREAD) $(TIERS_APART) $(ARGS)
+	$(TWICE) $(BIN)/pytest $(SPREAD) $(TIERS_APART) $(ARGS)
 
 coverage: setup ## the same tests, and the branch coverage that each room owes
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(SPREAD) $(TIERS_APART) $(ARGS)
+	$(TWICE) $(BIN)/coverage run -m pytest $(SPREAD) $(TIERS_APART) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage json --quiet
 	$(BIN)/python -m ci.coverage_gate coverage.json
@@ -76,7 +78,7 @@ timing: setup ## whether the time of an answer tells what was wrong: statistics 
 
 test-system: peers semgrep ## the tests that need the Debian packages of ci/apt.txt
 	@ci/apt.sh check
-	$(BIN)/pytest --timeout=600 tests/system $(ARGS)
+	$(TWICE) $(BIN)/pytest --timeout=600 tests/system $(ARGS)
 
 # SIGINT, so that containers end and mounts go; IMAGE_FOLDER keeps what was built.
 test-image: setup ## build the image and run it: needs root and the Debian packages of ci/apt-image.txt
