@@ -18,6 +18,7 @@ from sidecar.fronts.proxy.live import Revoker
 from sidecar.fronts.proxy.pool import Pools
 from sidecar.fronts.proxy.spool import Room
 from sidecar.lasting import Around
+from sidecar.memory import forget_former
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.ports import Event
 from sidecar.noting import Noting, recent
@@ -196,6 +197,8 @@ class Proxy:
         for sender in senders:
             if sender is not None:
                 await sender.close()
+        del former, senders
+        await forget_former()
 
     def _collect(self, *, is_audited: bool) -> None:
         """Take what browsers report; a policy without it pays no memory for what does."""

@@ -158,18 +158,25 @@ class Reloading:
     _asking: int = 0
 
     async def load(self) -> None:
-        """Ask on one connection, until told to stop."""
-        async with a_client(self.sidecar.port, self.trust) as client:
-            for at in itertools.cycle(range(len(REQUESTS))):
-                await self._may_ask.wait()
-                self._asking += 1
-                try:
-                    await self._ask(client, at)
-                finally:
-                    self._asking -= 1
-                await asyncio.sleep(PAUSE_SECONDS)
+        """Ask on a connection for as long as it is kept, then on another, until told to stop."""
+        turns = itertools.cycle(range(len(REQUESTS)))
+        while True:
+            async with a_client(self.sidecar.port, self.trust) as client:
+                is_kept = True
+                while is_kept:
+                    await self._may_ask.wait()
+                    is_kept = await self._ask_in_turn(client, next(turns))
+                    await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _ask(self, client: Peer, at: int) -> None:
+    async def _ask_in_turn(self, client: Peer, at: int) -> bool:
+        self._asking += 1
+        try:
+            return await self._ask(client, at)
+        finally:
+            self._asking -= 1
+
+    async def _ask(self, client: Peer, at: int) -> bool:
+        """Judge an answer; False where the sidecar said that it closes the connection after it."""
         first = self.settled
         await client.send(REQUESTS[at])
         answer = await _patiently(client, REQUESTS[at].partition(b" ")[0])
@@ -178,13 +185,14 @@ class Reloading:
         named = [int(value) for value in answer.values(NAME)]
         if len(named) != 1 or named[0] not in possible:
             self.wrong.append(f"{named} answered, {possible} may be in force")
-            return
+            return True
         right = {self.kinds[named[0]].statuses[at]}
         if any(self.kinds[one].statuses[at] == 401 for one in possible):
             # What is under way ends when a policy comes that does not know the caller (ADR 24).
             right.add(401)
         if answer.status not in right:
             self.wrong.append(f"policy {named[0]} gave {answer.status} to request {at}")
+        return b"close" not in answer.values(b"connection")
 
     @asynccontextmanager
     async def loaded(self, connections: int) -> AsyncIterator[None]:
@@ -348,7 +356,8 @@ async def reloading(folder: Path, port: int, workers: int) -> AsyncIterator[Relo
             "routes": [PUBLIC, ANY],
             "reload": {"every": "200ms"},
             "workers": workers,
-            "listen": {"proxy": f"127.0.0.1:{port}"},
+            # While the soak looks at what is held, nobody asks.
+            "listen": {"proxy": f"127.0.0.1:{port}", "timeouts": {"idle": "10m"}},
             "admin": {"tokens": [{"name": "ops", "token": OPS, "role": "admin"}]},
             "audit": {"sinks": [{"file": str(folder / "audit.jsonl")}]},
         }

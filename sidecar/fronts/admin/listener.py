@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from aiohttp import web
+from aiohttp import web, web_app
 from aiohttp.web_request import BaseRequest
 
 from sidecar.adapters.sockets import open_socket
@@ -84,6 +84,9 @@ class Listener:
             self._application = runner
             if self._server is not None:
                 self._server.inner = inner
+            # aiohttp remembers the last 1,024 handlers, and with each its application, which has
+            # the policy that it was made for.
+            web_app._cached_build_middleware.cache_clear()  # noqa: SLF001 -- no other way to say so
 
         return change
 
