@@ -9,7 +9,7 @@ from typing import Final
 from tests.corpora.reader import Message, read_response
 from tests.corpora.rows import Then
 
-PATIENCE_SECONDS: Final = 5.0
+PATIENCE_SECONDS: Final = 15.0
 """Longest wait for an answer or the end: the longest time-out of the tests' policy, and more."""
 
 

@@ -26,7 +26,7 @@ from typing import Final
 from tests.docs.pages import HOUSE, Block
 
 SHOWN_PORTS: Final = (3000, 3001, 3002, 8080, 8443, 9901, 9902)
-COMMAND_SECONDS: Final = 20.0
+COMMAND_SECONDS: Final = 45.0
 # Records and metrics follow an answer by the time of a flush.
 LOOK_SECONDS: Final = 3.0
 LOOK_AGAIN_SECONDS: Final = 0.05

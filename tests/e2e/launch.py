@@ -15,7 +15,7 @@ from typing import Final
 from tests.e2e.wire import a_client, get
 
 _STARTED: Final = re.compile(r"sidecar: https?://[^:]+:(\d+) -> .*, admin on http://[^:]+:(\d+)")
-START_SECONDS: Final = 20.0
+START_SECONDS: Final = 45.0
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from tests.corpora.reader import Message, read_request, read_response
 
-PATIENCE_SECONDS: Final = 5.0
+PATIENCE_SECONDS: Final = 15.0
 """Longest wait for anything that must happen; every time-out of `a_policy` is shorter."""
 
 _RESET: Final = struct.pack("ii", 1, 0)
