@@ -73,15 +73,19 @@ def test_an_answer_that_failed_to_a_caller_who_is_known_misses_the_same_floor() 
     assert [verdict.goal for verdict in judge(results) if verdict.is_missed] == [FAILURES]
 
 
-@pytest.mark.parametrize(("rate", "is_missed"), [(90, False), (89, True)])
-def test_audit_and_metrics_may_cost_a_tenth(rate: float, is_missed: bool) -> None:
+@pytest.mark.parametrize(
+    ("rate", "word"), [(90, "reached"), (89, "above the floor"), (71, "**floor missed**")]
+)
+def test_audit_and_metrics_shall_cost_a_tenth_and_may_cost_a_quarter(
+    rate: float, word: str
+) -> None:
     results = some_results([])
     results.observed = {
         "sidecar": Row("sidecar", core_rates=[rate]),
         "sidecar-unobserved": Row("sidecar-unobserved", core_rates=[100]),
     }
     [verdict] = [one for one in judge(results) if one.goal is OBSERVED]
-    assert verdict.is_missed is is_missed
+    assert verdict.word == word
 
 
 def test_an_answer_that_failed_among_many_keys_misses_the_same_floor() -> None:
