@@ -270,6 +270,7 @@ async def ask_status(sidecar: Launched) -> bytes:
         return (await client.ask(head % OPS.encode())).body
 
 
+@pytest.mark.timeout(150)  # one does not answer for ten seconds, and is asked again after ten more
 async def test_all_workers_take_a_policy_or_none(tmp_path: Path, free_port: FreePort) -> None:
     listen = {"proxy": f"127.0.0.1:{free_port()}"}
     async with (
