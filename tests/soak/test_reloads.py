@@ -18,9 +18,9 @@ RELOADS: Final = int(os.environ.get("SOAK_RELOADS", "100"))
 FIRST: Final = 10
 """After so many each of the policies has been in force twice: what is made once is made."""
 CONNECTIONS: Final = 6
-GROWTH_BYTES: Final = 6 << 20
-"""Most that a process may hold more after the last reload than after the first ten: the allocator
-keeps what it once had, and no process leaks it again and again."""
+GROWTH_BYTES: Final = 4 << 20
+"""Most that a process may hold more after the last reload than after the first ten: 45 KB a reload.
+A policy that stays in memory is 85 KB of it at least."""
 POOLED_THREADS: Final = min(32, (os.cpu_count() or 1) + 4)
 """Threads that asyncio starts one by one, as work comes, and keeps."""
 SPARE: Final = 4
@@ -66,5 +66,7 @@ async def test_nothing_fails_and_nothing_grows(
         assert all(now <= then for now, then in zip(after.threads, most, strict=True))
         grown = [now - then for now, then in zip(after.resident, before.resident, strict=True)]
         assert max(grown) < GROWTH_BYTES, grown
-        by = {str(one["actor"]) for one in sidecar.reloads() if one["outcome"] == "admitted"}
+        # Fifty thousand records are not read in a moment.
+        reloads = await asyncio.to_thread(sidecar.reloads)
+        by = {str(one["actor"]) for one in reloads if one["outcome"] == "admitted"}
         assert by == {"files", "signal", "ops"}
