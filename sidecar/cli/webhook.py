@@ -12,7 +12,8 @@ import uvloop
 from sidecar.adapters.telemetry.logs import set_up
 from sidecar.cli.exit_codes import DONE, FAILED, USAGE, CommandError
 from sidecar.cli.injecting import about_the_sidecar, settings
-from sidecar.fronts.kube.webhook import Certificate, Webhook
+from sidecar.fronts.kube.certificate import Certificate
+from sidecar.fronts.kube.webhook import Webhook
 
 _FILE = click.Path(exists=True, dir_okay=False, readable=True)
 

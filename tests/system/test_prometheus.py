@@ -65,11 +65,15 @@ def test_each_alert_fires_when_it_should_and_only_then() -> None:
 FIRING_SECONDS: Final = 45.0
 ABSENT_SECONDS: Final = 15.0
 AT_THE_END: Final = {"SidecarAbsent"}
-# What needs a mistake of ours, clocks that differ, or a thousand connections: the cases above.
+# What needs a mistake of ours, clocks that differ, a thousand connections, an injector: the cases.
 NOT_PROVOKED: Final = {
     "SidecarInternalError",
     "SidecarRevocationsSlow",
     "SidecarFileDescriptorsShort",
+    "SidecarInjectorFailing",
+    "SidecarInjectorSlow",
+    "SidecarInjectorFull",
+    "SidecarInjectorRefuses",
 }
 VARIABLES: Final = {"$job": ".*", "$instance": ".*", "$__rate_interval": WINDOW}
 

@@ -262,7 +262,20 @@ METRICS: Final[Mapping[str, Metric]] = {
         ),
         Metric(
             "sidecar_injections_total", _C, ("kind", "result"),
-            "Reviews that `sidecar webhook` answered: injected, unchanged, refused or malformed",
+            "Reviews that `sidecar webhook` answered: injected, unchanged, refused, malformed,"
+            " overloaded (no room for it) or failed (a mistake of its own)",
+        ),
+        Metric(
+            "sidecar_injection_duration_seconds", _H, ("kind",),
+            "From the head of a review to its answer",
+        ),
+        Metric(
+            "sidecar_injector_connections", _G, (), "Open connections of those who ask for reviews"
+        ),
+        Metric(
+            "sidecar_injector_connections_cut_total", _C, ("why",),
+            "Connections that were cut: full (as many as may be), handshake (no TLS), silent (no"
+            " request in time)",
         ),
         Metric("process_cpu_seconds_total", _C, ("worker",), "CPU time, user and system"),
         Metric("process_resident_memory_bytes", _G, ("worker",), "Resident memory"),

@@ -5,6 +5,7 @@
     /metrics                     likewise
 
 Whatever goes wrong is no admission: the configuration of the webhook has `failurePolicy: Fail`.
+Connections and bytes are bounded, for whoever is in the cluster may ask.
 """
 
 import asyncio
@@ -12,22 +13,26 @@ import contextlib
 import logging
 import ssl
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Final
 
 from aiohttp import web
 
-from sidecar.adapters.sockets import open_socket, server_context
+from sidecar.adapters.sockets import open_socket
 from sidecar.adapters.telemetry.metrics import Row, Snapshot
-from sidecar.adapters.watched import Watched
+from sidecar.adapters.telemetry.table import BUCKETS
+from sidecar.fronts.kube.bodies import Room, UnreadError, read
+from sidecar.fronts.kube.certificate import Certificate
+from sidecar.fronts.kube.door import Bounds, Door
 from sidecar.knowledge.kube.review import Decision, Result, decide
 from sidecar.knowledge.kube.wishes import Settings
 
-BODY_BYTES: Final = 8 << 20
-"""An object has 1.5 MB at most (etcd), and a review the old one beside the new one, as JSON."""
-IDLE_SECONDS: Final = 15.0
+PROBES: Final = 64
+"""Connections of the health listener."""
 STOP_SECONDS: Final = 5.0
 
 _LOG: Final = logging.getLogger("sidecar.webhook")
@@ -48,48 +53,7 @@ class Times:
 
 
 USUAL_TIMES: Final = Times()
-
-
-class Certificate:
-    """A certificate and its key, read anew when a file has changed.
-
-    Args:
-        certificate: PEM file with the chain.
-        key: PEM file.
-    """
-
-    def __init__(self, certificate: str, key: str) -> None:
-        self._pair = (certificate, key)
-        self._watched = Watched(self._pair)
-        self._seen = self._watched.look()
-        self._newest = _context(*self._pair)
-        self.context = _context(*self._pair)
-        # The context that listens is never changed: OpenSSL reads it without a lock while a client
-        # shakes hands, and a thread that loads files into it meanwhile ends the process.
-        self.context.sni_callback = self._choose
-
-    def _choose(self, connection: ssl.SSLObject, _name: str | None, _: ssl.SSLContext) -> None:
-        connection.context = self._newest
-
-    def renew(self) -> bool:
-        """Take files that have changed, for connections from now on; may wait for a disk.
-
-        Returns:
-            Whether they were taken.
-
-        Raises:
-            OSError: they cannot be used, or do not fit; the former ones are kept.
-        """
-        seen = self._watched.look()
-        if seen == self._seen:
-            return False
-        self._newest = _context(*self._pair)
-        self._seen = seen
-        return True
-
-
-def _context(certificate: str, key: str) -> ssl.SSLContext:
-    return server_context(certificate, key, ssl.TLSVersion.TLSv1_2)
+USUAL_BOUNDS: Final = Bounds()
 
 
 class Webhook:
@@ -101,9 +65,10 @@ class Webhook:
         listen: host and port for API servers.
         health: host and port for probes and metrics.
         times: patience.
+        bounds: of the listener for API servers.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what it is made of, by name
         self,
         settings: Settings,
         certificate: Certificate,
@@ -111,19 +76,27 @@ class Webhook:
         listen: tuple[str, int],
         health: tuple[str, int],
         times: Times = USUAL_TIMES,
+        bounds: Bounds = USUAL_BOUNDS,
     ) -> None:
         self._settings = settings
         self._certificate = certificate
         self._addresses = (listen, health)
         self._times = times
-        self._counted: Counter[tuple[str, str]] = Counter()
+        self._bounds = (bounds, replace(bounds, connections=PROBES))
+        # All of them from the start: of a counter that begins with 1, Prometheus sees no increase.
+        self._counted: Counter[tuple[str, str]] = Counter(
+            dict.fromkeys(product(_PATHS.values(), Result), 0)
+        )
+        self._took = {kind: [0.0] * (len(BUCKETS) + 2) for kind in _PATHS.values()}
+        self._room = Room(bounds.room)
         self._runners: list[web.AppRunner] = []
+        self._doors: list[Door] = []
         self._looking: asyncio.Task[None] | None = None
 
     @property
     def ports(self) -> list[int]:
         """Ports that were bound: for API servers, and for probes."""
-        return [int(runner.addresses[0][1]) for runner in self._runners]
+        return [door.port for door in self._doors]
 
     async def start(self) -> None:
         """Serve.
@@ -134,18 +107,28 @@ class Webhook:
         contexts = (self._certificate.context, None)
         apps = (self._reviews(), self._health())
         try:
-            for app, context, address in zip(apps, contexts, self._addresses, strict=True):
-                runner = web.AppRunner(
-                    app, access_log=None, keepalive_timeout=IDLE_SECONDS,
-                    handler_cancellation=True, shutdown_timeout=STOP_SECONDS,
-                )  # fmt: skip
-                await runner.setup()
-                self._runners.append(runner)
-                await web.SockSite(runner, open_socket(*address), ssl_context=context).start()
+            for one in zip(apps, contexts, self._addresses, self._bounds, strict=True):
+                self._doors.append(await self._door(*one))
         except OSError:
             await self.close()
             raise
+        for door in self._doors:
+            door.open()
         self._looking = asyncio.create_task(self._look())
+
+    async def _door(
+        self,
+        app: web.Application,
+        context: ssl.SSLContext | None,
+        address: tuple[str, int],
+        bounds: Bounds,
+    ) -> Door:
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        self._runners.append(runner)
+        if runner.server is None:
+            raise RuntimeError("aiohttp set up no server")
+        return Door(runner.server, open_socket(*address), context, bounds)
 
     async def close(self) -> None:
         """Stop, after answers that are under way."""
@@ -153,13 +136,29 @@ class Webhook:
             self._looking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._looking
+        for door in self._doors:
+            await door.close(STOP_SECONDS)
         for runner in self._runners:
             await runner.cleanup()
 
     def snapshot(self) -> Snapshot:
         """Return what was counted."""
         rows: list[Row] = [(labels, [float(n)]) for labels, n in sorted(self._counted.items())]
-        return {"sidecar_injections_total": rows}
+        reviews = self._doors[0]
+        taken: Snapshot = {
+            "sidecar_injections_total": rows,
+            "sidecar_injection_duration_seconds": [((kind,), n) for kind, n in self._took.items()],
+            "sidecar_injector_connections": [((), [float(reviews.connections)])],
+            "sidecar_injector_connections_cut_total": [
+                ((why,), [float(n)]) for why, n in sorted(reviews.cut.items())
+            ],
+        }
+        if self._certificate.end is not None:
+            labels = ("webhook", self._certificate.file)
+            taken["sidecar_certificate_expiry_timestamp_seconds"] = [
+                (labels, [self._certificate.end])
+            ]
+        return taken
 
     async def _look(self) -> None:
         """Take new certificates, for as long as it serves."""
@@ -176,7 +175,7 @@ class Webhook:
                 _LOG.error("the new certificate cannot be used, the former one is kept: %s", error)
 
     def _reviews(self) -> web.Application:
-        app = web.Application(client_max_size=BODY_BYTES, middlewares=[_with_one_face])
+        app = web.Application(middlewares=[_with_one_face])
         for path, kind in _PATHS.items():
             app.router.add_post(path, self._answering(kind))
         return app
@@ -185,22 +184,25 @@ class Webhook:
         async def answer(request: web.Request) -> web.Response:
             began = time.perf_counter()
             try:
-                async with asyncio.timeout(self._times.body):
-                    body = await request.read()
-            except web.HTTPRequestEntityTooLarge:
-                said = f"the review has more than {BODY_BYTES >> 20} MiB"
-                return self._told(kind, Decision(Result.MALFORMED, reason=said), began, 413)
-            except TimeoutError:
-                said = f"the review did not come within {self._times.body:g} seconds"
-                return self._told(kind, Decision(Result.MALFORMED, reason=said), began, 408)
-            decision = decide(body, kind, self._settings)
+                body = await read(request, self._room, self._times.body)
+                decision = decide(body, kind, self._settings)
+            except UnreadError as error:
+                return self._told(kind, error.decision, began, error.status)
+            except Exception:  # noqa: BLE001 -- counted here: log, an opaque 500
+                _LOG.exception("%s failed", request.path)
+                failed = Decision(Result.FAILED, reason="the injector failed; its log says why")
+                return self._told(kind, failed, began, 500)
             return self._told(kind, decision, began, 200 if decision.uid else 400)
 
         return answer
 
     def _told(self, kind: str, decision: Decision, began: float, status: int) -> web.Response:
         """Count a decision, log it, and answer."""
+        seconds = time.perf_counter() - began
         self._counted[kind, decision.result] += 1
+        took = self._took[kind]
+        took[bisect_left(BUCKETS, seconds)] += 1
+        took[-1] += seconds
         notes = "; ".join(decision.injection.notes)
         _LOG.info(
             "review",
@@ -211,7 +213,7 @@ class Webhook:
                 "dry_run": decision.is_dry,
                 "reason": decision.reason,
                 "notes": notes,
-                "duration_ms": round((time.perf_counter() - began) * 1000, 3),
+                "duration_ms": round(seconds * 1000, 3),
             },
         )
         return web.Response(status=status, body=decision.body(), content_type="application/json")

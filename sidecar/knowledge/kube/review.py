@@ -18,8 +18,6 @@ from sidecar.knowledge.kube.wishes import Settings
 API: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"
 _OPERATIONS: Final = frozenset({"CREATE", "UPDATE"})
-_REFUSED: Final = 422
-_MALFORMED: Final = 400
 _MOST_WARNING: Final = 256
 """Characters of a warning that API servers pass on."""
 
@@ -34,6 +32,16 @@ class Result(StrEnum):
     UNCHANGED = "unchanged"
     REFUSED = "refused"
     MALFORMED = "malformed"
+    OVERLOADED = "overloaded"
+    FAILED = "failed"
+
+
+_CODES: Final[Mapping[Result, int]] = {
+    Result.REFUSED: 422,
+    Result.MALFORMED: 400,
+    Result.OVERLOADED: 503,
+    Result.FAILED: 500,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +68,7 @@ class Decision:
         """Write the answer for the API server."""
         response: dict[str, object] = {"uid": self.uid, "allowed": not self.reason}
         if self.reason:
-            code = _MALFORMED if self.result is Result.MALFORMED else _REFUSED
-            response["status"] = {"code": code, "message": f"sidecar: {self.reason}"}
+            response["status"] = {"code": _CODES[self.result], "message": f"sidecar: {self.reason}"}
         if self.injection.notes:
             notes = (f"sidecar: {note}" for note in self.injection.notes)
             response["warnings"] = [note[:_MOST_WARNING] for note in notes]

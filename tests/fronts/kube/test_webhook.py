@@ -8,11 +8,9 @@ import signal
 import ssl
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
-from typing import Final
 
 import aiohttp
 import pytest
@@ -21,40 +19,13 @@ import trustme
 from sidecar.cli.exit_codes import DONE, FAILED, USAGE
 from sidecar.cli.main import invoke
 from sidecar.fronts.kube import webhook as webhook_module
-from sidecar.fronts.kube.webhook import BODY_BYTES, Certificate, Times, Webhook
-from tests.knowledge.kube.inputs import SETTINGS, Tree
+from sidecar.fronts.kube.bodies import BODY_BYTES
+from sidecar.fronts.kube.webhook import Times
+from tests.fronts.kube.serving import NAME, SECONDS, TIMES, Place, serving
+from tests.knowledge.kube.inputs import Tree
 from tests.knowledge.kube.test_refusals import a_pod
 from tests.knowledge.kube.test_review import UID, a_review, a_service
 from tests.ports import free_port
-
-NAME: Final = "localhost"
-SECONDS: Final = 20.0
-TIMES: Final = Times(body=SECONDS, look=0.05)
-
-
-class Place:
-    """A folder with a certificate, and the authorities that API servers believe."""
-
-    def __init__(self, folder: Path) -> None:
-        self.certificate, self.key = folder / "tls.crt", folder / "tls.key"
-        self.issue()
-
-    def issue(self) -> None:
-        """Put a certificate of a new authority there, as cert-manager does."""
-        self.authority = trustme.CA()
-        issued = self.authority.issue_cert(NAME)
-        for file, pems in (
-            (self.key, [issued.private_key_pem]),
-            (self.certificate, issued.cert_chain_pems),
-        ):
-            draft = file.with_suffix(".new")
-            draft.write_bytes(b"".join(pem.bytes() for pem in pems))
-            draft.replace(file)
-
-    def trust(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        self.authority.configure_trust(context)
-        return context
 
 
 @pytest.fixture
@@ -65,22 +36,6 @@ def place(tmp_path: Path) -> Place:
 @pytest.fixture
 def in_place(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place.key.parent)
-
-
-@asynccontextmanager
-async def serving(place: Place, times: Times = TIMES) -> AsyncIterator[Webhook]:
-    webhook = Webhook(
-        SETTINGS,
-        Certificate(str(place.certificate), str(place.key)),
-        listen=("127.0.0.1", 0),
-        health=("127.0.0.1", 0),
-        times=times,
-    )
-    await webhook.start()
-    try:
-        yield webhook
-    finally:
-        await webhook.close()
 
 
 async def posted(port: int, path: str, body: bytes, trust: ssl.SSLContext) -> tuple[int, Tree]:
