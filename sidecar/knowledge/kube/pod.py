@@ -12,6 +12,7 @@ from sidecar.knowledge.kube.container import (
     container,
     volumes,
 )
+from sidecar.knowledge.kube.defaults import is_as_built
 from sidecar.knowledge.kube.json_patch import Operation
 from sidecar.knowledge.kube.tree import ManifestError, Path, Tree, mapping, named, sequence, words
 from sidecar.knowledge.kube.wishes import (
@@ -271,7 +272,7 @@ def _init_containers(pod: _Pod, built: Tree) -> Iterator[Operation]:
     ours = [(path, one) for path, one in found if pod.is_ours(path, one)]
     if ours:
         path, one = ours[0]
-        if one != built:
+        if not is_as_built(one, built):
             yield Operation("replace", path, built)
     elif found:
         yield Operation("add", (*place, 0), built)
@@ -351,5 +352,5 @@ def _added(
         if at == end:
             yield Operation("add", (*place, at), one)
             end += 1
-        elif found[at] != one:
+        elif not is_as_built(found[at], one):
             yield Operation("replace", (*place, at), one)
