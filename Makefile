@@ -3,16 +3,19 @@
 # many processes `make test` runs (0: in one, as a debugger wants it).
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled peers semgrep lock demo fmt lint types test coverage e2e bench soak timing test-system test-image image wheel sbom chart docs \
+.PHONY: help setup compiled peers semgrep lock demo fmt lint types test coverage e2e bench soak timing test-system test-image reviews image wheel sbom chart docs \
 	docs-check check clean
 SHELL := /bin/sh
 BIN := .venv/bin
 CODE := $(wildcard sidecar tests bench ci) $(wildcard docs/*.py examples/*.py)
 JOBS ?= 2
+# Where `make reviews` builds an API server, once.
+APISERVER ?= $(HOME)/.cache/sidecar/apiserver
 SPREAD := -n $(JOBS) --dist worksteal
 # What fails beside others and passes alone is named, and fails nothing.
 TWICE := $(BIN)/python -m ci.twice
-TIERS_APART := --ignore=tests/system --ignore=tests/soak --ignore=tests/timing --ignore=tests/image
+TIERS_APART := --ignore=tests/system --ignore=tests/soak --ignore=tests/timing --ignore=tests/image \
+	--ignore=tests/apiserver
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +87,11 @@ test-system: peers semgrep ## the tests that need the Debian packages of ci/apt.
 test-image: setup ## build the image and run it: needs root and the Debian packages of ci/apt-image.txt
 	@ci/apt.sh check apt-image.txt
 	timeout --signal=INT --kill-after=60 1500 $(BIN)/pytest --timeout=1400 tests/image $(ARGS)
+
+# The API server is built from Debian's source, as any user: ci/apiserver.sh says what that takes.
+reviews: setup ## the webhook before a real API server (RECORD=1: write tests/corpora/reviews anew)
+	@ci/apiserver.sh "$(APISERVER)"
+	APISERVER="$(APISERVER)" RECORD="$(RECORD)" $(BIN)/pytest --timeout=300 tests/apiserver $(ARGS)
 
 image: ## build the container image with buildah, podman or docker (BUILDER names one)
 	@BUILDER="$(BUILDER)" BUILD_ARGS="$(BUILD_ARGS)" ci/image.sh $(ARGS)

@@ -1,4 +1,8 @@
-"""An AdmissionReview is answered with a patch, or refused with a mend; nothing else comes out."""
+"""An AdmissionReview is answered with a patch, or refused with a mend; nothing else comes out.
+
+These are written by hand: native sidecars are newer than the API server whose reviews were recorded
+(`test_recorded_reviews.py`), and the rest no API server sends.
+"""
 
 import base64
 import json
@@ -65,19 +69,6 @@ def test_a_pod_that_is_injected_already_needs_no_patch() -> None:
     assert answered(a_review(after)) == {"uid": UID, "allowed": True}
 
 
-def test_a_pod_that_cannot_be_injected_is_refused_with_its_mend() -> None:
-    response = answered(a_review(a_pod(hostNetwork=True)))
-    assert (response["allowed"], response["status"]["code"]) == (False, 422)
-    assert response["status"]["message"].startswith("sidecar: spec.hostNetwork: the pod's loopback")
-    assert "patch" not in response
-
-
-def test_a_pod_that_is_left_out_passes_and_its_owner_is_told() -> None:
-    response = answered(a_review(a_pod({"sidecar/inject": "false"})))
-    assert response["allowed"] is True
-    assert response["warnings"] == ['sidecar: left out, as sidecar/inject: "false" says']
-
-
 def a_service(**notes: str) -> Tree:
     spec = {"selector": {"app": "orders"}, "ports": [{"port": 80, "targetPort": 3000}]}
     metadata = {
@@ -87,34 +78,11 @@ def a_service(**notes: str) -> Tree:
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
 
-def test_a_service_leads_to_the_sidecar_where_its_annotation_says_so() -> None:
-    service = a_service(upstream_port="3000")
-    response = answered(a_review(service, "Service", operation="UPDATE"), "Service")
-    assert patched(service, response)["spec"]["ports"] == [{"port": 80, "targetPort": "sidecar"}]
-    plain = answered(a_review(a_service(), "Service"), "Service")
-    assert plain == {"uid": UID, "allowed": True}
-
-
 @pytest.mark.parametrize(
     "request_", [{"operation": "DELETE", "object": None}, {"subResource": "ephemeralcontainers"}]
 )
 def test_what_is_no_new_pod_passes(request_: Tree) -> None:
     assert answered(a_review(a_pod(), **request_)) == {"uid": UID, "allowed": True}
-
-
-@pytest.mark.parametrize("is_dry", [True, False])
-def test_a_dry_run_is_answered_alike_and_known(is_dry: bool) -> None:
-    body = json.dumps(a_review(a_pod(), dryRun=is_dry)).encode()
-    decision = decide(body, "Pod", SETTINGS)
-    assert (decision.is_dry, decision.result) == (is_dry, Result.INJECTED)
-    assert decision.of == "Pod shop/orders"
-
-
-def test_a_pod_without_a_name_is_known_by_how_it_begins() -> None:
-    pod = a_pod()
-    pod["metadata"] = {"generateName": "orders-7d4-"}
-    decision = decide(json.dumps(a_review(pod)).encode(), "Pod", SETTINGS)
-    assert decision.of == "Pod shop/orders-7d4-*"
 
 
 MALFORMED: Final = {
