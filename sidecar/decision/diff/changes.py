@@ -174,21 +174,20 @@ class Judging:
         if spot.route:
             routes[spot.route] = None
 
-    def diff(self, old_sha256: str, new_sha256: str) -> Diff:
+    def diff(self, fingerprint: str) -> Diff:
         """Put together what was noted.
 
         Args:
-            old_sha256: digest of the old policy.
-            new_sha256: digest of the new policy.
+            fingerprint: names both policies, secrets and files included.
         """
         found = [
             Change(one.verdict, one.what, one.old, one.new, tuple(routes))
             for one, routes in self.noted.items()
         ]
         found.sort(key=lambda one: _ORDER.index(one.verdict))
-        return Diff(tuple(found), _digest(old_sha256, new_sha256, found))
+        return Diff(tuple(found), _digest(fingerprint, found))
 
 
-def _digest(old: str, new: str, changes: Sequence[Change]) -> str:
+def _digest(fingerprint: str, changes: Sequence[Change]) -> str:
     lines = (f"{one.verdict}\0{one.key}\0{one.what}\0{one.routes}" for one in changes)
-    return hashlib.sha256("\n".join((old, new, *lines)).encode()).hexdigest()
+    return hashlib.sha256("\n".join((fingerprint, *lines)).encode()).hexdigest()

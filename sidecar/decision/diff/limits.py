@@ -38,7 +38,7 @@ def _is_as_strict(one: Limit, other: Limit) -> bool:
         and one.charge_refused >= other.charge_refused
         and _OPEN.index(one.on_store_failure) <= _OPEN.index(other.on_store_failure)
         and _admits_no_more(one, other)
-        and _is_no_more_custom(one, other)
+        and _is_as_custom(one, other)
     )
 
 
@@ -60,10 +60,10 @@ def _is_no_more(one: Rate, other: Rate) -> bool:
     return one.amount <= other.amount and one.seconds >= other.seconds
 
 
-def _is_no_more_custom(one: Limit, other: Limit) -> bool:
+def _is_as_custom(one: Limit, other: Limit) -> bool:
+    """Whether tenants with a rate of their own have the same; it may be below that of the tier."""
     own = one.custom_max if isinstance(one, TierLimit) else None
-    others = other.custom_max if isinstance(other, TierLimit) else None
-    return own is None or (others is not None and _is_no_more(own, others))
+    return own == (other.custom_max if isinstance(other, TierLimit) else None)
 
 
 def _words(limits: Sequence[Limit]) -> str:

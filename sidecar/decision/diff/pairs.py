@@ -25,6 +25,13 @@ _UNKNOWN: Final = "x-nothing-knows-this"
 _UNKNOWN_METHOD: Final = "X-OTHER"
 _OTHER: Final = "other methods"
 _ANY: Final = ("any method",)
+# Characters whose small letter is that of another capital: Unicode 15, Lowercase_Mapping.
+_FURTHER_CAPITALS: Final = {
+    "k": "\u212a",
+    "\u00e5": "\u212b",
+    "\u03c9": "\u2126",
+    "\u00df": "\u1e9e",
+}
 
 
 class TooManyError(Exception):
@@ -77,8 +84,15 @@ class Routing:
         choice = self._matcher.find(None if host is None else host.encode(), path)
         if choice is None:
             return {_UNKNOWN_METHOD: self._otherwise}
-        other = self._otherwise if choice.every is None else choice.every
+        other = self._unlisted(choice) if choice.every is None else choice.every
         return {**choice.by_method, _UNKNOWN_METHOD: other}
+
+    def _unlisted(self, choice: _Choice) -> int:
+        """Say what a method gets that no route of a template lists.
+
+        What shadow mode lets pass goes on by the rules of the first one, which may enforce its own.
+        """
+        return CLOSED if self._otherwise == CLOSED else next(iter(choice.by_method.values()))
 
 
 def pairs(old: Policy, new: Policy) -> dict[tuple[int, int], list[Kindred]]:
@@ -202,5 +216,16 @@ def _words(state: _State) -> list[str]:
 
 def _otherwise(word: str, literals: dict[str, None]) -> str | None:
     """Spell a word in another case, in which no template has it."""
-    spellings = (word.upper(), word.lower(), word.swapcase(), word.title())
-    return next((one for one in spellings if one not in literals), None)
+    lower = word.lower()
+    return next(
+        (one for one in _spellings(word) if one not in literals and one.lower() == lower), None
+    )
+
+
+def _spellings(word: str) -> Iterator[str]:
+    """Change the case of all letters, then of one: the capital of some letters is two others."""
+    yield word.upper()
+    yield word.lower()
+    for at, letter in enumerate(word):
+        for other in (letter.upper(), letter.lower(), *_FURTHER_CAPITALS.get(letter.lower(), "")):
+            yield word[:at] + other + word[at + 1 :]

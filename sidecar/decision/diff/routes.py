@@ -4,7 +4,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
-from sidecar.decision.bindings import PROJECT, TENANT, bindings_of
+from sidecar.decision.bindings import PROJECT, TENANT, Bindings, bindings_of
 from sidecar.decision.diff import tables
 from sidecar.decision.diff.changes import Judging, Side, Spot, Verdict, verdict_of
 from sidecar.decision.diff.limits import judge_limits
@@ -23,6 +23,7 @@ from sidecar.decision.diff.rules import (
 )
 from sidecar.decision.diff.values import listed
 from sidecar.decision.steps.authorize import at_least, holders_of
+from sidecar.policy.schema.limits import ANONYMOUS
 from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.routes import Addresses, Route
 
@@ -47,6 +48,8 @@ def judge_routes(judging: Judging, name: str, old: int, new: int) -> None:
         one, other = getattr(before, key), getattr(after, key)
         rule(judging, spot.below(key), one, other)
     _judge_names(judging, spot.below("path"), before, after)
+    _judge_picks(judging, spot, before, after)
+    _judge_readable(judging, spot.below("body"), before, after)
     for key, (effective, rule) in _INHERITED.items():
         own = tuple(key in route.model_fields_set for route in (before, after))
         if any(own):
@@ -108,6 +111,21 @@ def _judge_public(judging: Judging, spot: Spot, old: Route, new: Route) -> None:
         verdict = CHANGES
     admits = admitted(judging.old.policy, old), admitted(judging.new.policy, new)
     judging.note(verdict, spot, " → ".join(admits))
+    if verdict is NARROWS and (other := _judged_otherwise(judging, old, new)):
+        judging.note(CHANGES, spot, f"whose callers are known: {other}")
+
+
+def _judged_otherwise(judging: Judging, old: Route, new: Route) -> str:
+    """Say what of a public route is another's, or weaker, once it is known who calls."""
+    before, after = judging.old.policy, judging.new.policy
+    cors = after.cors_of(new)
+    is_counted = ANONYMOUS in before.tiers and not old.replace_limits
+    found = {
+        "other limits count": is_counted,
+        "a key or token in a header field passes csrf": after.csrf_of(new) is not None,
+        "origins of tenants count": cors is not None and cors.enforce,
+    }
+    return ", ".join(word for word, is_so in found.items() if is_so)
 
 
 def _methods(judging: Judging, route: Route) -> frozenset[str]:
@@ -196,6 +214,41 @@ def _judge_names(judging: Judging, spot: Spot, old: Route, new: Route) -> None:
             judging.note(CHANGES, spot, "the path names the tenant whose secret signs elsewhere")
         return
     _BOUND(judging, spot, _named(old), _named(new))
+
+
+def _judge_picks(judging: Judging, spot: Spot, old: Route, new: Route) -> None:
+    """See requests that begin to name a tenant.
+
+    That picks one of several tenants of a caller, who had none before, and its origins count.
+    """
+    before, after = bindings_of(old, TENANT), bindings_of(new, TENANT)
+    if not _places(after) - _places(before):
+        return
+    policy = judging.new.policy
+    cors = policy.cors_of(new)
+    spot = spot.below("path" if _named(new) != _named(old) else "bind")
+    is_always = bool(before.segments or before.host)
+    if cors is not None and cors.tenant_origins != "ignore":
+        judging.note(CHANGES, spot, "the origins of the tenant that it names count")
+    if not (new.public or is_always) and policy.authentication.has_tokens:
+        judging.note(CHANGES, spot, "picks one of several tenants of a caller")
+
+
+def _places(bindings: Bindings) -> set[object]:
+    return {*bindings.segments, *bindings.query, *(("host",) if bindings.host else ())}
+
+
+def _judge_readable(judging: Judging, spot: Spot, old: Route, new: Route) -> None:
+    """See forms of bodies that were refused since no rule could read them."""
+    before, after = _readable(judging.old.policy, old), _readable(judging.new.policy, new)
+    if before and after - before:
+        judging.note(WIDENS, spot, f"bodies are also read as {listed(sorted(after - before))}")
+
+
+def _readable(policy: Policy, route: Route) -> set[str]:
+    """List how rules read bodies; not at all: all pass."""
+    found = {"JSON": policy.reads_json(route), "forms": policy.reads_forms(route)}
+    return {name for name, is_read in found.items() if is_read}
 
 
 def _named(route: Route) -> frozenset[str]:

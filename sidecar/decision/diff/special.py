@@ -7,8 +7,10 @@ from sidecar.decision.diff.changes import Judging, Side, Spot, Verdict
 from sidecar.decision.diff.rules import CHANGES, NARROWS, WIDENS, Rule, among, place
 from sidecar.decision.diff.values import from_to, is_same, listed
 from sidecar.decision.steps.authorize import holders_of
+from sidecar.policy.schema.body import JsonBody
 from sidecar.policy.schema.cors import Cors
 from sidecar.policy.schema.permissions import Grant
+from sidecar.policy.schema.policy import Policy
 from sidecar.policy.schema.tenants import Tenant
 
 
@@ -31,6 +33,8 @@ def _items(value: object) -> tuple[object, ...]:
 def cors_by(rows: Rule) -> Rule:
     """Judge rules for pages: where they are enforced, none at all admits more.
 
+    A preflight that was judged is an ordinary request without them, for a route that has OPTIONS.
+
     Args:
         rows: judges those of both.
     """
@@ -39,7 +43,8 @@ def cors_by(rows: Rule) -> Rule:
         if isinstance(old, Cors) and isinstance(new, Cors):
             rows(judging, spot, old, new)
         elif isinstance(old, Cors):
-            judging.note(CHANGES if old.enforce else NARROWS, spot, "pages of other origins: none")
+            is_open = old.enforce or serves_preflights(judging.new.policy)
+            judging.note(CHANGES if is_open else NARROWS, spot, "pages of other origins: none")
         elif isinstance(new, Cors):
             judging.note(CHANGES if new.enforce else WIDENS, spot, "pages of other origins: some")
 
@@ -73,27 +78,102 @@ def judge_media_types(judging: Judging, spot: Spot, old: object, new: object) ->
 
 
 def tenant_added(one: object) -> Verdict:
-    """Judge a tenant that the policy did not know: what it says comes before the store."""
-    is_shut = isinstance(one, Tenant) and one.status == "suspended"
+    """Judge a tenant that the policy did not know: what it says comes before the store.
+
+    Pages of its origins count before anybody is known, hence where it is suspended too.
+    """
+    is_shut = isinstance(one, Tenant) and one.status == "suspended" and not one.origins
     return NARROWS if is_shut else WIDENS
 
 
-def issuer_removed(judging: Judging) -> Verdict:
-    """Say what becomes of tokens whose issuer is gone: somebody else may be asked about them."""
-    other = judging.new.policy.authentication.introspection
-    return NARROWS if other is None or other.prefix is not None else CHANGES
+def serves_preflights(policy: Policy) -> bool:
+    """Whether a route has requests of the method OPTIONS."""
+    return any(
+        route.admitted_methods is None or "OPTIONS" in route.admitted_methods
+        for route in policy.routes
+    )
 
 
-def keys_or_none(rows: Rule) -> Rule:
-    """Judge API keys: without them, what looks like one may be a token of somebody else."""
+def takes_pages(policy: Policy) -> bool:
+    """Whether pages of other origins are judged anywhere."""
+    return any(policy.cors_of(route) is not None for route in policy.routes)
+
+
+def method_removed(judging: Judging) -> Verdict:
+    """Say what becomes of credentials that nobody knows any more.
+
+    They belong to the service then: another issuer may be asked about them, and beside another
+    credential they are no second one, which is refused.
+    """
+    return CHANGES if judging.new.policy.authentication.has_methods else NARROWS
+
+
+def method_or_none(rows: Rule) -> Rule:
+    """Judge a method of authentication that may be left out."""
 
     def judge(judging: Judging, spot: Spot, old: object, new: object) -> None:
         if old is not None and new is not None:
             rows(judging, spot, old, new)
         elif old is not None:
-            judging.note(issuer_removed(judging), spot, "no API key is accepted any more")
+            judging.note(method_removed(judging), spot, "is taken away")
         elif new is not None:
-            judging.note(WIDENS, spot, "API keys are accepted")
+            judging.note(WIDENS, spot, "is added")
+
+    return judge
+
+
+def judge_bearer(judging: Judging, spot: Spot, old: object, new: object) -> None:
+    """Judge whether a Bearer may be an API key; where it may be nothing, it is the service's."""
+    if old != new:
+        is_read = judging.new.policy.authentication.has_tokens
+        judging.note(WIDENS if new else NARROWS if is_read else CHANGES, spot, from_to(old, new))
+
+
+def judge_locked_kinds(judging: Judging, spot: Spot, old: object, new: object) -> None:
+    """Judge kinds of keys that are locked to domains.
+
+    Pages on the domains of a locked key's project may use it (AN-8), and a key may be worth another
+    tier then.
+    """
+    before, after = frozenset(_items(old)), frozenset(_items(new))
+    if before == after:
+        return
+    policy = judging.new.policy
+    keys = policy.authentication.api_keys
+    is_downgrade = keys is not None and keys.domain_lock.unregistered == "downgrade"
+    if after - before and (is_downgrade or takes_pages(policy)):
+        judging.note(CHANGES, spot, f"locked: {listed(sorted(map(str, after)))}")
+    else:
+        among(is_demand=True)(judging, spot, old, new)
+
+
+def json_or_none(rows: Rule) -> Rule:
+    """Judge how strictly JSON is read: other rules read it too, with the default bounds."""
+
+    def judge(judging: Judging, spot: Spot, old: object, new: object) -> None:
+        if isinstance(old, JsonBody) and isinstance(new, JsonBody):
+            rows(judging, spot, old, new)
+        elif isinstance(old, JsonBody):
+            judging.note(WIDENS, spot, "it is taken away")
+        elif isinstance(new, JsonBody):
+            is_deeper = new.depth > JsonBody().depth
+            judging.note(CHANGES if is_deeper else NARROWS, spot, "it is added")
+
+    return judge
+
+
+def tls_or_none(rows: Rule) -> Rule:
+    """Judge TLS: which origin is the service's own depends on it."""
+
+    def judge(judging: Judging, spot: Spot, old: object, new: object) -> None:
+        if old is not None and new is not None:
+            rows(judging, spot, old, new)
+        elif old is not None:
+            judging.note(WIDENS, spot, "it is taken away")
+        elif new is not None:
+            policy = judging.new.policy
+            is_judged = any(policy.csrf_of(route) is not None for route in policy.routes)
+            judging.note(CHANGES if is_judged else NARROWS, spot, "it is added")
 
     return judge
 

@@ -74,6 +74,8 @@ _ADMITS: Final = switch(PART, gained=WIDENS, lost=NARROWS)
 _EITHER: Final = switch(PART, gained=CHANGES, lost=CHANGES)
 _ENTRANCE: Final = place(gained=WIDENS, lost=NARROWS)
 _DEMAND: Final = place(gained=NARROWS, lost=WIDENS)
+# A credential that is not read beside another one is no second one, which is refused.
+_CREDENTIAL: Final = place(gained=WIDENS, lost=CHANGES)
 _UNKNOWN_TENANTS: Final = order("refuse", "accept")
 _STATED: Final = among(is_demand=True)
 _SOME_OR_ALL: Final = among(none_is_all=True)
@@ -98,7 +100,7 @@ _EDGE: Final[Mapping[type, Rows]] = {
         **_all(_OPAQUE, "proxy", "admin"),
         "health": _ENTRANCE,
         "trusted_proxies": special.judge_networks,
-        "tls": _PROTECTS,
+        "tls": special.tls_or_none(PART),
         "timeouts": PART,
         "limits": PART,
         "drain": neutral,
@@ -145,16 +147,16 @@ _EDGE: Final[Mapping[type, Rows]] = {
 
 _CALLERS: Final[Mapping[type, Rows]] = {
     authentication.Authentication: {
-        "api_keys": special.keys_or_none(PART),
+        "api_keys": special.method_or_none(PART),
         "jwt": named(
             special.by("issuer"),
             PART,
             added=WIDENS,
-            removed=special.issuer_removed,
+            removed=special.method_removed,
             what="issuer",
         ),
-        "cookie": _ENTRANCE,
-        "introspection": _ADMITS,
+        "cookie": _CREDENTIAL,
+        "introspection": special.method_or_none(PART),
         **_all(PART, "token_cache", "failure"),
         **_all(more, "forward_credential", "max_staleness"),
     },
@@ -164,13 +166,13 @@ _CALLERS: Final[Mapping[type, Rows]] = {
         "verbose": more,
     },
     api_keys.ApiKeys: {
-        **_all(_ENTRANCE, "header", "query"),
-        "bearer": more,
+        **_all(_CREDENTIAL, "header", "query"),
+        "bearer": special.judge_bearer,
         "formats": named(
             special.by("kind", "prefix"),
             PART,
             added=WIDENS,
-            removed=special.issuer_removed,
+            removed=special.method_removed,
             what="format",
         ),
         "domain_lock": PART,
@@ -180,7 +182,7 @@ _CALLERS: Final[Mapping[type, Rows]] = {
         **_all(_OPAQUE, "encoding", "bits", "checksum"),
     },
     api_keys.DomainLock: {
-        "kinds": _STATED,
+        "kinds": special.judge_locked_kinds,
         "unregistered": order("refuse", "downgrade"),
         "tier": _OPAQUE,
         "domain_cap": more_or_none,
@@ -203,7 +205,9 @@ _CALLERS: Final[Mapping[type, Rows]] = {
         **_all(_OPAQUE, "url", "client_id"),
         "client_secret": _HIDDEN,
         "ca": _CA,
-        **_all(_DEMAND, "prefix", "issuer"),
+        # What does not begin so is nobody's token, and no second credential.
+        "prefix": place(gained=CHANGES, lost=WIDENS),
+        "issuer": _DEMAND,
         "audiences": _SOME_OR_ALL,
         "claims": PART,
         "cache": more,
@@ -240,7 +244,8 @@ _REQUESTS: Final[Mapping[type, Rows]] = {
     body.Body: {
         **_all(more, "max", "ratio"),
         "content_types": special.judge_media_types,
-        **_all(_PROTECTS, "json_body", "items"),
+        "json_body": special.json_or_none(PART),
+        "items": _PROTECTS,
         "json_schema": text_of_file,
         "required": less,
         "form": _EITHER,

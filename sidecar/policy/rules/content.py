@@ -76,10 +76,18 @@ def streams_less_patient(judged: Judged) -> Findings:
 
 
 def tokens_in_the_open(judged: Judged) -> Findings:
-    """Admin tokens written into the policy, easily guessed, or with a name of another's."""
+    """Admin tokens in the policy, easily guessed, with a name of another's, or one for two."""
     names: dict[str, int] = {}
+    secrets: dict[bytes, int] = {}
     for index, token in enumerate(judged.policy.admin.tokens):
         path: Path = ("admin", "tokens", index)
+        if secrets.setdefault(token.token.reveal(), index) != index:
+            other = f"admin.tokens[{secrets[token.token.reveal()]}]"
+            yield judged.error(
+                (*path, "token"),
+                f"is the token of {other} too, and of two roles the last one counts",
+                "a token of its own: openssl rand -hex 32",
+            )
         if names.setdefault(token.name, index) != index:
             yield judged.error(
                 (*path, "name"),

@@ -8,6 +8,9 @@ from sidecar.decision.diff.compare import compare
 from tests.decision.diff.comparing import CALLERS, HEAD, ROUTES, diff_of, said
 from tests.policy.reading import loaded
 
+TLS = "{certificate: f.pem, key: f.pem}"
+OTHER_TLS = "{certificate: f.pem, key: g.pem}"
+FILES = {"f.pem": b"1", "g.pem": b"2"}
 CASES = [
     # what is said, by key; the old text; the new one
     ("", "", ""),
@@ -60,13 +63,17 @@ CASES = [
     ("changes secrets.pepper", "secrets: {pepper: [0123456789abcdea]}", ""),
     ("widens authentication.api_keys", "", "authentication: {api_keys: {}}"),
     ("narrows authentication.api_keys", "authentication: {api_keys: {}}", ""),
+    ("narrows listen.tls", "", f"listen: {{tls: {TLS}}}"),
+    ("changes listen.tls", "csrf: all", f"csrf: all\nlisten: {{tls: {TLS}}}"),
+    ("widens listen.tls", f"listen: {{tls: {TLS}}}", ""),
+    ("neutral listen.tls.key", f"listen: {{tls: {TLS}}}", f"listen: {{tls: {OTHER_TLS}}}"),
     (
         "widens authentication.api_keys.query",
         "authentication: {api_keys: {}}",
         "authentication: {api_keys: {query: key}}",
     ),
     (
-        "narrows authentication.api_keys.header",
+        "changes authentication.api_keys.header",
         "authentication: {api_keys: {}}",
         "authentication: {api_keys: {header: null}}",
     ),
@@ -76,12 +83,17 @@ CASES = [
         "authentication: {api_keys: {header: X-K}}",
     ),
     (
-        "narrows authentication.api_keys.bearer",
+        "changes authentication.api_keys.bearer",
         "authentication: {api_keys: {}}",
         "authentication: {api_keys: {bearer: false}}",
     ),
     (
-        "widens authentication.api_keys.formats[0], narrows authentication.api_keys.formats[1]",
+        "widens authentication.api_keys.bearer",
+        "authentication: {api_keys: {bearer: false}}",
+        "authentication: {api_keys: {}}",
+    ),
+    (
+        "widens authentication.api_keys.formats[0], changes authentication.api_keys.formats[1]",
         "authentication: {api_keys: {}}",
         "authentication: {api_keys: {formats: [{kind: a, prefix: sv}, {prefix: sk}]}}",
     ),
@@ -89,6 +101,16 @@ CASES = [
         "widens authentication.api_keys.domain_lock.kinds",
         "authentication: {api_keys: {}}",
         "authentication: {api_keys: {domain_lock: {kinds: []}}}",
+    ),
+    (
+        "narrows authentication.api_keys.domain_lock.kinds",
+        "authentication: {api_keys: {domain_lock: {kinds: []}}}",
+        "authentication: {api_keys: {}}",
+    ),
+    (
+        "changes authentication.api_keys.domain_lock.kinds",
+        "authentication: {api_keys: {domain_lock: {kinds: [], unregistered: downgrade}}}",
+        "authentication: {api_keys: {domain_lock: {unregistered: downgrade}}}",
     ),
     (
         "narrows authentication.api_keys.domain_lock.domain_cap",
@@ -100,6 +122,11 @@ CASES = [
     ("narrows authentication.failure.floor", "", "authentication: {failure: {floor: 1s}}"),
     ("widens tenants.acme", "", "tenants: {acme: {}}"),
     ("narrows tenants.acme", "", "tenants: {acme: {status: suspended}}"),
+    (
+        "widens tenants.acme",
+        "",
+        "tenants: {acme: {status: suspended, origins: ['https://a.example']}}",
+    ),
     ("changes tenants.acme", "tenants: {acme: {}}", ""),
     (
         "widens tenants.acme.status",
@@ -156,6 +183,8 @@ CASES = [
     ("changes body.content_types", "", "body: {content_types: [text/plain]}"),
     ("widens body.json.depth", "body: {json: {}}", "body: {json: {depth: 64}}"),
     ("widens body.json", "body: {json: {}}", ""),
+    ("narrows body.json", "", "body: {json: {}}"),
+    ("changes body.json", "", "body: {json: {depth: 33}}"),
     ("narrows body.json.string", "body: {json: {}}", "body: {json: {string: 9}}"),
     ("changes body.form", "", "body: {form: {}}"),
     ("widens body.form.files", "body: {form: {}}", "body: {form: {files: 1}}"),
@@ -175,7 +204,8 @@ CASES = [
     ("widens headers.hsts", "", "headers: {hsts: null}"),
     ("changes headers.set", "", "headers: {set: {X-A: b}}"),
     ("widens cors", "", "cors: {origins: ['https://a.example']}"),
-    ("narrows cors", "cors: {origins: ['https://a.example']}", ""),
+    # Preflights are requests of the route then.
+    ("changes cors", "cors: {origins: ['https://a.example']}", ""),
     ("changes cors", "cors: {origins: ['https://a.example'], enforce: true}", ""),
     ("changes cors", "", "cors: {origins: ['https://a.example'], enforce: true}"),
     ("widens cors.origins", "cors: {origins: ['https://a.example']}", "cors: {origins: ['*']}"),
@@ -221,7 +251,7 @@ CASES = [
 
 @pytest.mark.parametrize(("expected", "old", "new"), CASES)
 def test_another_value_means(expected: str, old: str, new: str) -> None:
-    found = said(f"{old}\n{ROUTES}", f"{new}\n{ROUTES}")
+    found = said(f"{old}\n{ROUTES}", f"{new}\n{ROUTES}", (FILES, FILES))
     assert ", ".join(found) == expected
 
 
@@ -240,9 +270,26 @@ INTROSPECTION = "introspection: {url: 'https://i', client_id: a, client_secret: 
             INTROSPECTION % "",
         ),
         (
-            "narrows authentication.jwt[0]",
+            "changes authentication.jwt[0]",
             f"jwt: [{JWT % ''}], {INTROSPECTION % ', prefix: op'}",
             INTROSPECTION % ", prefix: op",
+        ),
+        (
+            "narrows authentication.api_keys.bearer",
+            f"api_keys: {{}}, jwt: [{JWT % ''}]",
+            f"api_keys: {{bearer: false}}, jwt: [{JWT % ''}]",
+        ),
+        (
+            "changes authentication.introspection.prefix",
+            INTROSPECTION % "",
+            INTROSPECTION % ", prefix: op",
+        ),
+        ("widens authentication.introspection", "", INTROSPECTION % ""),
+        ("narrows authentication.introspection", INTROSPECTION % "", ""),
+        (
+            "changes authentication.introspection",
+            f"api_keys: {{}}, {INTROSPECTION % ''}",
+            "api_keys: {}",
         ),
         (
             "changes authentication.api_keys",
@@ -330,12 +377,14 @@ def test_a_file_that_changes_while_it_is_read_is_like_no_other() -> None:
 
 def test_a_word_that_is_the_name_of_a_file_is_no_file() -> None:
     """A role that is called like a file with the content of another one is still another role."""
-    names = [f"{{name: {n}, token: 'file:{n}', role: read}}" for n in ("admin", "viewer")]
-    tokens = f"admin: {{tokens: [{', '.join(names)}]}}"
+    tokens = (
+        "admin: {tokens: [{name: a, token: 'file:admin', role: read}]}\n"
+        "audit: {pseudonyms: {key: 'file:viewer'}}"
+    )
     old, new = (
         f"{tokens}\n{CALLERS}\nroutes: [{{path: /, role: {role}}}]" for role in ("admin", "viewer")
     )
-    files = {"admin": b"1", "viewer": b"1"}
+    files = dict.fromkeys(("admin", "viewer"), b"0123456789abcdef0123456789abcdef")
     assert said(old, new, (files, files)) == ["widens routes[0].role"]
 
 
@@ -351,3 +400,42 @@ def test_no_secret_is_shown() -> None:
     diff = diff_of(old, new)
     assert len(diff.changes) >= 6
     assert "hidden" not in "".join(map(str, diff.changes))
+
+
+def test_without_preflights_to_serve_no_page_gains() -> None:
+    get = "routes: [{path: /, public: true, methods: [GET]}]"
+    assert said(f"cors: {{origins: ['https://a.example']}}\n{get}", get) == ["narrows cors"]
+
+
+HIDDEN = [
+    ("secrets: {pepper: 'file:f'}", "f"),
+    ("admin: {tokens: [{name: a, token: 'file:f', role: read}]}", "f"),
+    (f"authentication: {{jwt: [{JWT % ', ca: f'}]}}", "f"),
+    ("body: {schema: f}", "f"),
+]
+
+
+@pytest.mark.parametrize(("text", "file"), HIDDEN)
+def test_the_digest_means_what_stands_in_secrets_and_files(text: str, file: str) -> None:
+    """Whoever acknowledges a change does not acknowledge what is put there afterwards."""
+    whole = f"{text}\n{ROUTES}"
+    contents = [b"1234567890123456", b"2234567890123456", b"3234567890123456"]
+    first, second, again = (
+        diff_of(whole, whole, ({file: contents[0]}, {file: one}))
+        for one in (contents[1], contents[2], contents[1])
+    )
+    assert first.widens
+    assert first.digest == again.digest != second.digest
+    back = diff_of(whole, whole, ({file: contents[2]}, {file: contents[1]}))
+    assert back.digest not in {first.digest, second.digest}
+
+
+def test_the_digest_tells_two_files_that_changed_places() -> None:
+    tokens = [
+        f"{{name: {n}, token: 'file:{n}', role: {r}}}" for n, r in (("f", "read"), ("g", "admin"))
+    ]
+    whole = f"admin: {{tokens: [{', '.join(tokens)}]}}\n{ROUTES}"
+    old = {"f": b"0123456789abcdef", "g": b"0123456789abcdeg"}
+    new = {"f": b"1123456789abcdef", "g": b"1123456789abcdeg"}
+    swapped = {"f": new["g"], "g": new["f"]}
+    assert diff_of(whole, whole, (old, new)).digest != diff_of(whole, whole, (old, swapped)).digest

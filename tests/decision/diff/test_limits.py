@@ -36,9 +36,16 @@ from tests.decision.diff.comparing import ROUTES, diff_of
             "{limit: 9/s, by: subject, on_store_failure: allow}",
         ),
         ("narrows", "{limit: 9/s, by: subject}", "{limit: 9/s, by: subject, charge_refused: true}"),
-        ("widens", "{limit: 9/s, by: tenant}", "{limit: 9/s, by: tenant, custom_max: 99/s}"),
+        # A tenant's own rate may be below that of its tier.
+        ("changes", "{limit: 9/s, by: tenant}", "{limit: 9/s, by: tenant, custom_max: 99/s}"),
+        ("changes", "{limit: 9/s, by: tenant, custom_max: 99/s}", "{limit: 9/s, by: tenant}"),
         (
             "narrows",
+            "{limit: 9/s, by: tenant, custom_max: 99/s}",
+            "{limit: 8/s, by: tenant, custom_max: 99/s}",
+        ),
+        (
+            "changes",
             "{limit: 9/s, by: tenant, custom_max: 99/s}",
             "{limit: 9/s, by: tenant, custom_max: 9/s}",
         ),

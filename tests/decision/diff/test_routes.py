@@ -95,13 +95,47 @@ HOOK = "webhook: {scheme: github, secret: 0123456789abcdef0123456789abcdef%s}"
         ("neutral routes[0].timeouts", ADMIN, f"{ADMIN}, timeouts: {{idle: 1s}}"),
         ("neutral routes[0].action", ADMIN, f"{ADMIN}, action: a.b"),
         ("widens routes[0].bind.query.org", f"{ADMIN}, bind: {{query: {{org: tenant}}}}", ADMIN),
-        ("narrows routes[0].bind.query.org", ADMIN, f"{ADMIN}, bind: {{query: {{org: tenant}}}}"),
+        # A token of several tenants has none of them until a request names one.
         (
-            "changes routes[0].bind.query.org",
+            "changes routes[0].bind, narrows routes[0].bind.query.org",
+            ADMIN,
+            f"{ADMIN}, bind: {{query: {{org: tenant}}}}",
+        ),
+        (
+            "narrows routes[0].bind.query.org",
+            "path: '/o/{tenant}', role: admin",
+            "path: '/o/{tenant}', role: admin, bind: {query: {org: tenant}}",
+        ),
+        (
+            "narrows routes[0].bind.query.org",
+            ADMIN,
+            f"{ADMIN}, bind: {{query: {{org: project}}}}",
+        ),
+        (
+            "changes routes[0].bind.query.org, changes routes[0].bind",
             f"{ADMIN}, bind: {{query: {{org: project}}}}",
             f"{ADMIN}, bind: {{query: {{org: tenant}}}}",
         ),
-        ("narrows routes[0].bind.host", ADMIN, f"{ADMIN}, bind: {{host: tenant}}"),
+        (
+            "changes routes[0].bind, narrows routes[0].bind.host",
+            ADMIN,
+            f"{ADMIN}, bind: {{host: tenant}}",
+        ),
+        (
+            "changes routes[0].path, narrows routes[0].path",
+            "path: '/o/{id}', role: admin",
+            "path: '/o/{tenant}', role: admin",
+        ),
+        (
+            "widens routes[0].body, narrows routes[0].forbid.form",
+            f"{ADMIN}, forbid: {{json: [x]}}",
+            f"{ADMIN}, forbid: {{json: [x], form: [x]}}",
+        ),
+        (
+            "narrows routes[0].body.json",
+            f"{ADMIN}, forbid: {{json: [x]}}",
+            f"{ADMIN}, forbid: {{json: [x]}}, body: {{json: {{}}}}",
+        ),
         ("widens routes[0].forbid.query", f"{ADMIN}, forbid: {{query: [db]}}", ADMIN),
         ("widens routes[0].storage_keys", f"{ADMIN}, storage_keys: {{json: [/k]}}", ADMIN),
         ("narrows routes[0].mcp", ADMIN, f"{ADMIN}, mcp: {{tools: {{admin: [a]}}}}"),

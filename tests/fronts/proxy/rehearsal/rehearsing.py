@@ -1,6 +1,7 @@
 """Policies and callers for rehearsals."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 
 from sidecar.adapters.ids import UuidV7
@@ -11,6 +12,7 @@ from sidecar.fronts.proxy.rehearsal.play import Played
 from sidecar.model.identity import Method, Principal
 from sidecar.policy.load import load_text
 from sidecar.policy.text import Text
+from tests.knowledge.auth.minting import b64, signature_of
 
 NOW = 1_800_000_000.0
 HEAD = """
@@ -20,6 +22,10 @@ listen: {trusted_proxies: [10.0.0.0/8]}
 secrets: {pepper: "file:pepper"}
 authentication: {api_keys: {}}
 """
+TOKENS_HEAD = HEAD.replace("authentication: {api_keys: {}}\n", "")
+"""The same where the policy says itself how callers prove who they are."""
+SECRET = b"0123456789abcdef0123456789abcdef"
+"""What an issuer of tokens shares."""
 PEPPER = b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 
@@ -84,3 +90,11 @@ def asking(
     for name, value in facts.items():
         object.__setattr__(asked, name, value)
     return asked
+
+
+def a_token(issuer: str = "https://idp", **claims: object) -> str:
+    """Sign a token of an admin of acme with the shared secret, for an hour."""
+    head = b64(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
+    facts = {"iss": issuer, "aud": "a", "sub": "ada", "exp": NOW + 3600, "iat": NOW, **claims}
+    signed = head + b"." + b64(json.dumps({"org": "acme", "roles": ["admin"], **facts}).encode())
+    return (signed + b"." + b64(signature_of("HS256", SECRET, signed))).decode()
