@@ -22,13 +22,8 @@ from sidecar.cli.printing import print_json
 from sidecar.knowledge.audit.certificate import ErasedFrom, certificate, tenant_digest
 from sidecar.knowledge.audit.removal import OfTenant
 from sidecar.knowledge.audit.signing import StatementSigner
-from sidecar.lifecycle.audit_removal import (
-    Removed,
-    TrailRemoval,
-    Wish,
-    elsewhere,
-    note_erasure,
-)
+from sidecar.lifecycle.audit_erasure import elsewhere, note_erasure
+from sidecar.lifecycle.audit_removal import Removed, TrailRemoval, Wish
 from sidecar.lifecycle.errors import BadValueError
 from sidecar.lifecycle.tenant_facts import tenant_id
 from sidecar.model.events import RecordClass
@@ -67,8 +62,8 @@ def command(  # noqa: PLR0913  click hands over each option by its name
 
     Delete the tenant first (sidecar tenants delete), or new records will follow. Classes of
     audit.retention.legal stay until their time is over. The file that is written is rewritten
-    where the policy rotates it, and else left. What other sinks got, only they can erase: they are
-    named.
+    where the policy rotates it, and else left. Records that wait in a file to spill to go too. What
+    other sinks got, only they can erase: they are named.
 
     Exit status: 0 done, 1 refused, or records were left, 2 not confirmed, 3 a file cannot be read
     or written.
@@ -99,7 +94,7 @@ def command(  # noqa: PLR0913  click hands over each option by its name
         lines = [line for one in trails for line in told_of(one, is_dry=is_dry)]
         lines += [f"not erased, others hold it: {place}" for place in told]
         click.echo("\n".join(lines))
-    return NO if any(one.left or one.waiting for one in trails) else DONE
+    return NO if any(one.left for one in trails) else DONE
 
 
 def _confirmed(tenant: str, confirm: str | None, *, is_dry: bool) -> str:

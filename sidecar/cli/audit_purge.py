@@ -16,7 +16,9 @@ from sidecar.cli.audit_removing import (
 from sidecar.cli.exit_codes import DONE, NO
 from sidecar.cli.operator import actor_name
 from sidecar.cli.printing import print_json
-from sidecar.lifecycle.audit_removal import Removed, TrailRemoval, Wish, purge_rule
+from sidecar.knowledge.audit.removal import Expiry
+from sidecar.lifecycle.audit_erasure import elsewhere
+from sidecar.lifecycle.audit_removal import Removed, TrailRemoval, Wish
 from sidecar.policy.schema.audit import Audit
 
 
@@ -40,15 +42,21 @@ def command(
     Exit status: 0 done, 1 refused, or a file was left, 3 a file cannot be read or written.
     """
     reason = reason_of(reason)
+    others: list[str] = []
 
     async def purge(section: Audit, ledger: AuditLedger | None) -> list[Removed]:
-        rule = purge_rule(section, timestamp, time.time())
-        wish = Wish(rule, actor_name(), "retention", reason, frozenset(allow), is_dry)
-        return await TrailRemoval(section, ledger).remove(wish)
+        removal = TrailRemoval(section, ledger)
+        wish = Wish(Expiry({}), actor_name(), "retention", reason, frozenset(allow), is_dry)
+        wish = removal.expiry(wish, timestamp, time.time())
+        trails = await removal.remove(wish)
+        others.extend(elsewhere(section))
+        return trails
 
     trails = removed_by(policy, purge, is_dry=is_dry)
     if as_json:
         print_json([document_of(one) for one in trails])
     else:
-        click.echo("\n".join(line for one in trails for line in told_of(one, is_dry=is_dry)))
+        lines = [line for one in trails for line in told_of(one, is_dry=is_dry)]
+        lines += [f"not purged, others hold it: {place}" for place in others]
+        click.echo("\n".join(lines))
     return NO if any(one.left for one in trails) else DONE

@@ -116,7 +116,6 @@ def document_of(removed: Removed) -> dict[str, object]:
             {"file": file, "records": count, "reason": reason}
             for file, (count, reason) in removed.left.items()
         ],
-        "waiting": removed.waiting,
         "signed": removed.is_signed,
     }
 
@@ -131,9 +130,4 @@ def told_of(removed: Removed, *, is_dry: bool) -> list[str]:
         lines.append(f"{removed.file}: {counted(removed.kept)} stay for their legal window")
     for file, (count, reason) in removed.left.items():
         lines.append(f"{file}: {count} are left: {reason}")
-    if removed.waiting:
-        lines.append(
-            f"{removed.file}: {removed.waiting} wait in its spill file, and will be written"
-            " (run this again then)"
-        )
     return [plain(line) for line in lines]

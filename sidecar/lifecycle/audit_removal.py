@@ -10,22 +10,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sidecar.adapters.audit.files import UnreadableFileError
 from sidecar.adapters.audit.removal import (
     BusyTrailError,
+    ChangedFileError,
     HeldFile,
     HeldTrail,
+    has_record,
     held_trail,
     sync_newest,
 )
-from sidecar.adapters.audit.sink_writer import SinkWriter
-from sidecar.adapters.audit.spill import waiting_lines
 from sidecar.adapters.audit.writer import AuditLedger
-from sidecar.knowledge.audit.certificate import counted, tenant_digest
+from sidecar.knowledge.audit.certificate import tenant_digest
 from sidecar.knowledge.audit.findings import Place, Report
 from sidecar.knowledge.audit.removal import (
     Cut,
@@ -34,19 +33,19 @@ from sidecar.knowledge.audit.removal import (
     Plan,
     Rule,
     Tally,
-    counts_of,
     said_again,
 )
 from sidecar.knowledge.audit.signing import SignatureChecker, StatementSigner
 from sidecar.knowledge.audit.statements import MAX_RUNS, Run
 from sidecar.knowledge.audit.trail import Trail
+from sidecar.lifecycle.audit_waiting import erase_spilled
 from sidecar.lifecycle.errors import ConflictError
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.events import AUDIT_ERASE, AUDIT_PURGE, RecordClass
 from sidecar.model.ports import Event
-from sidecar.policy.schema.audit import Audit, FileSink, RedisSink, Sink, StdoutSink
+from sidecar.policy.schema.audit import Audit, FileSink
 
-_WRITE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.01
 _SHOWN: Final = 1
 # What a removal leaves as it is: verify goes on saying it.
@@ -86,7 +85,6 @@ class Removed:
         kept: records that stay for their class alone.
         fragments: beginnings of lines that were cut off.
         left: by file, how many records were left in it and why.
-        waiting: records that wait in its spill file, to be written later.
         is_signed: whether the statement is signed.
     """
 
@@ -96,7 +94,6 @@ class Removed:
     kept: Counter[str] = field(default_factory=Counter)
     fragments: int = 0
     left: dict[str, tuple[int, str]] = field(default_factory=dict)
-    waiting: int = 0
     is_signed: bool = False
 
 
@@ -116,11 +113,15 @@ class TrailRemoval:
     Args:
         section: the policy's sinks and its key.
         ledger: its audit, started; None where nothing is to be changed.
+        patience: seconds for which a statement may wait to be written, and others be busy.
     """
 
-    def __init__(self, section: Audit, ledger: AuditLedger | None) -> None:
+    def __init__(
+        self, section: Audit, ledger: AuditLedger | None, *, patience: float = PATIENCE_SECONDS
+    ) -> None:
         self._section = section
         self._ledger = ledger
+        self._patience = patience
         key = section.signing_key
         pem = None if key is None else StatementSigner(key).public_pem
         self._checker = None if pem is None else SignatureChecker(pem)
@@ -132,11 +133,56 @@ class TrailRemoval:
             ConflictError: there is no file, or a trail is not whole.
             StoreUnavailableError: a file cannot be read or written.
         """
+        with self._noting(wish):
+            files = self._files()
+            # What waits is no part of a trail yet, and would be by and by.
+            found = [] if isinstance(wish.rule, Expiry) else await self._spilled(wish)
+            trails = [await self._remove_from(sink, wish) for sink in files]
+            return [*trails, *found]
+
+    def expiry(self, wish: Wish, timestamp: Callable[[float], str], now: float) -> Wish:
+        """Fill in what is past its retention.
+
+        Args:
+            wish: what is wanted.
+            timestamp: writes Unix seconds as records have them.
+            now: Unix seconds.
+
+        Raises:
+            ConflictError: the policy says nothing of retention.
+        """
+        with self._noting(wish):
+            return replace(wish, rule=purge_rule(self._section, timestamp, now))
+
+    @contextmanager
+    def _noting(self, wish: Wish) -> Iterator[None]:
+        """Have what could not be done in the trail as well."""
         try:
-            return [await self._remove_from(sink, wish) for sink in self._files()]
+            yield
         except (ConflictError, StoreUnavailableError) as error:
-            self._note(wish, [], reason=str(error))
+            if isinstance(wish.rule, OfTenant) and self._ledger is not None:
+                about = tenant_digest(wish.rule.tenant)
+                details = {"reason": wish.reason}
+                event = Event(AUDIT_ERASE, wish.actor, None, "tenant", about, str(error), details)
+                self._ledger.note_event(event)
+            else:
+                self._note(wish, [], reason=str(error))
             raise
+
+    async def _spilled(self, wish: Wish) -> list[Removed]:
+        found = await asyncio.to_thread(
+            erase_spilled, self._section, wish.rule, self._patience, is_dry=wish.is_dry
+        )
+        return [
+            Removed(
+                one.file,
+                files=int(bool(one.tally.removed) and not (one.why_left or wish.is_dry)),
+                removed=Counter() if one.why_left else one.tally.removed,
+                kept=one.tally.spared,
+                left={one.file: (one.tally.removed.total(), one.why_left)} if one.why_left else {},
+            )
+            for one in found
+        ]
 
     def _files(self) -> list[FileSink]:
         sinks = [sink for sink in self._section.sinks if isinstance(sink, FileSink)]
@@ -153,7 +199,6 @@ class TrailRemoval:
         with _translated(sink.file), held_trail(sink.file, rotates=rotates) as trail:
             planned = await asyncio.to_thread(self._plan, trail, wish)
             _count(told, planned, trail)
-            told.waiting = await asyncio.to_thread(_waiting, sink, wish.rule)
             if wish.is_dry:
                 return told
             await self._state(sink.file, planned, wish)
@@ -204,31 +249,32 @@ class TrailRemoval:
         """Say what is about to go, and wait until that is on the disk."""
         runs, again = planned.runs, planned.again
         if not runs and not again:
-            self._note(wish, [])
+            await self._written(file, self._note(wish, []))
         for at in range(0, len(runs), MAX_RUNS):
-            self._note(wish, runs[at : at + MAX_RUNS])
-            await self._written(file)
+            await self._written(file, self._note(wish, runs[at : at + MAX_RUNS]))
         for at in range(0, len(again), MAX_RUNS):
-            self._note(wish, again[at : at + MAX_RUNS], why=_SAID_AGAIN)
-            await self._written(file)
-        await self._written(file)
+            stated = self._note(wish, again[at : at + MAX_RUNS], why=_SAID_AGAIN)
+            await self._written(file, stated)
         await asyncio.to_thread(sync_newest, file)
 
     def _note(
         self, wish: Wish, runs: list[Run], *, why: str = "", reason: str | None = None
-    ) -> None:
+    ) -> str:
         if self._ledger is None:
-            return
+            return ""
         details = {
             "why": why or wish.why,
             "reason": wish.reason,
             "records": sum(run.last - run.first + 1 for run in runs),
         }
         event = Event(AUDIT_PURGE, wish.actor, None, "audit", "*", reason, details)
-        self._ledger.note_removal(event, runs)
+        return self._ledger.note_removal(event, runs)
 
-    async def _written(self, file: str) -> None:
-        """Wait until what was noted stands in a file.
+    async def _written(self, file: str, record_id: str) -> None:
+        """Wait until a record stands in a file, and look there for it.
+
+        What its writer says of it is not enough: it may have put it into a file to spill to, behind
+        others that wait.
 
         Raises:
             StoreUnavailableError: it cannot be written.
@@ -237,17 +283,14 @@ class TrailRemoval:
             return
         self._ledger.flush()
         (sink,) = (one for one in self._ledger.sinks if one.name == file)
-        deadline = time.monotonic() + _WRITE_SECONDS
-        while sink.waiting and time.monotonic() < deadline:  # noqa: ASYNC110  a thread writes
+        deadline = time.monotonic() + self._patience
+        while not await asyncio.to_thread(has_record, file, record_id):
+            if sink.dropped or time.monotonic() > deadline:
+                raise StoreUnavailableError(
+                    f"the statement of the removal cannot be written to {file}, so nothing was"
+                    " removed"
+                )
             await asyncio.sleep(_LOOK_SECONDS)
-        if sink.waiting or _was_diverted(sink):
-            raise StoreUnavailableError(
-                f"the statement of the removal cannot be written to {file}, so nothing was removed"
-            )
-
-
-def _was_diverted(sink: SinkWriter) -> bool:
-    return bool(sink.dropped or sink.spilled)
 
 
 def _judge(report: Report, wish: Wish) -> None:
@@ -305,12 +348,6 @@ def _cut(trail: HeldTrail, planned: _Planned, told: Removed) -> None:
         told.fragments -= tally.fragments
 
 
-def _waiting(sink: FileSink, rule: Rule) -> int:
-    if sink.spill is None or not isinstance(rule, OfTenant):
-        return 0
-    return sum(map(partial(counts_of, rule), waiting_lines(sink.spill.file)))
-
-
 @contextmanager
 def _translated(name: str) -> Iterator[None]:
     try:
@@ -319,43 +356,15 @@ def _translated(name: str) -> Iterator[None]:
         raise ConflictError(
             f"another command is removing records of {name}", "wait until it has ended"
         ) from None
+    except ChangedFileError as error:
+        raise ConflictError(
+            f"{error} was changed while it was read", "sidecar audit verify; keep it as evidence"
+        ) from error
     except UnreadableFileError as error:
         raise StoreUnavailableError(str(error)) from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise StoreUnavailableError(f"{error.filename or name}: {reason}") from error
-
-
-def note_erasure(
-    ledger: AuditLedger, wish: Wish, tenant: str, trails: list[Removed], places: list[str]
-) -> None:
-    """Take note that a tenant's records were erased, without its name (AU-7)."""
-    removed: Counter[str] = Counter()
-    kept: Counter[str] = Counter()
-    for one in trails:
-        removed += one.removed
-        kept += one.kept
-    details = {
-        "reason": wish.reason,
-        "removed": counted(removed),
-        "kept": counted(kept),
-        "left": sum(count for one in trails for count, _ in one.left.values()),
-        "elsewhere": places,
-    }
-    ledger.note_event(
-        Event(AUDIT_ERASE, wish.actor, None, "tenant", tenant_digest(tenant), details=details)
-    )
-
-
-def elsewhere(section: Audit) -> list[str]:
-    """Name the sinks whose records others hold, and only they can erase."""
-    return [_held_by(sink) for sink in section.sinks if not isinstance(sink, FileSink)]
-
-
-def _held_by(sink: Sink) -> str:
-    if isinstance(sink, StdoutSink):
-        return "standard output, where it is collected"
-    return f"{sink.name} (XDEL, or maxlen)" if isinstance(sink, RedisSink) else sink.name
 
 
 def purge_rule(section: Audit, timestamp: Callable[[float], str], now: float) -> Expiry:

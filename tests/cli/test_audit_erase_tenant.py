@@ -2,13 +2,24 @@
 
 import asyncio
 import json
+import os
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sidecar.adapters.audit.scribe import COMMAND
 from sidecar.adapters.audit.spill import SpillFile
+from sidecar.adapters.audit.writer import AuditLedger
+from sidecar.adapters.ids import UuidV7
 from sidecar.knowledge.audit.certificate import tenant_digest
+from sidecar.knowledge.audit.removal import OfTenant
+from sidecar.lifecycle.audit_removal import TrailRemoval, Wish
+from sidecar.lifecycle.audit_waiting import erase_spilled
+from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.events import RecordClass
 from tests.cli.trails import POLICY, Trail, a_trail, an_event
 
 pytestmark = pytest.mark.control("AU-7")
@@ -153,16 +164,118 @@ def test_a_link_is_left_to_whoever_it_belongs_to(trail: Trail, tmp_path: Path) -
     assert trail.verify().code == 0
 
 
-def test_what_waits_to_be_written_is_told(trail: Trail) -> None:
-    spilling = "file: audit.jsonl, on_full: spill, spill: {file: spill}, "
-    policy = POLICY.replace("file: audit.jsonl, ", spilling)
-    (trail.folder / "policy.yaml").write_text(policy)
+SPILL = "on_full: spill, spill: {file: spill}"
+SPILLED = POLICY.replace("file: audit.jsonl, ", f"file: audit.jsonl, {SPILL}, ")
+FAR = POLICY.replace("sinks: [", f"sinks: [{{http: 'http://127.0.0.1:9/', {SPILL}}}, ")
+
+
+@pytest.fixture
+def spilled(trail: Trail) -> Iterator[SpillFile]:
+    """Records that wait."""
+    (trail.folder / "policy.yaml").write_text(SPILLED)
     file = SpillFile("spill", 10**6)
     file.open()
-    file.append([b'{"timestamp":"","action":"request","tenant_id":"acme"}', b'{"x":1}'])
+    file.append([waiting("1", "acme"), waiting("2", "globex"), b'{"x":1}', waiting("3", "acme")])
+    file.append([waiting("4", "globex"), waiting("5", "acme", "token.revoke")])
+    yield file
     file.close()
-    done = trail.erase("acme", "--reason", "T-7", "--dry-run")
-    assert (done.code, "1 wait in its spill file" in done.out[-1]) == (1, True)
+
+
+def waiting(name: str, tenant: str, action: str = "request") -> bytes:
+    record = {"id": name, "timestamp": "", "action": action, "tenant_id": tenant}
+    return json.dumps(record, separators=(",", ":")).encode()
+
+
+def names(file: SpillFile) -> list[str | None]:
+    found = [json.loads(line) for line in file.lines()]
+    # What the command itself has to say waits for the sink as well.
+    return [one.get("id") for one in found if len(str(one.get("id"))) < 9]
+
+
+def test_what_waits_to_be_written_goes_too(trail: Trail, spilled: SpillFile) -> None:
+    told = trail.erase("acme", "--reason", "T-7", "--dry-run")
+    assert (told.code, "spill: 2 records (requests 2) would be removed" in told.out[2]) == (0, True)
+    assert names(spilled) == ["1", "2", None, "3", "4", "5"]
+    done = trail.erase("acme", *CONFIRMED)
+    assert done.code == 0, done.err
+    # What the command itself has written of it meanwhile, it has removed as well.
+    written = [json.loads(line) for line in trail.lines()]
+    left = [*names(spilled), *(one.get("id") for one in written)]
+    assert [name for name in map(str, range(1, 6)) if name in left] == ["2", "4", "5"]
+    assert trail.verify().code == 0
+
+
+def test_what_waits_for_a_sink_elsewhere_goes_too(trail: Trail, spilled: SpillFile) -> None:
+    (trail.folder / "policy.yaml").write_text(FAR)
+    rule = OfTenant("acme", frozenset({RecordClass.SECURITY}))
+    section = trail.policy().audit
+    (counted,) = erase_spilled(section, rule, 9.0, is_dry=True)
+    assert counted.tally.removed == {"requests": 2}
+    (told,) = erase_spilled(section, rule, 9.0, is_dry=False)
+    assert (told.file, told.why_left) == (str(trail.folder / "spill"), "")
+    assert (told.tally.removed, told.tally.spared) == ({"requests": 2}, {"security": 1})
+    assert names(spilled) == ["2", None, "4", "5"]
+    (again,) = erase_spilled(section, rule, 9.0, is_dry=False)
+    assert (again.tally.removed, again.tally.spared) == ({}, {"security": 1})
+    Path("spill").write_bytes(b"something else")
+    with pytest.raises(StoreUnavailableError, match="no spill file"):
+        erase_spilled(section, rule, 9.0, is_dry=False)
+
+
+def test_what_waits_goes_even_if_it_is_all_there_is(spilled: SpillFile) -> None:
+    with spilled.replaying():
+        spilled.erase(lambda line: b"acme" not in line)
+        assert names(spilled) == ["1", "3", "5"]
+        spilled.erase(lambda line: b"globex" in line)
+        spilled.erase(lambda line: b"acme" in line)
+    assert names(spilled) == []
+    spilled.append([waiting("6", "acme")])
+    assert names(spilled) == ["6"]
+
+
+def test_what_a_process_is_writing_just_now_is_left(trail: Trail, spilled: SpillFile) -> None:
+    with spilled.replaying() as is_ours:
+        assert is_ours
+        section = trail.policy().audit
+        (told,) = erase_spilled(section, OfTenant("acme"), 0.0, is_dry=False)
+    assert (told.tally.removed, "is writing" in told.why_left) == (
+        {"requests": 2, "security": 1},
+        True,
+    )
+    assert names(spilled) == ["1", "2", None, "3", "4", "5"]
+
+
+@pytest.mark.control("AU-6")
+async def test_nothing_goes_before_the_statement_of_it_stands_in_the_trail(
+    trail: Trail, spilled: SpillFile
+) -> None:
+    """What waits goes first: behind it a statement would come after the lines are gone."""
+    section = trail.policy().audit
+    before = trail.lines()
+    ids = UuidV7(time.time, os.urandom)
+    ledger = AuditLedger(section, time.time, ids, role=COMMAND, standard=2)
+    wish = Wish(OfTenant("acme"), "ops", "erasure", "T-7")
+    with spilled.replaying():
+        await ledger.start()
+        removal = TrailRemoval(section, ledger, patience=0.1)
+        with pytest.raises(StoreUnavailableError, match="so nothing was removed"):
+            await removal.remove(wish)
+        await ledger.close()
+    assert trail.lines() == before
+    assert trail.verify().code == 0
+
+
+def test_an_erasure_that_was_refused_is_recorded_as_one(trail: Trail) -> None:
+    with (trail.folder / "audit.jsonl.1").open("ab") as file:
+        file.write(b'{"inserted":true}\n')
+    done = trail.erase("acme", *CONFIRMED)
+    assert (done.code, "not whole" in done.err) == (1, True)
+    records = [json.loads(line) for line in trail.file.read_bytes().splitlines()]
+    (refused,) = [one for one in records if one["outcome"] == "refused"]
+    assert refused["action"] == "audit.erase"
+    assert refused["resource_id"] == tenant_digest("acme")
+    assert "not whole" in refused["reason"]
+    assert "acme" not in json.dumps(refused)
 
 
 @pytest.mark.parametrize(

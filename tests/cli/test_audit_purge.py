@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from sidecar.adapters.audit.exchanges import Timestamps
 from sidecar.adapters.audit.removal import held_trail
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
+from sidecar.knowledge.audit.removal import Expiry, Facts
 from sidecar.lifecycle.audit_removal import TrailRemoval, Wish, purge_rule
+from sidecar.lifecycle.errors import ConflictError
 from tests.cli.trails import DAY, POLICY, Trail, a_trail, an_event
 
 pytestmark = pytest.mark.control("AU-4")
@@ -241,3 +244,122 @@ def test_two_commands_do_not_remove_at_once(trail: Trail) -> None:
     with held_trail(str(trail.file), rotates=True):
         done = trail.purge()
     assert (done.code, "another command is removing records" in done.err) == (1, True)
+
+
+@pytest.mark.control("AU-3")
+def test_a_purge_without_retention_is_recorded_as_refused(trail: Trail) -> None:
+    policy = POLICY.replace("  retention: {default: 90d, admin: 400d}\n", "")
+    (trail.folder / "policy.yaml").write_text(policy)
+    assert trail.purge().code == 1
+    records = [json.loads(line) for line in trail.file.read_bytes().splitlines()]
+    (refused,) = [one for one in records if one["action"] == "audit.purge"]
+    assert refused["outcome"] == "refused"
+    assert "how long records are kept" in refused["reason"]
+
+
+def test_sinks_that_others_keep_are_named(trail: Trail) -> None:
+    stream = "{redis_stream: 'sidecar:audit', server: 'redis://127.0.0.1:9'}"
+    policy = POLICY.replace("sinks: [", f"sinks: [{stream}, ")
+    (trail.folder / "policy.yaml").write_text(policy)
+    told = trail.purge("--dry-run").out[-1]
+    assert told == "not purged, others hold it: redis:sidecar:audit (XDEL, XTRIM or maxlen)"
+
+
+def test_a_record_from_the_future_stays(trail: Trail) -> None:
+    asyncio.run(trail.write(-1000, an_event("key.create", "acme", "tomorrow")))
+    trail.rotate("7", 0)
+    assert trail.purge().code == 0
+    assert trail.about(["tomorrow"]) == ["tomorrow"]
+    assert trail.verify().code == 0
+
+
+def test_what_is_no_file_is_no_part_of_the_trail(trail: Trail) -> None:
+    """A FIFO would be waited for, under the lock that the sidecar needs to write."""
+    os.mkfifo(trail.folder / "audit.jsonl.8")
+    (trail.folder / "audit.jsonl.9").mkdir()
+    assert trail.purge().code == 0
+    assert trail.verify().code == 0
+
+
+class Meddling:
+    """The rule of a purge; while it plans, somebody changes a line that was verified."""
+
+    def __init__(self, rule: Expiry, victim: Path) -> None:
+        self._rule = rule
+        self._victim = victim
+        self.is_done = False
+
+    def takes(self, facts: Facts) -> bool:
+        if not self.is_done:
+            self.is_done = True
+            content = self._victim.read_bytes()
+            assert content.count(b'"kept"') == 1
+            with self._victim.open("r+b") as file:
+                file.seek(content.index(b'"kept"'))
+                file.write(b'"fake"')
+        return self._rule.takes(facts)
+
+    def spares(self, facts: Facts) -> bool:
+        return self._rule.spares(facts)
+
+    def takes_fragment(self, fragment: bytes, at: str) -> bool:
+        return self._rule.takes_fragment(fragment, at)
+
+
+@pytest.mark.control("AU-6")
+def test_what_is_changed_between_verifying_and_stating_is_not_vouched_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trail = a_trail(tmp_path, capfd)
+    # More than a reader holds at once: it reads the file anew.
+    events = [an_event("request", "acme", f"r{at}") for at in range(99)]
+    kept, more = an_event("key.create", "acme", "kept"), an_event("request", "acme", "last")
+    asyncio.run(trail.write(200, *events, kept, more, more))
+    victim = trail.rotate("1", 200)
+    removal = TrailRemoval(trail.policy().audit, None)
+    wish = Wish(Expiry({}), "ops", "retention", "nightly")
+    wish = removal.expiry(wish, Timestamps().text, time.time())
+    assert isinstance(wish.rule, Expiry)
+    meddling = replace(wish, rule=Meddling(wish.rule, victim))
+    before = victim.read_bytes()
+    with pytest.raises(ConflictError, match="changed while it was read"):
+        asyncio.run(removal.remove(meddling))
+    assert victim.read_bytes() == before.replace(b'"kept"', b'"fake"')
+
+
+def test_a_link_in_the_place_of_the_new_file_has_nothing_else_written(trail: Trail) -> None:
+    victim = trail.folder / "victim"
+    victim.write_bytes(b"mine\n")
+    os.utime(victim, (1, 1))
+    name = str(trail.file)
+    with held_trail(name, rotates=True) as held:
+        (written,) = [one for one in held.files if one.is_written]
+        before = trail.file.read_bytes()
+        # Something is appended meanwhile, and has to be copied over.
+        with trail.file.open("ab") as file:
+            file.write(b"{}\n")
+        cutter = Planting(trail.folder / ".audit.jsonl.purge", victim)
+        with pytest.raises(OSError, match="another file in its place"):
+            held.cut(written, cutter)
+    assert cutter.is_done
+    assert (victim.read_bytes(), victim.stat().st_mtime) == (b"mine\n", 1)
+    assert trail.file.read_bytes() == before + b"{}\n"
+    assert not trail.file.is_symlink()
+
+
+class Planting:
+    """Takes no line; while it is asked, somebody puts a link in the place of the new file."""
+
+    def __init__(self, place: Path, victim: Path) -> None:
+        self._place = place
+        self._victim = victim
+        self.is_done = False
+
+    def takes(self, line: bytes) -> bool:
+        del line
+        if not self.is_done:
+            self.is_done = True
+            self._place.unlink()
+            self._place.symlink_to(self._victim)
+        return False

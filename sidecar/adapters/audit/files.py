@@ -39,7 +39,10 @@ def with_rotated(name: str) -> list[Path]:
     beside = [
         one
         for one in path.parent.iterdir()
-        if one.name.startswith(path.name) and _ROTATED.match(one.name[len(path.name) :])
+        if one.name.startswith(path.name)
+        and _ROTATED.match(one.name[len(path.name) :])
+        # A FIFO or a folder of that name is no part of the trail, and would be waited for.
+        and (one.is_file() or one.is_symlink())
     ]
     return [path, *sorted(beside)]
 

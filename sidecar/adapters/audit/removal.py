@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -25,6 +26,7 @@ from sidecar.adapters.audit.files import (
     LINE_BYTES,
     UnreadableFileError,
     is_packed,
+    opened,
     trail_files,
     with_rotated,
 )
@@ -32,11 +34,16 @@ from sidecar.adapters.audit.heads import Heads, written_heads
 
 _MODE: Final = 0o600
 _QUIET_SECONDS: Final = 3600.0
+_NEWEST_BYTES: Final = 16 << 20
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class BusyTrailError(Exception):
     """Another command is taking lines out of the same trail."""
+
+
+class ChangedFileError(Exception):
+    """A file holds something else than when it was found whole."""
 
 
 class Left(StrEnum):
@@ -67,6 +74,7 @@ class HeldFile:
             whoever writes next goes on from there.
         is_written: whether it is the one that is written.
         is_packed: whether it is packed with gzip.
+        digest: of its lines, once they were read.
     """
 
     path: Path
@@ -75,13 +83,27 @@ class HeldFile:
     size: int
     is_written: bool
     is_packed: bool
+    digest: bytes = b""
 
     def lines(self) -> Iterator[bytes]:
-        """Read its lines with their ends.
+        """Read its lines with their ends; what was verified, planned and copied is the same.
+
+        Whoever changed a line after it was verified would else have a signed statement vouch for
+        it, since a statement names the lines on both sides of what goes.
 
         Raises:
+            ChangedFileError: it is another one than when it was read before.
             UnreadableFileError: it cannot be unpacked.
         """
+        read = blake2b()
+        for line in self._lines():
+            read.update(line)
+            yield line
+        if self.digest not in {b"", read.digest()}:
+            raise ChangedFileError(str(self.path))
+        self.digest = read.digest()
+
+    def _lines(self) -> Iterator[bytes]:
         self.file.seek(0)
         if not self.is_packed:
             left = self.size
@@ -128,19 +150,23 @@ class HeldTrail:
             Why not; None when it was done.
 
         Raises:
+            ChangedFileError: it is another one than when it was verified.
             OSError: the disk is full, or a file cannot be written.
             UnreadableFileError: it cannot be unpacked.
         """
         fresh = _beside(self.name, "purge")
         fresh.unlink(missing_ok=True)
         try:
-            is_empty = _copy(held, fresh, cutter)
-            with self.heads.locked(must=True):
-                return self._replace(held, fresh, is_empty=is_empty)
+            with os.fdopen(os.open(fresh, _FLAGS, _MODE), "wb") as target:
+                is_empty = _copy(held, target, cutter)
+                with self.heads.locked(must=True):
+                    return self._replace(held, fresh, target, is_empty=is_empty)
         finally:
             fresh.unlink(missing_ok=True)
 
-    def _replace(self, held: HeldFile, fresh: Path, *, is_empty: bool) -> Left | None:
+    def _replace(
+        self, held: HeldFile, fresh: Path, target: BinaryIO, *, is_empty: bool
+    ) -> Left | None:
         """Put what is left in the place of a file, wherever that is by now; under the lock."""
         place = self._place_of(held)
         if place is None:
@@ -149,7 +175,9 @@ class HeldTrail:
             return Left.OPEN
         is_longer = os.fstat(held.file.fileno()).st_size > held.size
         if is_longer and not held.is_packed:
-            _append_rest(held, fresh)
+            _append_rest(held, target)
+        if not os.path.samestat(fresh.lstat(), os.fstat(target.fileno())):
+            raise OSError(0, "somebody put another file in its place", str(fresh))
         if is_empty and not is_longer and place != Path(self.name):
             place.unlink()
         else:
@@ -191,7 +219,9 @@ def held_trail(name: str, *, rotates: bool) -> Iterator[HeldTrail]:
 
 
 def _held(path: Path, name: str, stack: ExitStack) -> HeldFile:
-    file = stack.enter_context(path.open("rb"))
+    # A FIFO that somebody put there would be waited for, under the lock that all writers need.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = stack.enter_context(os.fdopen(descriptor, "rb"))
     found = os.fstat(file.fileno())
     if not stat.S_ISREG(found.st_mode):
         raise OSError(0, "it is no regular file", str(path))
@@ -224,10 +254,14 @@ def _beside(name: str, kind: str) -> Path:
     return path.with_name(f".{path.name}.{kind}")
 
 
-def _copy(held: HeldFile, fresh: Path, cutter: Cutter) -> bool:
-    """Write what is left of a file; returns whether nothing is."""
+def _copy(held: HeldFile, target: BinaryIO, cutter: Cutter) -> bool:
+    """Write what is left of a file; returns whether nothing is.
+
+    All goes through the descriptor: a link that somebody puts in the place of the name is no way
+    to have other files written.
+    """
     is_empty = True
-    with os.fdopen(os.open(fresh, _FLAGS, _MODE), "wb") as target, ExitStack() as stack:
+    with ExitStack() as stack:
         out: BinaryIO = target
         if held.is_packed:
             moment = held.found.st_mtime
@@ -237,11 +271,10 @@ def _copy(held: HeldFile, fresh: Path, cutter: Cutter) -> bool:
             if not cutter.takes(line.removesuffix(b"\n")):
                 out.write(line)
                 is_empty = False
-        stack.close()
-        _take_over(held, target)
-        _sync(target)
+    _take_over(held, target)
+    _sync(target)
     # Readers tell by the time which file is older.
-    os.utime(fresh, ns=(held.found.st_atime_ns, held.found.st_mtime_ns))
+    os.utime(target.fileno(), ns=(held.found.st_atime_ns, held.found.st_mtime_ns))
     return is_empty
 
 
@@ -254,12 +287,11 @@ def _take_over(held: HeldFile, target: BinaryIO) -> None:
     os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
 
 
-def _append_rest(held: HeldFile, fresh: Path) -> None:
+def _append_rest(held: HeldFile, target: BinaryIO) -> None:
     """Copy what was written since the file was opened."""
     held.file.seek(held.size)
-    with fresh.open("ab") as target:
-        shutil.copyfileobj(held.file, target)
-        _sync(target)
+    shutil.copyfileobj(held.file, target)
+    _sync(target)
 
 
 def _may_be_written(place: Path, held: HeldFile) -> bool:
@@ -301,3 +333,14 @@ def sync_newest(name: str) -> None:
     for path in trail_files(name)[-2:]:
         with suppress(FileNotFoundError), path.open("rb") as file:
             os.fsync(file.fileno())
+
+
+def has_record(name: str, record_id: str) -> bool:
+    """Whether what was just written to a trail has a record; it may have been rotated since."""
+    for path in trail_files(name)[-2:]:
+        with suppress(FileNotFoundError), opened(path) as file:
+            if not path.name.endswith(".gz"):
+                file.seek(max(path.stat().st_size - _NEWEST_BYTES, 0))
+            if record_id.encode() in file.read():
+                return True
+    return False

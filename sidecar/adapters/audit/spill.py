@@ -15,7 +15,8 @@ import fcntl
 import os
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,7 @@ _HOLE_BYTES: Final = 64 << 20
 _START: Final = _HEAD_BYTES + _HOLE_BYTES
 _READ_BYTES: Final = 256 << 10
 _TAIL_BYTES: Final = 1 << 20
+_LOOK_SECONDS: Final = 0.05
 # Bytes of the file that are locked: one for its content, one for taking from its front.
 _CONTENT: Final = 0
 _FRONT: Final = 1
@@ -142,6 +144,36 @@ class SpillFile:
             else:
                 self._put_front(front)
 
+    def erase(self, takes: Callable[[bytes], bool]) -> None:
+        """Take records off wherever they stand; only while `replaying`.
+
+        What stays is written before the front, then the front is moved, then what stood behind is
+        cut off: a kill in between leaves what stays twice, and what goes where it was.
+
+        Args:
+            takes: whether a record goes.
+
+        Raises:
+            OSError: the disk is full, or there is no room before the front.
+        """
+        with self._locked():
+            front, end = self._front(), self._end()
+            content = os.pread(self._descriptor, end - front, front)
+            kept = [line for line in content.split(b"\n")[:-1] if not takes(line)]
+            payload = _lines(kept)
+            if len(payload) == len(content):
+                return
+            if not kept:
+                os.ftruncate(self._descriptor, 0)
+                return
+            if front - len(payload) < _HEAD_BYTES:
+                raise OSError(0, "more records wait than can be written anew", self.name)
+            self._write(payload, front - len(payload))
+            os.fsync(self._descriptor)
+            self._put_front(front - len(payload))
+            os.fsync(self._descriptor)
+            os.ftruncate(self._descriptor, front)
+
     def _unusable(self, number: int | None, reason: str | None) -> OSError:
         return OSError(number, f"the spill file cannot be used: {reason}", self.name)
 
@@ -210,20 +242,50 @@ class SpillFile:
             raise
 
 
-def waiting_lines(name: str) -> Iterator[bytes]:
-    """Read the records that wait in a file, if it is there.
+@contextmanager
+def opened_spill(name: str) -> Iterator[SpillFile | None]:
+    """Open a file that is there; None where there is none.
 
     Raises:
         OSError: it cannot be read.
     """
     if not Path(name).exists():
+        yield None
         return
     file = SpillFile(name, 0)
     file.open()
     try:
-        yield from file.lines()
+        yield file
     finally:
         file.close()
+
+
+def erase_waiting(name: str, takes: Callable[[bytes], bool], patience: float) -> bool:
+    """Take records off that wait in a file, if it is there.
+
+    Args:
+        name: name of the file.
+        takes: whether a record goes.
+        patience: seconds for which another process may be at its front.
+
+    Returns:
+        Whether it could be done; not while a process goes on writing what waits.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    with opened_spill(name) as file:
+        if file is None:
+            return True
+        deadline = time.monotonic() + patience
+        while True:
+            with file.replaying() as is_ours:
+                if is_ours:
+                    file.erase(takes)
+                    return True
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_SECONDS)
 
 
 def _lock(descriptor: int, kind: int, at: int, *, waits: bool = True) -> None:

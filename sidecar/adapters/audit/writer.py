@@ -206,13 +206,17 @@ class AuditLedger(Ledger):
         if self.alarm is not None and event.action.startswith(ALERTS):
             self.alarm.put(record)
 
-    def note_removal(self, event: Event, runs: Sequence[Run]) -> None:
+    def note_removal(self, event: Event, runs: Sequence[Run]) -> str:
         """Take note of lines that are about to be removed, signed where there is a key (AU-4).
 
         Args:
             event: by whom, and why.
             runs: the lines, at most `MAX_RUNS`.
+
+        Returns:
+            The record's id.
         """
+        record_id = self._ids().decode()
         timestamp = self._timestamps.text(self._clock())
         said = [run.text for run in runs]
         details: dict[str, object] = {**(event.details or {}), "runs": said}
@@ -220,7 +224,8 @@ class AuditLedger(Ledger):
             details["key_id"] = self._signer.key_id
             details["signature"] = self._signer.sign(purge_text(said, timestamp))
         stated = replace(event, details=details)
-        self._add(of_event(stated, record_id=self._ids().decode(), timestamp=timestamp))
+        self._add(of_event(stated, record_id=record_id, timestamp=timestamp))
+        return record_id
 
     def full_sink(self) -> str:
         """Name a sink that is full and has new requests refused until it is not; empty for none."""

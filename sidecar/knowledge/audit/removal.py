@@ -313,9 +313,24 @@ def said_again(spent: Iterable[Run], gone: Iterable[Run]) -> list[Run]:
     ]
 
 
-def counts_of(rule: Rule, line: bytes) -> int:
-    """Count a record that stands in no chain yet: 1 if a rule takes it."""
+def take_waiting(rule: Rule, line: bytes, tally: Tally) -> bool:
+    """Judge a record that waits to be written, and stands in no chain yet.
+
+    Args:
+        rule: which lines go.
+        line: the record.
+        tally: gets the count of what goes, and of what stays for its class alone.
+
+    Returns:
+        Whether it goes.
+    """
     try:
-        return int(rule.takes(_read_facts(line)))
+        facts = _read_facts(line)
     except msgspec.MsgspecError:
-        return 0
+        return False
+    if rule.takes(facts):
+        tally.removed[class_of(facts.action)] += 1
+        return True
+    if rule.spares(facts):
+        tally.spared[class_of(facts.action)] += 1
+    return False

@@ -14,8 +14,9 @@ from sidecar.knowledge.audit.removal import (
     Facts,
     OfTenant,
     Rule,
-    counts_of,
+    Tally,
     said_again,
+    take_waiting,
 )
 from sidecar.knowledge.audit.signing import StatementSigner
 from sidecar.knowledge.audit.statements import CHECKPOINT, PURGE, Run
@@ -244,10 +245,28 @@ def test_it_is_known_whether_a_run_is_gone() -> None:
     assert trail.is_gone(Run(B.writer.decode(), 1, 1, digest, digest))
 
 
-def test_records_that_stand_in_no_chain_are_counted() -> None:
-    assert counts_of(OfTenant("acme"), a_record("request", 1, "acme")) == 1
-    assert counts_of(OfTenant("acme"), a_record("request", 1, "globex")) == 0
-    assert counts_of(OfTenant("acme"), b"no record") == 0
+@pytest.mark.control("AU-7")
+def test_records_that_wait_and_stand_in_no_chain_are_judged_as_any() -> None:
+    rule, tally = OfTenant("acme", frozenset({RecordClass.SECURITY})), Tally()
+    waiting = [
+        a_record("request", 1, "acme"),
+        a_record("request", 2, "globex"),
+        a_record("token.revoke", 3, "acme"),
+        b"no record",
+    ]
+    assert [take_waiting(rule, one, tally) for one in waiting] == [True, False, False, False]
+    assert (tally.removed, tally.spared) == ({"requests": 1}, {"security": 1})
+
+
+@pytest.mark.control("AU-7")
+@pytest.mark.parametrize("other", ["ab", "A", "", "a ", "xa"])
+def test_a_tenant_is_no_other_whose_name_is_like_its_own(other: str) -> None:
+    rule, tally = OfTenant("a"), Tally()
+    assert take_waiting(rule, a_record("request", 1, "a"), tally)
+    assert not take_waiting(rule, a_record("request", 1, other), tally)
+    fragment = b'{"action":"request","tenant_id":"%s","x' % other.encode()
+    assert not rule.takes_fragment(fragment, "")
+    assert rule.takes_fragment(fragment.replace(b'"%s"' % other.encode(), b'"a"'), "")
 
 
 @pytest.mark.control("AU-4")
