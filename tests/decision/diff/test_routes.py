@@ -343,3 +343,8 @@ def test_a_route_that_becomes_several_is_counted_in_each(
     assert "counted apart" not in str(
         diff_of(routed(one, two, sections=tiers), routed(one, sections=tiers)).changes
     )
+
+
+def test_without_preflights_to_serve_no_page_gains() -> None:
+    get = "routes: [{path: /, public: true, methods: [GET]}]"
+    assert said(f"cors: {{origins: ['https://a.example']}}\n{get}", get) == ["narrows cors"]
