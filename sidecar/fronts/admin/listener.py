@@ -13,6 +13,9 @@ from sidecar.fronts.admin.answers import problem
 
 CONNECTIONS: Final = 256
 HANDLER_SECONDS: Final = 10.0
+# A reload decodes for a minute at most, then builds; whoever asked is to hear what became of it.
+PATIENCE: Final = {"/v1/reload": 100.0}
+"""Seconds by path for what may take longer; less than `LIFE_SECONDS`."""
 # From the connection or the last answer to the end of the next head: slow heads end here.
 HEAD_SECONDS: Final = 15.0
 # Whatever a client does or leaves undone, such as reading: no connection is older.
@@ -167,14 +170,15 @@ class _Protocol(web.RequestHandler):
 
 def _with_one_face(handler: _Handler) -> _Handler:
     async def answer(request: BaseRequest) -> web.StreamResponse:
+        seconds = PATIENCE.get(request.path, HANDLER_SECONDS)
         try:
-            async with asyncio.timeout(HANDLER_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await handler(request)
         except web.HTTPException as error:
             allowed = error.headers.get("Allow")
             return problem(error.status, () if allowed is None else (("Allow", allowed),))
         except TimeoutError:
-            _LOG.warning("%s took longer than %d s", request.path, HANDLER_SECONDS)
+            _LOG.warning("%s took longer than %d s", request.path, seconds)
             return problem(503)
         except Exception:  # noqa: BLE001 -- the top of a task: log, an opaque 500
             _LOG.exception("%s failed", request.path)

@@ -8,6 +8,8 @@ import pytest
 from sidecar.fronts.admin import listener as listener_module
 from sidecar.fronts.admin.applications import admin_app, health_app
 from sidecar.fronts.admin.listener import Listener
+from sidecar.lifecycle.operations import Call, Operation
+from sidecar.policy.schema.admin import AdminToken
 from tests.fronts.admin.listening import READ, Sidecar, ask
 
 
@@ -104,4 +106,28 @@ async def test_an_answer_that_takes_too_long_is_given_up(monkeypatch: pytest.Mon
     await listener.start()
     seen = await ask(listener.port, "/v1/status", "Authorization: Bearer read-token")
     assert seen.status == 503
+    await listener.close()
+
+
+async def test_a_reload_is_answered_however_long_other_answers_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener_module, "HANDLER_SECONDS", 0.1)
+
+    async def reload(call: Call) -> dict[str, object]:
+        await asyncio.sleep(0.3)
+        return {"result": "admitted", "by": call.actor}
+
+    rows = [Operation("POST", path, reload) for path in ("/v1/reload", "/v1/other")]
+    sidecar = Sidecar()
+    tokens = [AdminToken.model_validate({"name": "ops", "token": "admin-token", "role": "admin"})]
+    app = admin_app(sidecar, tokens, sidecar.note, operations=rows)
+    listener = Listener(app, "127.0.0.1", 0)
+    await listener.start()
+    bearer = "Authorization: Bearer admin-token"
+    statuses = [
+        (await ask(listener.port, path, bearer, "Content-Length: 0", method="POST")).status
+        for path in ("/v1/reload", "/v1/other")
+    ]
+    assert statuses == [200, 503]
     await listener.close()
