@@ -100,6 +100,19 @@ def test_the_webhook_s_command_takes_its_arguments(helm: Helm) -> None:
     assert pod["metadata"]["labels"]["sidecar/inject"] == "false"
 
 
+def test_an_injector_is_watched_by_the_shipped_rules(helm: Helm) -> None:
+    watching = {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}}
+    manifests = helm.manifests({**INJECTING, **watching})
+    (group,) = one_of(manifests, "PrometheusRule")["spec"]["groups"]
+    ours = {one["alert"] for one in group["rules"] if "Injector" in one["alert"]}
+    assert {f"SidecarInjector{word}" for word in ("Failing", "Slow", "Full", "Refuses")} == ours
+    chosen = one_of(manifests, "ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    health = one_of(manifests, "Service", "-health")
+    assert chosen.items() <= health["metadata"]["labels"].items()
+    pods = one_of(manifests, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert health["spec"]["selector"].items() <= pods.items()
+
+
 def test_an_injector_has_two_pods_a_budget_and_no_rights(helm: Helm) -> None:
     manifests = helm.manifests(INJECTING)
     assert one_of(manifests, "Deployment")["spec"]["replicas"] == 2

@@ -78,24 +78,23 @@ class Room:
             share.free()
 
 
-async def read(request: web.Request, room: Room, seconds: float) -> bytes:
+async def read(request: web.Request, share: Share, seconds: float) -> bytes:
     """Read a review.
 
     Args:
         request: whose body it is.
-        room: for it.
+        share: of the room, for it.
         seconds: from now to its end.
 
     Raises:
         UnreadError: it is too large, too slow, or there is no room.
     """
-    with room.share() as share:
-        try:
-            async with asyncio.timeout(seconds):
-                return await _whole(request, share)
-        except TimeoutError as error:
-            said = f"the review did not come within {seconds:g} seconds"
-            raise UnreadError(408, Result.MALFORMED, said) from error
+    try:
+        async with asyncio.timeout(seconds):
+            return await _whole(request, share)
+    except TimeoutError as error:
+        said = f"the review did not come within {seconds:g} seconds"
+        raise UnreadError(408, Result.MALFORMED, said) from error
 
 
 async def _whole(request: web.Request, share: Share) -> bytes:

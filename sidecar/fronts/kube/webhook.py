@@ -16,6 +16,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
@@ -25,7 +26,7 @@ from aiohttp import web
 from sidecar.adapters.sockets import open_socket
 from sidecar.adapters.telemetry.metrics import Row, Snapshot
 from sidecar.adapters.telemetry.table import BUCKETS
-from sidecar.fronts.kube.bodies import Room, UnreadError, read
+from sidecar.fronts.kube.bodies import SMALL_BYTES, Room, UnreadError, read
 from sidecar.fronts.kube.certificate import Certificate
 from sidecar.fronts.kube.door import Bounds, Door
 from sidecar.knowledge.kube.review import Decision, Result, decide
@@ -89,6 +90,8 @@ class Webhook:
         )
         self._took = {kind: [0.0] * (len(BUCKETS) + 2) for kind in _PATHS.values()}
         self._room = Room(bounds.room)
+        # One of them at a time; how many wait is bounded by connections and room.
+        self._beside = ThreadPoolExecutor(1, "large-reviews")
         self._runners: list[web.AppRunner] = []
         self._doors: list[Door] = []
         self._looking: asyncio.Task[None] | None = None
@@ -140,6 +143,7 @@ class Webhook:
             await door.close(STOP_SECONDS)
         for runner in self._runners:
             await runner.cleanup()
+        self._beside.shutdown(wait=False, cancel_futures=True)
 
     def snapshot(self) -> Snapshot:
         """Return what was counted."""
@@ -184,8 +188,9 @@ class Webhook:
         async def answer(request: web.Request) -> web.Response:
             began = time.perf_counter()
             try:
-                body = await read(request, self._room, self._times.body)
-                decision = decide(body, kind, self._settings)
+                with self._room.share() as share:
+                    body = await read(request, share, self._times.body)
+                    decision = await self._judged(body, kind)
             except UnreadError as error:
                 return self._told(kind, error.decision, began, error.status)
             except Exception:  # noqa: BLE001 -- counted here: log, an opaque 500
@@ -195,6 +200,13 @@ class Webhook:
             return self._told(kind, decision, began, 200 if decision.uid else 400)
 
         return answer
+
+    async def _judged(self, body: bytes, kind: str) -> Decision:
+        """Judge a review; one of megabytes takes seconds, and must not keep the others waiting."""
+        if len(body) <= SMALL_BYTES:
+            return decide(body, kind, self._settings)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._beside, decide, body, kind, self._settings)
 
     def _told(self, kind: str, decision: Decision, began: float, status: int) -> web.Response:
         """Count a decision, log it, and answer."""

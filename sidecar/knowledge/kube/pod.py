@@ -336,7 +336,8 @@ def _volumes(pod: _Pod, wished: Wishes) -> Iterator[Operation]:
     if not found:
         yield Operation("add", place, built)
     elif any(named(one) not in wanted for one in stale):
-        kept = [one for one in found if one not in stale and named(one) not in wanted]
+        ours = {named(one) for one in stale} | wanted
+        kept = [one for one in found if named(one) not in ours]
         yield Operation("replace", place, [*kept, *built])
     else:
         yield from _added(place, found, built)

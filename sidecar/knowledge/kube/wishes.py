@@ -33,6 +33,9 @@ MEMORY: Final = "128Mi"
 MEMORY_LIMIT: Final = "256Mi"
 """As in the chart's values, where the measured figures stand."""
 
+MOST: Final = 64
+"""In a list: each entry is a volume or a variable of the pod, many times as long as it is."""
+
 _KNOWN: Final = frozenset(
     {INJECT, INJECTED, POLICY, IMAGE, APP, UPSTREAM_PORT, LISTEN_ENV, PROXY_PORT, HEALTH_PORT}
     # The last one is the chart's.
@@ -129,6 +132,8 @@ class _Reader:
         """Read a list with commas."""
         value = self._notes.get(key, "")
         parts = [part.strip() for part in value.split(",")] if key in self._notes else []
+        if len(parts) > MOST:
+            raise self.refuse(key, f"{len(parts)} are too many", f"name {MOST} at most")
         found = [pattern.fullmatch(part) for part in parts]
         if None in found:
             raise self.refuse(key, f"{value!r} cannot be used", f'as in {key}: "{example}"')

@@ -200,7 +200,7 @@ def test_a_share_of_the_room_is_given_back() -> None:
 async def test_what_is_packed_is_not_unfolded(place: Place) -> None:
     async def play(scene: Scene) -> None:
         (client,) = await scene.come(CROWD)
-        await client.ask(gzip.compress(b" " * SMALL_BYTES), more="Content-Encoding: gzip\r\n")
+        await client.ask(gzip.compress(REVIEW), more="Content-Encoding: gzip\r\n")
         assert (await client.answer())[0] == 400
 
     await within(place, play, FEW)

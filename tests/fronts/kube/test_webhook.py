@@ -7,6 +7,7 @@ import os
 import signal
 import ssl
 import sys
+import threading
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from io import BytesIO
@@ -19,8 +20,10 @@ import trustme
 from sidecar.cli.exit_codes import DONE, FAILED, USAGE
 from sidecar.cli.main import invoke
 from sidecar.fronts.kube import webhook as webhook_module
-from sidecar.fronts.kube.bodies import BODY_BYTES
+from sidecar.fronts.kube.bodies import BODY_BYTES, SMALL_BYTES
 from sidecar.fronts.kube.webhook import Times
+from sidecar.knowledge.kube.review import Decision, decide
+from sidecar.knowledge.kube.wishes import Settings
 from tests.fronts.kube.serving import NAME, SECONDS, TIMES, Place, serving
 from tests.knowledge.kube.inputs import Tree
 from tests.knowledge.kube.test_refusals import a_pod
@@ -229,3 +232,23 @@ async def test_a_failure_of_its_own_admits_nobody_and_shows_no_traceback(
     assert said["response"]["allowed"] is False
     assert "secret" not in json.dumps(said)
     assert "secret of the inside" in caplog.text
+
+
+async def test_a_large_review_is_judged_beside_the_others(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which thread judges is asked of the function itself; what it says stays what it is."""
+    threads: dict[bool, int] = {}
+
+    def watched(body: bytes, kind: str, settings: Settings) -> Decision:
+        threads[len(body) > SMALL_BYTES] = threading.get_ident()
+        return decide(body, kind, settings)
+
+    monkeypatch.setattr(webhook_module, "decide", watched)
+    review = json.dumps(a_review(a_pod())).encode()
+    async with serving(place) as webhook:
+        for body in (review, review + b" " * SMALL_BYTES):
+            status, said = await posted(webhook.ports[0], "/pods", body, place.trust())
+            assert (status, said["response"]["allowed"]) == (200, True)
+    assert threads[False] == threading.get_ident()
+    assert threads[True] != threading.get_ident()

@@ -51,6 +51,10 @@ def problem(document: object, settings: Settings = SETTINGS) -> str:
 
 TWO: Final = [APP, {"name": "proxy", "image": "proxy:1"}]
 REFUSED: Final = {
+    "more secrets than may be named": (
+        a_pod({"sidecar/secret-files": ",".join(f"s{at}=/s{at}" for at in range(65))}),
+        "65 are too many (mend: name 64 at most)",
+    ),
     "no port": (a_pod(app={"ports": []}), "spec.containers[0].ports: there is no TCP port"),
     "a port by UDP alone": (
         a_pod(app={"ports": [{"containerPort": 53, "protocol": "UDP"}]}),
@@ -293,3 +297,12 @@ def test_a_stream_is_cut_at_its_markers(text: str, count: int) -> None:
 def test_json_stays_json() -> None:
     after = injected(text_of("26-json.json")).text
     assert json.loads(after)["spec"]["initContainers"][0]["name"] == "sidecar"
+
+
+def test_a_pod_of_megabytes_takes_no_more_than_its_share_of_time() -> None:
+    """In the square of their number, these volumes would take longer than a test may."""
+    many = [{"name": f"sidecar-secret-{at}"} for at in range(60_000)]
+    pod = a_pod({"sidecar/injected": "0.0.9"}, volumes=[*many, {"name": "cache"}])
+    (kept, *_) = [one for one in inject(pod, SETTINGS).operations if one.path[-1] == "volumes"]
+    assert isinstance(kept.value, list)
+    assert [one["name"] for one in kept.value[:2]] == ["cache", "sidecar-policy"]
