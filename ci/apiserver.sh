@@ -2,7 +2,7 @@
 # Build the API server that tests/apiserver asks: ci/apiserver.sh FOLDER. Nothing is installed, and no
 # root is needed: packages of Debian 12 are fetched and unpacked into FOLDER, which ends with
 # bin/kube-apiserver and bin/etcd. It needs apt-get, dpkg-dev, make, patch, bash, Debian's keyring, 3 GB
-# and about five minutes on two cores. MIRROR is another mirror of Debian.
+# and ten minutes of CPU, once. MIRROR is another mirror of Debian.
 set -eu
 folder=${1:?usage: ci/apiserver.sh FOLDER}
 mirror=${MIRROR:-http://deb.debian.org/debian}
