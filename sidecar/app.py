@@ -378,4 +378,6 @@ def _stop_signal() -> asyncio.Event:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    # What came since the command began was held (sidecar/cli/main.py).
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     return stopped

@@ -1,5 +1,6 @@
 """The command `sidecar`: which commands there are, and how all of them fail."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -73,6 +74,10 @@ def invoke(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command that the process was started with."""
+    if sys.argv[1:2] == ["run"]:
+        # Process 1 of a container is never sent what it does not handle yet: whoever stopped it
+        # while it starts would wait, and then kill it. Held, the signal is there when it serves.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     sys.exit(invoke(sys.argv[1:]))
 
 

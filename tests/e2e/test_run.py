@@ -1,7 +1,9 @@
 """One process: start and its failures, signals, memory."""
 
 import asyncio
+import errno
 import json
+import os
 import signal
 import socket
 import time
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.cli.main import invoke
-from tests.e2e.launch import launched, serving
+from tests.e2e.launch import START_SECONDS, launched, serving
 from tests.e2e.test_websockets import HANDSHAKE, opens, reads
 from tests.e2e.wire import Echo, Peer, a_client, a_policy, a_service, get, ok
 
@@ -144,6 +146,30 @@ def a_taken_port(*options: int) -> Iterator[int]:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         yield holder.getsockname()[1]
+
+
+async def test_sigterm_before_it_serves_is_kept_until_it_can_be_obeyed(tmp_path: Path) -> None:
+    """The policy is a pipe: whoever opens it to write knows that it is being read."""
+    policy = tmp_path / "policy.yaml"
+    os.mkfifo(policy)
+    async with launched([str(policy)], tmp_path / "a") as sidecar:
+        async with asyncio.timeout(START_SECONDS):
+            while (pipe := opened_by_a_reader(policy)) is None:  # noqa: ASYNC110 -- from outside
+                await asyncio.sleep(0.02)
+        sidecar.order(signal.SIGTERM)
+        os.write(pipe, a_policy("http://127.0.0.1:1").encode())
+        os.close(pipe)
+        assert await sidecar.ended() == 0
+    assert any("-> http://127.0.0.1:1" in line for line in sidecar.said)
+
+
+def opened_by_a_reader(pipe: Path) -> int | None:
+    try:
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+    return None
 
 
 @pytest.mark.parametrize(
