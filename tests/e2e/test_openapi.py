@@ -45,7 +45,14 @@ def guarded(url: str, **sections: Any) -> str:  # noqa: ANN401 -- a section is a
     authentication = {"api_keys": {}, "failure": {"floor": "1ms"}}
     secrets = {"pepper": "0123456789abcdef0123456789abcdef"}
     policy = json.loads(
-        a_policy(url, authentication=authentication, secrets=secrets, openapi=document, **sections)
+        a_policy(
+            url,
+            authentication=authentication,
+            secrets=secrets,
+            state="memory",
+            openapi=document,
+            **sections,
+        )
     )
     if "routes" not in sections:
         del policy["routes"]
