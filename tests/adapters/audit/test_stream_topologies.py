@@ -2,14 +2,22 @@
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import trustme
 
 from tests.adapters.audit.receivers import routes
 from tests.adapters.audit.test_full import note
-from tests.adapters.audit.test_remote import Start, context, entries, numbers, start
+from tests.adapters.audit.test_remote import (
+    Start,
+    authority,
+    ca,
+    context,
+    entries,
+    numbers,
+    server,
+    start,
+)
 from tests.adapters.audit.test_writer import until
 from tests.ports import HOST
 from tests.stores.relay import tls_relay
@@ -17,27 +25,15 @@ from tests.stores.servers import (
     Cluster,
     Valkey,
     Watched,
-    valkey,
     valkey_cluster,
     wait_until,
     watched_valkey,
 )
 
-__all__ = ["start"]
+# Fixtures, which pytest finds by name.
+__all__ = ["authority", "ca", "server", "start"]
 
 pytestmark = pytest.mark.control("AU-1")
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA(key_type=trustme.KeyType.ECDSA)
-
-
-@pytest.fixture
-def ca(authority: trustme.CA, tmp_path: Path) -> str:
-    name = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(name))
-    return str(name)
 
 
 @pytest.fixture
@@ -50,12 +46,6 @@ def cluster() -> Iterator[Cluster]:
 def watched() -> Iterator[Watched]:
     with watched_valkey() as watched:
         yield watched
-
-
-@pytest.fixture
-def server() -> Iterator[Valkey]:
-    with valkey() as server:
-        yield server
 
 
 async def test_a_stream_behind_tls_gets_the_records(
@@ -91,10 +81,10 @@ async def test_a_stream_in_a_cluster_is_written_on_the_server_of_its_key(
         await note(ledger, range(50))
         await ledger.close()
     found: dict[str, list[str]] = {}
-    for server in cluster.servers[:3]:  # the masters
-        held = server.command("KEYS", "*")
+    for master in cluster.servers[:3]:
+        held = master.command("KEYS", "*")
         assert isinstance(held, list)
-        found |= {str(stream): routes(entries(server, str(stream))) for stream in held}
+        found |= {str(stream): routes(entries(master, str(stream))) for stream in held}
     assert found == {stream: numbers(50) for stream in streams}
 
 
