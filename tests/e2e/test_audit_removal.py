@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from sidecar.cli.main import invoke
-from sidecar.knowledge.audit.chain import Head, chain_name, head_after, link
+from sidecar.knowledge.audit.chain import Head, chain_name, head_after
+from sidecar.knowledge.audit.linking import link
 from sidecar.knowledge.audit.signing import StatementSigner
 from sidecar.model.secret import Secret
 from tests.cli.trails import DAY, Trail, a_trail, an_event

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from sidecar.adapters.audit.scribe import Scribe
-from sidecar.knowledge.audit.chain import Head, Link, head_after, link
+from sidecar.knowledge.audit.chain import Head, Link, head_after
+from sidecar.knowledge.audit.linking import link
 
 
 class Lines:

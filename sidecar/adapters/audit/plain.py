@@ -1,7 +1,7 @@
 """The record of an exchange that was admitted and had nothing odd about it: nearly all of them.
 
-It is written as JSON at once, from parts that are remembered as JSON: 1.5 µs, a third of what it
-takes to fill in a `Record` and to encode it. What it says is the same, member for member.
+It is joined of pieces that are remembered as JSON, in bytes from beginning to end: a sixth of what
+it takes to fill in a `Record` and to encode it. What it says is the same, member for member.
 """
 
 from typing import Final
@@ -9,6 +9,7 @@ from typing import Final
 from msgspec.json import Encoder
 
 from sidecar.adapters.audit.exchanges import (
+    FRACTIONS,
     METHODS,
     Timestamps,
     agent_of,
@@ -16,18 +17,31 @@ from sidecar.adapters.audit.exchanges import (
     path_of,
     user_agent,
 )
-from sidecar.adapters.audit.record import printable
+from sidecar.adapters.audit.record import PATH_CHARACTERS, printable
 from sidecar.model.events import REQUEST
 from sidecar.model.exchange import Exchange
 from sidecar.model.memo import Memo
 from sidecar.model.message import RequestHead
 from sidecar.model.route import RoutePlan
+from sidecar.model.trace import Trace
 from sidecar.model.verdict import Ending, Verdict
 
-_NULL: Final = "null"
-_NOBODY: Final = '"tenant_id":null,"user_id":null,"actor":null'
+_NULL: Final = b"null"
+_NOBODY: Final = b'"tenant_id":null,"user_id":null,"actor":null'
 _ADMITTED: Final = Ending.ADMITTED
 _ENCODER: Final = Encoder()
+_QUOTE: Final = 0x22
+_BACKSLASH: Final = 0x5C
+# What stands around the values that differ from request to request; the order is the record's.
+_ID_UNTIL_TIMESTAMP: Final = b'","timestamp":"%b",'
+_METHODS: Final = {
+    method: f'","metadata":{{"method":"{name}","host":'.encode() for method, name in METHODS.items()
+}
+_NO_AGENT: Final = b',"user_agent":null,"outcome":"admitted","reason":null,"request_id":"'
+_NO_HOST: Final = b'null,"path":"'
+# Names of this module: compiled, it finds them without asking another module.
+_FRACTIONS: Final = FRACTIONS
+_NUMBERS: Final = [str(number).encode() for number in range(1000)]
 
 
 class _Plan:
@@ -35,17 +49,19 @@ class _Plan:
 
     Attributes:
         plan: the route: while it is held, nothing else has its identity.
-        action: members that name action and resource.
+        action: members that name action and resource, and the name of the one that follows.
+        nobodys: the same behind those that name nobody.
         has_principal: whether a step of the route finds out who calls; else nothing wrote it.
         has_tenant: the same for the tenant.
     """
 
-    __slots__ = ("action", "has_principal", "has_tenant", "plan")
+    __slots__ = ("action", "has_principal", "has_tenant", "nobodys", "plan")
 
     def __init__(self, plan: RoutePlan) -> None:
         self.plan = plan
-        name = _quoted(plan.name)
-        self.action = f'"action":"{REQUEST}","resource_type":"route","resource_id":{name}'
+        named = b',"action":"%b","resource_type":"route","resource_id":%b,"ip_address":'
+        self.action = named % (REQUEST.encode(), _quoted(plan.name))
+        self.nobodys = _NOBODY + self.action
         written = [step.writes for step in plan.steps]
         self.has_principal = any("principal" in facts for facts in written)
         self.has_tenant = any("tenant" in facts for facts in written)
@@ -54,14 +70,23 @@ class _Plan:
 class PlainRecords:
     """Writes records of admitted exchanges."""
 
-    __slots__ = ("_agents", "_hosts", "_plans", "_texts", "_timestamps")
+    __slots__ = (
+        "_agents", "_host", "_host_member", "_hosts", "_known", "_plans", "_stamp", "_statuses",
+        "_texts", "_timestamp", "_timestamps",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._timestamps = Timestamps()
         self._plans: dict[int, _Plan] = {}
-        self._agents: Memo[bytes, str] = Memo(_quoted_agent)
-        self._hosts: Memo[bytes, str] = Memo(_quoted_host)
-        self._texts: Memo[str, str] = Memo(_quoted_text)
+        self._agents: Memo[bytes, bytes] = Memo(_agent_member)
+        self._hosts: Memo[bytes, bytes] = Memo(_host_member)
+        self._statuses: Memo[int, bytes] = Memo(_status_members)
+        self._texts: Memo[str, bytes] = Memo(_quoted_text)
+        # Of the record before: comparing is less than looking up.
+        self._timestamp = self._stamp = b""
+        self._known: _Plan | None = None
+        self._host = b""
+        self._host_member = _host_member(b"")
 
     def record(self, exchange: Exchange, verdict: Verdict) -> bytes | None:
         """Write the record of an exchange; None for one that has more to say than these have.
@@ -76,86 +101,118 @@ class PlainRecords:
         if exchange.shadow or exchange.rpc is not None:
             return None
         plan = exchange.route
-        method = METHODS.get(head.method)
+        method = _METHODS.get(head.method)
         if method is None or plan.actions:
             return None
+        known = self._known
+        if known is None or known.plan is not plan:
+            known = self._learn(plan)
+        timestamp = self._timestamps.ascii(exchange.now)
+        if timestamp is not self._timestamp:
+            self._timestamp, self._stamp = timestamp, _ID_UNTIL_TIMESTAMP % timestamp
+        own_id = exchange.own_id
+        status = verdict.status
+        micros = int(verdict.seconds * 1_000_000)
+        millis = micros // 1000
+        path = head.path
+        return b"".join([
+            b'{"id":"', own_id, self._stamp,
+            self._caller(known, exchange) if known.has_principal else self._signer(known, exchange),
+            self._text(exchange.client), self._agent(head), exchange.request_id, method,
+            self._named_host(head.host),
+            _shown(head) if _is_odd(path) else path,
+            self._statuses.known.get(status) or self._statuses(status),
+            _number(millis), _FRACTIONS[micros - 1000 * millis], b',"upstream_ms":',
+            _milliseconds(verdict.upstream_seconds), b',"received_bytes":',
+            _number(verdict.received_bytes), b',"sent_bytes":', _number(verdict.sent_bytes),
+            b"}}" if exchange.trace is None else _trace(exchange.trace),
+        ])  # fmt: skip
+
+    def _learn(self, plan: RoutePlan) -> _Plan:
         known = self._plans.get(id(plan))
         if known is None:
             known = self._plans[id(plan)] = _Plan(plan)
-        own_id = exchange.own_id.decode()
-        request_id = exchange.request_id
-        shown_id = own_id if request_id is exchange.own_id else request_id.decode("latin-1")
-        text = (
-            f'{{"id":"{own_id}","timestamp":"{self._timestamps.text(exchange.now)}",'
-            f'{self._caller(known, exchange)},{known.action},"ip_address":'
-            f'{self._text(exchange.client)},"user_agent":{self._agent(head)},'
-            f'"outcome":"admitted","reason":null,"request_id":{_quoted(shown_id)},'
-            f'"metadata":{{"method":"{method}","host":{self._host(head)},'
-            f'"path":{_quoted(path_of(head))},"status":{verdict.status},'
-            f'"code":null,"step":null,"duration_ms":{_milliseconds(verdict.seconds)},'
-            f'"upstream_ms":{_optional_milliseconds(verdict.upstream_seconds)},'
-            f'"received_bytes":{verdict.received_bytes},"sent_bytes":{verdict.sent_bytes}'
-            f"{_trace(exchange)}}}}}"
-        )
-        return text.encode()
+        self._known = known
+        return known
 
-    def _caller(self, known: _Plan, exchange: Exchange) -> str:
-        if not known.has_principal:
-            # The tenant whose secret signed a webhook.
-            tenant = exchange.tenant if known.has_tenant else None
-            if tenant is None:
-                return _NOBODY
-            return f'"tenant_id":{self._text(tenant.id)},"user_id":null,"actor":null'
+    def _signer(self, known: _Plan, exchange: Exchange) -> bytes:
+        """Name the tenant whose secret signed a webhook."""
+        tenant = exchange.tenant if known.has_tenant else None
+        if tenant is None:
+            return known.nobodys
+        tenant_id = self._text(tenant.id)
+        return b'"tenant_id":%b,"user_id":null,"actor":null%b' % (tenant_id, known.action)
+
+    def _caller(self, known: _Plan, exchange: Exchange) -> bytes:
         principal = exchange.principal
         if not principal.credential_id:
-            return _NOBODY
+            return known.nobodys
         tenant = exchange.tenant if known.has_tenant else None
-        tenant_id = _NULL if tenant is None else self._text(tenant.id)
-        return (
-            f'"tenant_id":{tenant_id},"user_id":{self._text(principal.subject)},'
-            f'"actor":{self._text(principal.credential_id)}'
-        )
+        return b"".join([
+            b'"tenant_id":', _NULL if tenant is None else self._text(tenant.id),
+            b',"user_id":', self._text(principal.subject),
+            b',"actor":', self._text(principal.credential_id), known.action,
+        ])  # fmt: skip
 
-    def _text(self, text: str) -> str:
+    def _text(self, text: str) -> bytes:
         return self._texts.known.get(text) or self._texts(text)
 
-    def _agent(self, head: RequestHead) -> str:
+    def _agent(self, head: RequestHead) -> bytes:
         value = user_agent(head)
-        return (self._agents.known.get(value) or self._agents(value)) if value else _NULL
+        return (self._agents.known.get(value) or self._agents(value)) if value else _NO_AGENT
 
-    def _host(self, head: RequestHead) -> str:
-        host = head.host
-        return _NULL if host is None else self._hosts.known.get(host) or self._hosts(host)
+    def _named_host(self, host: bytes | None) -> bytes:
+        if host is None:
+            return _NO_HOST
+        if host != self._host:
+            self._host_member = self._hosts.known.get(host) or self._hosts(host)
+            self._host = host
+        return self._host_member
 
 
-def _quoted(text: str) -> str:
-    return _ENCODER.encode(text).decode()
+def _quoted(text: str) -> bytes:
+    return _ENCODER.encode(text)
 
 
-def _quoted_text(text: str) -> str:
+def _quoted_text(text: str) -> bytes:
     return _quoted(printable(text))
 
 
-def _quoted_agent(value: bytes) -> str:
-    return _quoted(agent_of(value))
+def _agent_member(value: bytes) -> bytes:
+    agent = _quoted(agent_of(value))
+    return b',"user_agent":%b,"outcome":"admitted","reason":null,"request_id":"' % agent
 
 
-def _quoted_host(value: bytes) -> str:
-    return _quoted(host_of(value))
+def _host_member(value: bytes) -> bytes:
+    return b'%b,"path":"' % _quoted(host_of(value))
 
 
-def _trace(exchange: Exchange) -> str:
-    trace = exchange.trace
-    return "" if trace is None else f',"trace_id":"{trace.trace_id.decode()}"'
+def _status_members(status: int) -> bytes:
+    return b'","status":%d,"code":null,"step":null,"duration_ms":' % status
 
 
-def _milliseconds(seconds: float) -> str:
-    """Write seconds as milliseconds, cut to the microsecond; a third of what a float takes."""
+def _is_odd(path: bytes) -> bool:
+    # What else would have to be escaped is in no target (`NO_TARGET` of the parser).
+    return _QUOTE in path or _BACKSLASH in path or len(path) > PATH_CHARACTERS
+
+
+def _shown(head: RequestHead) -> bytes:
+    """Write a path as it stands between quotes."""
+    return _quoted(path_of(head))[1:-1]
+
+
+def _trace(trace: Trace) -> bytes:
+    return b',"trace_id":"%b"}}' % trace.trace_id
+
+
+def _number(number: int) -> bytes:
+    return _NUMBERS[number] if number < len(_NUMBERS) else str(number).encode()
+
+
+def _milliseconds(seconds: float | None) -> bytes:
+    """Write seconds as milliseconds, cut to the microsecond."""
+    if seconds is None:
+        return _NULL
     micros = int(seconds * 1_000_000)
-    whole = micros // 1000
-    # The 1 in front keeps the zeros.
-    return f"{whole}.{str(1000 + micros - 1000 * whole)[1:]}"
-
-
-def _optional_milliseconds(seconds: float | None) -> str:
-    return _NULL if seconds is None else _milliseconds(seconds)
+    millis = micros // 1000
+    return _number(millis) + _FRACTIONS[micros - 1000 * millis]

@@ -1,6 +1,6 @@
 """How the metrics of the table are counted, and written down for whoever merges them.
 
-A process counts into plain dictionaries and lists: 1 µs an exchange for all of them, where
+A process counts into plain objects of its own: 0.2 µs an exchange for all of them, where
 prometheus_client takes 6 µs for one counter and one histogram. It writes its numbers down as a
 snapshot, which travels as JSON; whoever answers /metrics merges the snapshots (`exposition.py`).
 """
@@ -39,29 +39,66 @@ Snapshot = dict[str, list[Row]]
 NamedRow = tuple[str, Sequence[str], Sequence[float]]
 
 
+class _Count:
+    """How many exchanges ended alike."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 0
+
+
+class _Bucket:
+    """How many requests took so long, and the last of them."""
+
+    __slots__ = ("ended", "number", "request_id", "trace", "verdict")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.verdict: Verdict | None = None
+        self.request_id = b""
+        self.trace: Trace | None = None
+        self.ended = 0.0
+
+
 class _Route:
     """What is counted for one route."""
 
     __slots__ = (
-        "durations", "ended", "endings", "last_ids", "last_traces", "lasts", "own_seconds", "owns",
+        "_ending", "_last", "_method", "_status", "durations", "endings", "own_seconds", "owns",
         "received", "seconds", "sent", "wait_seconds", "waits",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.endings: dict[tuple[str, int, Ending], list[int]] = {}
-        self.durations = [0] * (len(_BUCKETS) + 1)
-        # Of the last request of each bucket: lists, since a tuple would be made each time.
-        self.last_ids = [b""] * (len(_BUCKETS) + 1)
-        self.lasts: list[Verdict | None] = [None] * (len(_BUCKETS) + 1)
-        self.last_traces: list[Trace | None] = [None] * (len(_BUCKETS) + 1)
-        self.ended = [0.0] * (len(_BUCKETS) + 1)
+        self.endings: dict[tuple[str, int, Ending], _Count] = {}
+        # How the last exchange ended: most end as the one before did.
+        self._method = b""
+        self._status = -1
+        self._ending = Ending.ADMITTED
+        self._last = _Count()
+        self.durations = [_Bucket() for _ in range(len(_BUCKETS) + 1)]
         self.seconds = 0.0
-        self.owns = [0] * (len(_OVERHEAD_BUCKETS) + 1)
+        self.owns = [_Count() for _ in range(len(_OVERHEAD_BUCKETS) + 1)]
         self.own_seconds = 0.0
-        self.waits = [0] * (len(_BUCKETS) + 1)
+        self.waits = [_Count() for _ in range(len(_BUCKETS) + 1)]
         self.wait_seconds = 0.0
         self.received = 0
         self.sent = 0
+
+    def count(self, method: bytes, verdict: Verdict) -> None:
+        """Count how an exchange ended."""
+        is_alike = verdict.status == self._status and verdict.ending is self._ending
+        if not is_alike or method != self._method:
+            self._remember(method, verdict)
+        self._last.number += 1
+
+    def _remember(self, method: bytes, verdict: Verdict) -> None:
+        key = (METHODS.get(method, OTHER), verdict.status, verdict.ending)
+        counted = self.endings.get(key)
+        if counted is None:
+            counted = self.endings[key] = _Count()
+        self._method, self._status, self._ending = method, verdict.status, verdict.ending
+        self._last = counted
 
     def note(self, verdict: Verdict, request_id: bytes, exchange: Exchange) -> None:
         """Add up what an exchange took."""
@@ -69,20 +106,20 @@ class _Route:
         self.sent += verdict.sent_bytes
         if not verdict.is_upgraded:
             seconds = verdict.seconds
-            bucket = _bucket_of(seconds, _BUCKETS)
-            self.durations[bucket] += 1
-            self.last_ids[bucket] = request_id
-            self.lasts[bucket] = verdict
-            self.last_traces[bucket] = exchange.trace
-            self.ended[bucket] = exchange.now + seconds
+            bucket = self.durations[_bucket_of(seconds, _BUCKETS)]
+            bucket.number += 1
+            bucket.request_id = request_id
+            bucket.verdict = verdict
+            bucket.trace = exchange.trace
+            bucket.ended = exchange.now + seconds
             self.seconds += seconds
         own_seconds = verdict.own_seconds
         if own_seconds is not None:
-            self.owns[_bucket_of(own_seconds, _OVERHEAD_BUCKETS)] += 1
+            self.owns[_bucket_of(own_seconds, _OVERHEAD_BUCKETS)].number += 1
             self.own_seconds += own_seconds
         wait_seconds = verdict.upstream_seconds
         if wait_seconds is not None:
-            self.waits[_bucket_of(wait_seconds, _BUCKETS)] += 1
+            self.waits[_bucket_of(wait_seconds, _BUCKETS)].number += 1
             self.wait_seconds += wait_seconds
 
 
@@ -121,14 +158,7 @@ class MetricsLedger(Ledger):
         if route is None:
             route = self._routes[name] = _Route()
         head = exchange.head
-        method = OTHER if head is None else METHODS.get(head.method, OTHER)
-        # The key is hashed once: tuples do not remember their hash.
-        key = (method, verdict.status, verdict.ending)
-        counted = route.endings.get(key)
-        if counted is None:
-            route.endings[key] = [1]
-        else:
-            counted[0] += 1
+        route.count(b"" if head is None else head.method, verdict)
         route.note(verdict, request_id, exchange)
         if verdict.code is not None:
             self._note_refusal(verdict.step, verdict.code)
@@ -261,17 +291,19 @@ def _bucket_of(seconds: float, buckets: tuple[float, ...]) -> int:
 
 def _route_rows(name: str, route: _Route) -> Iterator[NamedRow]:
     for (method, status, ending), counted in route.endings.items():
-        yield "sidecar_requests_total", (name, method, str(status), ending), tuple(counted)
-    yield "sidecar_request_duration_seconds", (name,), (*route.durations, route.seconds)
-    yield "sidecar_upstream_duration_seconds", (name,), (*route.waits, route.wait_seconds)
-    yield "sidecar_overhead_seconds", (name,), (*route.owns, route.own_seconds)
+        yield "sidecar_requests_total", (name, method, str(status), ending), (counted.number,)
+    took = [bucket.number for bucket in route.durations]
+    yield "sidecar_request_duration_seconds", (name,), (*took, route.seconds)
+    waited = [count.number for count in route.waits]
+    yield "sidecar_upstream_duration_seconds", (name,), (*waited, route.wait_seconds)
+    added = [count.number for count in route.owns]
+    yield "sidecar_overhead_seconds", (name,), (*added, route.own_seconds)
     yield "sidecar_received_bytes_total", (name,), (route.received,)
     yield "sidecar_sent_bytes_total", (name,), (route.sent,)
-    for bucket, verdict in enumerate(route.lasts):
+    for place, bucket in enumerate(route.durations):
+        verdict, trace = bucket.verdict, bucket.trace
         if verdict is not None:
-            request_id = route.last_ids[bucket].decode("latin-1")
-            trace = route.last_traces[bucket]
             # Of a trace that nobody records there is nothing to look up.
             trace_id = trace.trace_id.decode() if trace is not None and trace.is_sampled else ""
-            labels = (name, str(bucket), request_id, trace_id)
-            yield EXEMPLARS, labels, (verdict.seconds, route.ended[bucket])
+            labels = (name, str(place), bucket.request_id.decode("latin-1"), trace_id)
+            yield EXEMPLARS, labels, (verdict.seconds, bucket.ended)

@@ -88,30 +88,8 @@ def hash_of(before: bytes, body: bytes) -> bytes:
     return sha256(before + body).hexdigest().encode()
 
 
-def link(records: Sequence[bytes], head: Head) -> list[bytes]:
-    """Chain records to a head.
-
-    Args:
-        records: JSON objects with at least one member, without line feeds.
-        head: what they follow.
-
-    Returns:
-        Their lines, each with its line feed.
-    """
-    middle = b',"writer":"' + head.writer + b'","seq":'
-    before, seq = head.hash, head.seq
-    lines = []
-    for record in records:
-        seq += 1
-        # 1.4 µs for a record, of which SHA-256 itself takes 0.9 µs.
-        body = record[:-1] + middle + str(seq).encode()
-        before = sha256(before + body).hexdigest().encode()
-        lines.append(body + b',"hash":"' + before + b'"}\n')
-    return lines
-
-
 def head_after(lines: Sequence[bytes], head: Head) -> Head:
-    """Return the end of a chain after lines that `link` made of the head."""
+    """Return the end of a chain after lines that were chained to a head."""
     if not lines:
         return head
     return Head(head.writer, head.seq + len(lines), lines[-1][-_HASH_BYTES - 3 : -3])

@@ -14,8 +14,9 @@ from sidecar.adapters.audit.scribe import COMMAND, Scribe
 from sidecar.adapters.audit.sinks import open_sink
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
-from sidecar.knowledge.audit.chain import Head, link, link_of
+from sidecar.knowledge.audit.chain import Head, link_of
 from sidecar.knowledge.audit.findings import Place, Report
+from sidecar.knowledge.audit.linking import link
 from sidecar.knowledge.audit.signing import SignatureChecker, StatementSigner
 from sidecar.knowledge.audit.trail import Trail
 from sidecar.model.secret import Secret

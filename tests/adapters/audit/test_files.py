@@ -14,7 +14,8 @@ from sidecar.adapters.audit.files import (
     read_page,
     trail_files,
 )
-from sidecar.knowledge.audit.chain import Head, link
+from sidecar.knowledge.audit.chain import Head
+from sidecar.knowledge.audit.linking import link
 from sidecar.knowledge.audit.query import Query
 
 ALL = Query()

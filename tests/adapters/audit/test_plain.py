@@ -13,8 +13,10 @@ from sidecar.adapters.audit.exchanges import Composer
 from sidecar.adapters.audit.plain import PlainRecords
 from sidecar.adapters.audit.record import encode_record
 from sidecar.decision.steps.authenticate import NOBODY
+from sidecar.decision.steps.request_id import RequestId
+from sidecar.knowledge.http1.strict import NO_TARGET
 from sidecar.model.events import RouteAction
-from sidecar.model.exchange import Exchange
+from sidecar.model.exchange import Connection, Exchange
 from sidecar.model.mcp import Rpc
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import PASS, Outcome, Refuse
@@ -22,7 +24,14 @@ from sidecar.model.refusals import RefusalCode
 from sidecar.model.route import Step
 from sidecar.model.trace import Trace
 from sidecar.model.verdict import Ending, Verdict
-from tests.adapters.exchanges import a_head, admitted, an_exchange, an_unreadable_exchange, refused
+from tests.adapters.exchanges import (
+    OWN_ID,
+    a_head,
+    admitted,
+    an_exchange,
+    an_unreadable_exchange,
+    refused,
+)
 from tests.builders import a_principal, a_tenant
 
 Change = Callable[[Exchange], None]
@@ -100,10 +109,30 @@ def test_a_plain_record_says_the_same_each_time(change: Change) -> None:
         assert list(plain) == list(whole)  # type: ignore[call-overload]  # JSON objects
 
 
+def as_it_is(byte: int) -> bool:
+    return json.dumps(chr(byte)) == f'"{chr(byte)}"'
+
+
+def test_nothing_of_a_target_has_to_be_escaped_but_quotes_and_backslashes() -> None:
+    passing = NO_TARGET.sub(b"", bytes(range(256)))
+    assert [byte for byte in passing if not as_it_is(byte)] == [ord('"'), ord("\\")]
+
+
+def test_no_byte_of_an_id_that_a_proxy_gave_has_to_be_escaped() -> None:
+    for byte in range(256):
+        given = b"request-%c" % byte
+        head = a_head(lines=[b"X-Request-Id: " + given])
+        exchange = Exchange(Connection("10.0.0.9", is_tls=False, port=8080), head, 0.0, OWN_ID)
+        exchange.is_from_proxy = True
+        RequestId().decide(exchange)
+        assert all(map(as_it_is, exchange.request_id))
+
+
 @given(
     st.builds(
         lambda path, host, agent: a_head(path=path, host=host, lines=[b"User-Agent: " + agent]),
-        st.binary(max_size=2000),
+        # What the parser lets pass.
+        st.binary(max_size=2000).map(lambda path: NO_TARGET.sub(b"", path)),
         st.none() | st.binary(max_size=300),
         st.binary(max_size=600),
     ),
@@ -119,6 +148,19 @@ def test_a_plain_record_says_the_same_each_time(change: Change) -> None:
 def test_whatever_is_sent_a_plain_record_says_the_same(head: RequestHead, verdict: Verdict) -> None:
     plain, whole = both(an_exchange(head), verdict, PlainRecords())
     assert plain == whole
+
+
+def test_what_is_remembered_of_one_record_is_not_said_of_another() -> None:
+    records = PlainRecords()
+    heads = [a_head(host=host) for host in (b"a.example", b"b.example", None, b"a.example")]
+    exchanges = [
+        an_exchange(head, route) for head in heads for route in ("/a/{id}", "/b", "/a/{id}")
+    ]
+    for number, exchange in enumerate(exchanges):
+        exchange.now += number * 0.4
+        verdict = admitted(200 + number % 3)
+        plain, whole = both(exchange, verdict, records)
+        assert plain == whole
 
 
 def shadowed(exchange: Exchange) -> None:

@@ -17,7 +17,8 @@ from sidecar.adapters.audit.record import (
     of_event,
     of_gap,
 )
-from sidecar.knowledge.audit.chain import Head, chain_name, link
+from sidecar.knowledge.audit.chain import Head, chain_name
+from sidecar.knowledge.audit.linking import link
 from sidecar.model.exchange import Exchange
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sidecar.knowledge.audit.chain import Head, chain_name, head_after, link
+from sidecar.knowledge.audit.chain import Head, chain_name, head_after
 from sidecar.knowledge.audit.findings import Place, Report
+from sidecar.knowledge.audit.linking import link
 from sidecar.knowledge.audit.removal import Cut, Plan, Rule
 from sidecar.knowledge.audit.signing import SignatureChecker, StatementSigner
 from sidecar.knowledge.audit.statements import CHECKPOINT, PURGE, Run, checkpoint_text, purge_text

@@ -11,9 +11,9 @@ from sidecar.knowledge.audit.chain import (
     head_after,
     is_fragment,
     last_head,
-    link,
     link_of,
 )
+from sidecar.knowledge.audit.linking import link
 
 HEAD = Head(chain_name("web-1", "0", bytes(6)))
 

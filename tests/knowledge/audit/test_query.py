@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from sidecar.knowledge.audit.chain import Head, link
+from sidecar.knowledge.audit.chain import Head
+from sidecar.knowledge.audit.linking import link
 from sidecar.knowledge.audit.query import Query, record_of
 
 RECORD: Mapping[str, object] = {

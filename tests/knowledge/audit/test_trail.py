@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.knowledge.audit.chain import NO_HASH, Head, chain_name, head_after, link
+from sidecar.knowledge.audit.chain import NO_HASH, Head, chain_name, head_after
 from sidecar.knowledge.audit.findings import Place, Report
+from sidecar.knowledge.audit.linking import link
 from sidecar.knowledge.audit.signing import SignatureChecker, StatementSigner
 from sidecar.knowledge.audit.statements import (
     CHECKPOINT,
