@@ -55,7 +55,7 @@ class Stage:
 
 def measure_callers(contenders: Sequence[Contender], stage: Stage) -> None:
     """Measure those contenders that know who asks."""
-    asked = [one for one in contenders if one.method is not None]
+    asked = [one for one in contenders if one.method is not None and not one.is_apart]
     if not asked:
         return
     cores = stage.cores

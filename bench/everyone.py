@@ -7,4 +7,4 @@ from bench.gatekeepers import GATEKEEPERS
 from bench.limited import COUNTING
 from bench.observed import UNOBSERVED
 
-EVERYONE: Final = (*CONTENDERS, *GATEKEEPERS, *COUNTING, UNOBSERVED)
+EVERYONE: Final = (*CONTENDERS, *GATEKEEPERS, *COUNTING, *UNOBSERVED)

@@ -75,12 +75,15 @@ def _envoy(name: str, title: str, method: Method, key: str) -> Contender:
 
 
 _JWT: Final = f"JWT ({{}}), remembered once verified, {_CHECKS}, revocation"
+SIDECAR_JWT: Final = _sidecar(
+    "sidecar-jwt", "Sidecar, HS256", Method.SHARED, _SHARED, _JWT.format("HS256")
+)
 SIDECAR_KEYS: Final = _sidecar(
     *("sidecar-keys", "Sidecar, API keys", Method.KEY, _KEYS),
     "API key by HMAC-SHA256 under a pepper, store in SQLite, state and expiry of the key",
 )
 GATEKEEPERS: Final = (
-    _sidecar("sidecar-jwt", "Sidecar, HS256", Method.SHARED, _SHARED, _JWT.format("HS256")),
+    SIDECAR_JWT,
     _haproxy("haproxy-jwt", "HAProxy, HS256", Method.SHARED, "{secret}"),
     _envoy("envoy-jwt", "Envoy, HS256", Method.SHARED, "{callers}/shared.jwks.json"),
     _sidecar("sidecar-jwt-rsa", "Sidecar, RS256", Method.PUBLIC, _PUBLIC, _JWT.format("RS256")),

@@ -12,7 +12,7 @@ from bench.gatekeepers import GATEKEEPERS
 from bench.keys import FEW
 from bench.limited import COUNTING, IN_MEMORY
 from bench.machine import BUSY_SHARE
-from bench.observed import OBSERVED, UNOBSERVED
+from bench.observed import OBSERVED
 from bench.results import KeyCost, Results, RouteCost, Row, middle
 from bench.targets import Verdict, judge
 
@@ -172,10 +172,9 @@ def _limits(results: Results) -> str:
 
 
 def _observed(results: Results) -> str:
-    def ratio(name: str) -> float | None:
-        return results.observed_ratio(name, UNOBSERVED.name)
-
-    return _by_core("taking note", "of taking none", OBSERVED, results.observed, ratio)
+    return _by_core(
+        "taking note", "of taking none", OBSERVED, results.observed, results.observed_ratio
+    )
 
 
 def _by_core(

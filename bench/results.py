@@ -4,6 +4,11 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 
 
+def unobserved(name: str) -> str:
+    """Name the contender that does what another does and takes no note of it."""
+    return f"{name}-unobserved"
+
+
 @dataclass(slots=True)
 class Row:
     """The figures of one contender, or of the upstream itself.
@@ -144,9 +149,9 @@ class Results:
         mine, theirs = (self.limits.get(one, Row(one)) for one in (name, other))
         return _ratio(mine.core_rates, theirs.core_rates)
 
-    def observed_ratio(self, name: str, other: str) -> float | None:
-        """Compare the sidecar with and without audit and metrics, likewise."""
-        mine, theirs = (self.observed.get(one, Row(one)) for one in (name, other))
+    def observed_ratio(self, name: str) -> float | None:
+        """Compare a sidecar with the same one without audit and metrics, likewise."""
+        mine, theirs = (self.observed.get(one, Row(one)) for one in (name, unobserved(name)))
         return _ratio(mine.core_rates, theirs.core_rates)
 
     def many_ratio(self, name: str, other: str) -> float | None:

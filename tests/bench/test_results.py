@@ -14,6 +14,7 @@ from bench.targets import (
     KEYS_IN_REDIS,
     KEYS_OF_JWT,
     OBSERVED,
+    OBSERVED_JWT,
     OF_NGINX,
     START,
     Goal,
@@ -71,6 +72,20 @@ def test_an_answer_that_failed_to_a_caller_who_is_known_misses_the_same_floor() 
     results = some_results([Row("sidecar")])
     results.callers = {"sidecar-keys": Row("sidecar-keys", failures=1)}
     assert [verdict.goal for verdict in judge(results) if verdict.is_missed] == [FAILURES]
+
+
+@pytest.mark.parametrize(("name", "goal"), [("sidecar", OBSERVED), ("sidecar-jwt", OBSERVED_JWT)])
+def test_each_sidecar_is_held_against_itself_without_audit_and_metrics(
+    name: str, goal: Goal
+) -> None:
+    results = some_results([])
+    results.observed = {
+        name: Row(name, core_rates=[91]),
+        f"{name}-unobserved": Row(f"{name}-unobserved", core_rates=[100]),
+    }
+    figures = {verdict.goal: verdict.figure for verdict in judge(results)}
+    assert figures[goal] == pytest.approx(0.91)
+    assert [one for one in (OBSERVED, OBSERVED_JWT) if figures[one] is not None] == [goal]
 
 
 @pytest.mark.parametrize(
