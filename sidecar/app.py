@@ -22,7 +22,11 @@ from sidecar.admin import Front, Status
 from sidecar.fronts.proxy.workers import Message, Program, Supervised, WorkerError, Workers
 from sidecar.lasting import Around
 from sidecar.memory import forget_former, settle
-from sidecar.model.errors import InstallationError, StoreUnavailableError
+from sidecar.model.errors import (
+    InstallationError,
+    KeySetMissingError,
+    StoreUnavailableError,
+)
 from sidecar.model.ports import Events
 from sidecar.outside import Outside
 from sidecar.policy.loaded import Loaded
@@ -299,6 +303,8 @@ class _Staging:
         try:
             loaded = await asyncio.to_thread(Handover(content).reopen)
             self._staged = await self._proxy.stage(loaded)
+        except KeySetMissingError as error:
+            return {"reason": error.reason}
         except StoreUnavailableError as error:
             return {"reason": f"the state store cannot be used: {error.reason}"}
         except InstallationError as error:

@@ -21,7 +21,7 @@ from sidecar.adapters.stores.memories import Freshness, RememberedTenants
 from sidecar.adapters.stores.uses import KeyUses
 from sidecar.decision.steps.tenant import record_of
 from sidecar.lasting import CLOSE_SECONDS, Around, Lasting
-from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.errors import KeySetMissingError, StoreUnavailableError
 from sidecar.model.ports import Answers, AtHand, NothingAtHand, Store
 from sidecar.policy.schema.policy import Policy
 
@@ -155,6 +155,8 @@ class Outside:
             former: that of the policy before; keys of issuers that stayed the same are its.
 
         Raises:
+            KeySetMissingError: an issuer whose keys the policy before did not fetch from there
+                gives none: its tokens may be good under that policy, and would get 503.
             StoreUnavailableError: the store cannot be used. An issuer that cannot be reached is no
                 reason not to start: its tokens get 503 until it answers, and `missing` says so.
         """
@@ -164,13 +166,23 @@ class Outside:
         await self.feed.start()
         if self.key_sets is None:
             return
+        same: frozenset[str] = frozenset()
         if former is not None and former.key_sets is not None:
-            self.key_sets.take_over(former.key_sets)
+            same = self.key_sets.take_over(former.key_sets)
         try:
             await self.key_sets.load()
         except StoreUnavailableError as error:
+            if former is not None and not same.issuperset(self._without_keys()):
+                raise KeySetMissingError(
+                    f"{error.reason}: none came from where it is to be"
+                ) from error
             _LOG.error("%s", error.reason)
         self.key_sets.start()
+
+    def _without_keys(self) -> list[str]:
+        """List the issuers whose tokens cannot be verified."""
+        sets = self.key_sets
+        return [] if sets is None else [one for one in sets.issuers() if not sets.is_loaded(one)]
 
     def watch(self, watch: Callable[..., None]) -> None:
         """Have the metrics read what is known here.
@@ -205,10 +217,7 @@ class Outside:
                 missing.append("the state store does not answer")
             elif blocks is not None and not blocks.is_current():
                 missing.append("the list of blocks cannot be read")
-        if self.key_sets is not None:
-            sets = self.key_sets
-            missing += [f"no key set of {i}" for i in sets.issuers() if not sets.is_loaded(i)]
-        return missing
+        return [*missing, *(f"no key set of {issuer}" for issuer in self._without_keys())]
 
     def silence(self) -> None:
         """Tell nobody of changes any more: the feed of another policy does."""

@@ -17,7 +17,11 @@ from sidecar.adapters.decoding import Decoded, DecodingError, Report, decode
 from sidecar.adapters.handover import Handover
 from sidecar.adapters.telemetry.metrics import Snapshot
 from sidecar.adapters.watched import Files, Watched
-from sidecar.model.errors import InstallationError, StoreUnavailableError
+from sidecar.model.errors import (
+    InstallationError,
+    KeySetMissingError,
+    StoreUnavailableError,
+)
 from sidecar.model.ports import Event, Events
 from sidecar.policy.loaded import Loaded
 
@@ -37,6 +41,8 @@ _CHANGES: Final = 20
 
 
 T = TypeVar("T")
+Decoding = Callable[[str, int], Awaitable[Decoded]]
+"""Has the policy of a file decoded, and compared with that in a descriptor."""
 
 
 class Result(StrEnum):
@@ -136,12 +142,16 @@ class Reloader:
         target: what gets them.
         descriptor: where the policy in force is; the reloader's from now on.
         events: the audit.
+        decoding: has a policy decoded.
     """
 
-    def __init__(self, target: Target, descriptor: int, events: Events) -> None:
+    def __init__(
+        self, target: Target, descriptor: int, events: Events, decoding: Decoding = decode
+    ) -> None:
         self._target = target
         self._descriptor = descriptor
         self._events = events
+        self._decoding = decoding
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Future[Any]] = set()
         self._judged: Files = dict(target.loaded.files)
@@ -244,7 +254,7 @@ class Reloader:
             return outcome
 
     async def _attempt(self, wish: Wish, before: Loaded) -> Outcome:
-        decoded = await decode(before.name, self._descriptor)
+        decoded = await self._decoding(before.name, self._descriptor)
         is_kept = False
         try:
             report = decoded.report
@@ -262,6 +272,8 @@ class Reloader:
         """Build a policy, then put it in force."""
         try:
             ready = await self._target.stage(Handover.of(decoded.descriptor))
+        except KeySetMissingError as error:
+            return _failed(outcome, error.reason)
         except StoreUnavailableError as error:
             return _failed(outcome, f"the state store cannot be used: {error.reason}")
         except OSError as error:

@@ -38,6 +38,21 @@ def main(arguments: list[str]) -> int:
         The exit code; a bad policy is an answer like any other.
     """
     name, old, new = arguments
+    sys.stdout.write(json.dumps(decoded(name, int(old), int(new))))
+    return DONE
+
+
+def decoded(name: str, old: int, new: int) -> dict[str, object]:
+    """Decode a policy, and say what was found.
+
+    Args:
+        name: name of its file.
+        old: descriptor of the policy in force.
+        new: descriptor for it; nothing is written there if it is bad.
+
+    Returns:
+        What `sidecar.adapters.decoding.Report` holds.
+    """
     files: dict[str, str] = {}
     try:
         text = load_text(name, noting(_read, files), os.environ, RULES)
@@ -49,10 +64,9 @@ def main(arguments: list[str]) -> int:
     except InstallationError as error:
         report = {"problems": [f"{name}: error: {error}"]}
     else:
-        put(int(new), written(loaded, is_whole=bool(loaded.policy.admin.tokens)))
-        report = _compared(Handover.of(int(old)).reopen(), text)
-    sys.stdout.write(json.dumps({**report, "files": files}))
-    return DONE
+        put(new, written(loaded, is_whole=bool(loaded.policy.admin.tokens)))
+        report = _compared(Handover.of(old).reopen(), text)
+    return {**report, "files": files}
 
 
 def _compared(old: Loaded, text: Text) -> dict[str, object]:

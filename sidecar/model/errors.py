@@ -5,6 +5,7 @@
     ├── ProtocolError        a client sent what HTTP/1.1 forbids or our limits exclude
     ├── UpstreamError        the upstream failed, or answered what HTTP/1.1 forbids
     ├── StoreUnavailableError  a store or an identity provider could not answer in time
+    │   └── KeySetMissingError   an issuer that is new to the policy gave no keys
     └── InstallationError    a library is there, but not the part of it that we need
 
 A refusal is a value (`sidecar.model.outcome.Refuse`), never an exception.
@@ -91,6 +92,10 @@ class StoreUnavailableError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class KeySetMissingError(StoreUnavailableError):
+    """An issuer that is new to the policy, or has its keys elsewhere now, gave none."""
 
 
 class InstallationError(Exception):

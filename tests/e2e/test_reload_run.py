@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 import trustme
 
+from tests.corpora.reader import Message
 from tests.e2e.launch import Launched, launched, serving
 from tests.e2e.test_tls import files, trusting
 from tests.e2e.wire import Echo, a_client, a_policy, a_service, get, post
@@ -136,6 +137,42 @@ async def test_a_configmap_is_swapped_by_its_link(tmp_path: Path) -> None:
             (tmp_path / "..tmp").rename(tmp_path / "..data")
             await answers(sidecar, b"/second", 200)
             assert await sidecar.ask(b"/first") == 404
+
+
+async def test_a_secret_is_swapped_by_its_link_and_a_bad_one_leaves_the_former(
+    tmp_path: Path,
+) -> None:
+    """Kubernetes does the same with a Secret; the policy and the name of the file stay."""
+    volume = tmp_path / "secrets"
+    for at, text in enumerate(("former-token", "", "other-token")):
+        (volume / f"..{at}").mkdir(parents=True)
+        (volume / f"..{at}" / "token").write_text(text)
+    (volume / "..data").symlink_to("..0")
+    (volume / "token").symlink_to("..data/token")
+
+    def lead(to: str) -> None:
+        (volume / "..tmp").symlink_to(to)
+        (volume / "..tmp").rename(volume / "..data")
+
+    token = {"name": "ops", "token": "file:secrets/token", "role": "admin"}
+    policy = {"reload": QUICK, "admin": {"tokens": [token]}}
+    async with (
+        a_service(Echo()) as service,
+        serving(a_policy(service.url, **policy), tmp_path) as sidecar,
+    ):
+        lead("..1")
+        await counted(sidecar, "invalid")
+        assert await opens(sidecar, "former-token")
+        lead("..2")
+        await counted(sidecar, "admitted")
+        assert not await opens(sidecar, "former-token")
+        assert await opens(sidecar, "other-token")
+        sidecar.order(signal.SIGTERM)
+        assert await sidecar.ended() == 0
+        refused, admitted = (details_of(one) for one in reloads(sidecar) if one["actor"] == "files")
+    assert "admin.tokens[0].token: is an empty secret" in str(refused["problems"])
+    assert "admin.tokens" in str(admitted["diff"])
+    assert "other-token" not in str(admitted)
 
 
 @pytest.mark.parametrize("kind", ["extends", "schema", "secret", "openapi"])
@@ -264,10 +301,18 @@ async def test_sighup_and_the_admin_api_reload_where_files_are_not_watched(tmp_p
         assert shown["policy"]["sha256"] == reloads(sidecar)[-1]["resource_id"]
 
 
-async def ask_status(sidecar: Launched) -> bytes:
+async def asked_status(sidecar: Launched, token: str = OPS) -> Message:
     async with a_client(sidecar.admin_port) as client:
         head = b"GET /v1/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %b\r\n\r\n"
-        return (await client.ask(head % OPS.encode())).body
+        return await client.ask(head % token.encode())
+
+
+async def ask_status(sidecar: Launched) -> bytes:
+    return (await asked_status(sidecar)).body
+
+
+async def opens(sidecar: Launched, token: str) -> bool:
+    return (await asked_status(sidecar, token)).status == 200
 
 
 @pytest.mark.timeout(150)  # one does not answer for ten seconds, and is asked again after ten more

@@ -5,6 +5,7 @@ bounded; what is not taken after a few attempts is counted, and stands in the au
 """
 
 import asyncio
+import contextlib
 import hmac
 import logging
 from base64 import b64decode, b64encode
@@ -102,9 +103,11 @@ class AlertSender:
         """Try to deliver an alert; returns why it was not taken, empty when it was."""
         reason = ""
         for pause in (*self._pauses, None):
+            is_last = self._closing.is_set()
             reason = await self._attempt(name, body)
-            if not reason or pause is None or await self._is_closing(pause):
+            if not reason or is_last or pause is None:
                 break
+            await self._pause(pause)
         return reason
 
     async def _attempt(self, name: str, body: bytes) -> str:
@@ -127,13 +130,11 @@ class AlertSender:
             return error.reason
         return ""
 
-    async def _is_closing(self, seconds: float) -> bool:
-        try:
+    async def _pause(self, seconds: float) -> None:
+        """Wait before the next attempt; for nothing where it is the last one."""
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
-        except TimeoutError:
-            return False
-        return True
 
     def _give_up(self, name: str, tenant: str | None, reason: str) -> None:
         self.failed += 1

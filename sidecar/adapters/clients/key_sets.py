@@ -161,14 +161,22 @@ class KeySets:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks = []
 
-    def take_over(self, former: "KeySets") -> None:
-        """Go on with what the sources of a former policy know, where they are the same ones."""
+    def take_over(self, former: "KeySets") -> frozenset[str]:
+        """Go on with what the sources of a former policy know, where they are the same ones.
+
+        Returns:
+            The issuers whose source is the same.
+        """
+        same = set()
         for issuer, source in self._sources.items():
             other = former._sources.get(issuer)  # noqa: SLF001 -- another of this class
-            if other is None or source.key_set is not None or not _is_same(source, other):
+            if other is None or not _is_same(source, other):
                 continue
-            source.document, source.key_set = other.document, other.key_set
-            source.loaded_at, source.max_age = other.loaded_at, other.max_age
+            same.add(issuer)
+            if source.key_set is None:
+                source.document, source.key_set = other.document, other.key_set
+                source.loaded_at, source.max_age = other.loaded_at, other.max_age
+        return frozenset(same)
 
     def issuers(self) -> list[str]:
         """List the issuers whose keys are renewed, for gauges and readiness."""
