@@ -65,8 +65,10 @@ _OVERLAID: Final[Mapping[str, str]] = {
     "csp_nonce": "csp",
 }
 
-# Reasons of `authorize` by their words, to the key of the route that said so.
+# Reasons of `authorize` by their words, to the key of the route that said so; to none for what
+# is built in.
 _DEMANDS: Final = (
+    ("read-only", ""),
     ("role below", "role"),
     ("permission ", "permission"),
     ("scopes", "scopes"),
@@ -154,7 +156,7 @@ def _authorize(
         return None
     for words, key in _DEMANDS:
         if words in refusal.reason:
-            return ("routes", index, key)
+            return ("routes", index, key) if key else ()
     return None
 
 
@@ -205,7 +207,8 @@ def _body(
         key = "items"
     if key is None:
         return None
-    own = route is not None and route.body is not None and key in route.body.model_fields_set
+    field = _FIELDS.get(key, key)
+    own = route is not None and route.body is not None and field in route.body.model_fields_set
     return ("routes", index or 0, "body", key) if own else ("body", key)
 
 
@@ -219,6 +222,9 @@ _BODY_KEYS: Final = {
     RefusalCode.UNSUPPORTED_MEDIA_TYPE: "content_types",
     RefusalCode.UNPROCESSABLE: "schema",
 }
+
+# Keys that a section knows by another name: pydantic has the word for itself.
+_FIELDS: Final = {"schema": "json_schema"}
 
 _Finding = Callable[[Policy, int | None, Refuse | None, Exchange], Path | None]
 
