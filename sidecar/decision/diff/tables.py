@@ -8,7 +8,7 @@ condition may ask for either value of them.
 from collections.abc import Mapping
 from typing import Final
 
-from sidecar.decision.diff import special
+from sidecar.decision.diff import pages, special
 from sidecar.decision.diff.limits import judge_limits
 from sidecar.decision.diff.rules import (
     CHANGES,
@@ -234,7 +234,10 @@ _CALLERS: Final[Mapping[type, Rows]] = {
     limits.RateLimits: {
         **_all(judge_limits, "address", "key", "failed_authentication"),
         "default_tier": _OPAQUE,
-        **_all(more, "ipv4_prefix", "ipv6_prefix", "lease", "entries"),
+        **_all(more, "ipv4_prefix", "ipv6_prefix", "entries"),
+        # Units that a longer one keeps back are lost to others; it also holds while the server is
+        # away. The limit itself stands either way.
+        "lease": place(gained=CHANGES, lost=CHANGES),
         "strict": less,
         "fields": neutral,
     },
@@ -298,7 +301,9 @@ _REQUESTS: Final[Mapping[type, Rows]] = {
 
 _ANSWERS: Final[Mapping[type, Rows]] = {
     headers.Headers: {
-        **_all(_OPAQUE, "preset", "set", "default", "append", "remove"),
+        **_all(_OPAQUE, "preset", "default", "append"),
+        "set": pages.judge_set(_OPAQUE),
+        "remove": pages.judge_removed(_OPAQUE),
         "hsts": _DEMAND,
     },
     cors.Cors: {
@@ -310,7 +315,11 @@ _ANSWERS: Final[Mapping[type, Rows]] = {
         "expose_headers": among(),
         "enforce": less,
     },
-    csp.Csp: _all(_OPAQUE, "enforce", "report_only", "upstream", "nonce_header"),
+    csp.Csp: {
+        "enforce": pages.judge_directives,
+        **_all(_OPAQUE, "report_only", "nonce_header"),
+        "upstream": pages.judge_beside,
+    },
     cookies.Cookies: {
         **_all(less, "secure", "http_only"),
         "same_site": order("strict", "lax", "none"),
@@ -357,7 +366,7 @@ _POLICY: Final[Rows] = {
     **_all(PART, "audit", "reload"),
     "workers": more,
     "tenants": keyed(PART, added=special.tenant_added, removed=CHANGES, what="the tenant"),
-    "roles": _OPAQUE,
+    "roles": pages.judge_roles,
     "permissions": special.judge_permissions,
     "tenant_mismatch": order(404, 403),
     "tiers": keyed(judge_limits, added=lambda _: CHANGES, removed=CHANGES, what="the tier"),

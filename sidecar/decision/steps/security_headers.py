@@ -18,10 +18,11 @@ _HSTS: Final = "strict-transport-security"
 # What the upstream says of these never passes: TLS ends here, and so do request ids.
 _OURS_ALONE: Final = frozenset((_HSTS, "x-request-id"))
 # Server software, its version and its framework help an attacker and nobody else.
-_REVEALING: Final = (
+REVEALING: Final = (
     "server", "x-powered-by", "x-aspnet-version", "x-aspnetmvc-version", "x-runtime",
     "x-generator",
 )  # fmt: skip
+"""Fields that tell what the service is made of."""
 
 _SET: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -39,7 +40,7 @@ _PRESETS: Final[dict[str, tuple[dict[str, str], dict[str, str], tuple[str, ...]]
             "Cross-Origin-Resource-Policy": "same-origin",
             "Cross-Origin-Opener-Policy": "same-origin",
         },
-        _REVEALING,
+        REVEALING,
     ),
     "web": (
         {"X-Content-Type-Options": "nosniff", "X-XSS-Protection": "0"},
@@ -54,7 +55,7 @@ _PRESETS: Final[dict[str, tuple[dict[str, str], dict[str, str], tuple[str, ...]]
             "Cross-Origin-Opener-Policy": "same-origin",
             "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
         },
-        _REVEALING,
+        REVEALING,
     ),
 }
 

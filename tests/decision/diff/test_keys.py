@@ -143,7 +143,7 @@ CASES = [
         "tenants: {acme: {}}",
         "tenants: {acme: {attributes: {a: b}}}",
     ),
-    ("changes roles", "", "roles: [owner, viewer]"),
+    ("narrows roles", "", "roles: [owner, viewer]"),
     ("widens permissions.a.b", "", "permissions: {a: {b: viewer}}"),
     ("narrows permissions.a.b", "permissions: {a: {b: viewer}}", ""),
     ("widens permissions.a.b", "permissions: {a: {b: admin}}", "permissions: {a: {b: viewer}}"),

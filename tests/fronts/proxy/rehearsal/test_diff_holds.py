@@ -46,7 +46,10 @@ SECTIONS: Final = {
         f"{{api_keys: {{header: null, query: key}}, jwt: [{IDP}]}}",
         f"{{api_keys: {{bearer: false, domain_lock: {{kinds: []}}}}, jwt: [{IDP}]}}",
     ],
-    "roles": ["[owner, admin, viewer]"],
+    "roles": [
+        "[owner, admin, viewer]", "[owner, viewer, admin]", "[none, owner, admin, viewer]",
+        "[owner, admin, viewer, none]", "[admin, viewer]",
+    ],
     "permissions": [
         "{order: {read: viewer, write: admin}}",
         "{order: {read: viewer, write: viewer}}",
