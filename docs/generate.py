@@ -17,7 +17,7 @@ from sidecar.adapters.audit.record import json_schema as audit_schema
 from sidecar.adapters.telemetry.table import METRICS, Kind, Merge
 from sidecar.cli.exit_codes import ExitCode
 from sidecar.cli.main import group
-from sidecar.model.controls import CONTROLS
+from sidecar.model.controls import ASSURANCES, CONTROLS
 from sidecar.model.events import CLASSES, EVENTS, RESERVED, SUGGESTED
 from sidecar.model.fields import IDENTITY
 from sidecar.model.problem import problem_body
@@ -140,16 +140,27 @@ def controls_page() -> str:
         for key, c in CONTROLS.items()
     ]
     names = ", ".join(code(name.decode()) for name in sorted(IDENTITY))
+    apart = [
+        [key, a.title, f"[{a.page}](../{a.page})", code(f"tests/{a.proof}")]
+        for key, a in ASSURANCES.items()
+    ]
     return f"""# Controls
 
 A control is a promise with a stable id. Each one here is enforced on real traffic, and has tests
-that fail when the code that enforces it is taken out. What is not in this table is not promised:
-see [limits](../limits.md).
+that fail when the code that enforces it is taken out. What is in no table of this page is not
+promised: see [limits](../limits.md).
 
 {table(("id", "control", "policy key", "enforced by"), rows)}
 
 TN-1 removes these fields from every request, in any case, and with any sign in place of `-`
 (`X_User_Id`, `x.user.id`): {names}.
+
+## Of what is released and deployed
+
+No request meets these and no policy states them. They hold for what the project builds and for what
+its chart renders, and tests hold them too.
+
+{table(("id", "control", "see for yourself", "proven by"), apart)}
 """
 
 

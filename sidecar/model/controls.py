@@ -1,4 +1,4 @@
-"""The table of controls that are delivered: id, what enforces it, where the policy states it."""
+"""The tables of controls that are delivered: id, what enforces it, where it is stated."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +17,21 @@ class Control:
     title: str
     step: str
     policy_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assurance:
+    """A promise about how the sidecar is made or deployed, which no request meets.
+
+    Attributes:
+        title: what it promises.
+        proof: a package or module of tests that proves it, below `tests`.
+        page: what an operator reads to see for themselves, below `docs`.
+    """
+
+    title: str
+    proof: str
+    page: str
 
 
 CONTROLS: Final[dict[str, Control]] = {
@@ -105,4 +120,13 @@ CONTROLS: Final[dict[str, Control]] = {
     "TN-5": Control("Storage prefixes", "knowledge.validate.storage", "routes[].storage_keys"),
     "TN-6": Control("An upstream of a tenant's own", "decision.steps.tenant_upstream", "tenants"),
     "TN-7": Control("Forbidden parameters", "decision.steps.forbidden", "routes[].forbid"),
+}
+
+ASSURANCES: Final[dict[str, Assurance]] = {
+    "RT-2": Assurance(
+        "Supply chain: a bill of materials from a hashed lock, builds that repeat, scans",
+        "ci",
+        "howto/verify-a-release.md",
+    ),
+    "RT-5": Assurance("No way around the sidecar", "chart", "howto/kubernetes.md"),
 }

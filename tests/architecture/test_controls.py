@@ -1,9 +1,13 @@
 """Every control that the product claims is held by a test that names it."""
 
 import ast
+from pathlib import Path
+from typing import Final
 
-from sidecar.model.controls import CONTROLS
+from sidecar.model.controls import ASSURANCES, CONTROLS
 from tests.architecture.sources import Source, a_source, sources_under
+
+_DOCS: Final = Path(__file__).parents[2] / "docs"
 
 
 def controls_named(source: Source) -> set[str]:
@@ -23,11 +27,22 @@ def _named_in_the_house() -> set[str]:
 
 
 def test_every_control_has_a_test() -> None:
-    assert sorted(set(CONTROLS) - _named_in_the_house()) == []
+    assert sorted({*CONTROLS, *ASSURANCES} - _named_in_the_house()) == []
 
 
 def test_every_control_that_a_test_names_is_in_the_table() -> None:
-    assert sorted(_named_in_the_house() - set(CONTROLS)) == []
+    assert sorted(_named_in_the_house() - {*CONTROLS, *ASSURANCES}) == []
+
+
+def test_what_no_request_meets_is_named_by_the_tests_that_it_points_to() -> None:
+    for name, row in ASSURANCES.items():
+        found = [s for s in sources_under("tests") if s.name.startswith(f"tests.{row.proof}.")]
+        assert any(name in controls_named(source) for source in found), name
+
+
+def test_what_no_request_meets_names_a_page_that_is_there() -> None:
+    assert not set(ASSURANCES) & set(CONTROLS)
+    assert [name for name, row in ASSURANCES.items() if not (_DOCS / row.page).is_file()] == []
 
 
 def test_every_row_says_what_and_where() -> None:

@@ -81,6 +81,7 @@ def selects(policy: dict[str, Any], labels: dict[str, str]) -> bool:
     return bool(wanted) and wanted.items() <= labels.items()
 
 
+@pytest.mark.control("RT-5")
 def test_the_pods_of_a_service_are_reached_on_the_ports_of_the_sidecar_alone(
     helm: Helm, tmp_path: Path
 ) -> None:
@@ -95,6 +96,7 @@ def test_the_pods_of_a_service_are_reached_on_the_ports_of_the_sidecar_alone(
     assert upstream.port not in ports
 
 
+@pytest.mark.control("RT-5")
 @pytest.mark.parametrize("values", [PLAIN, FULL], ids=["plain", "full"])
 def test_the_pods_behind_a_gateway_are_reached_by_the_gateway_alone(
     values: dict[str, Any], helm: Helm
@@ -123,6 +125,7 @@ def test_metrics_are_for_those_who_are_named(helm: Helm) -> None:
     assert len(rules({**PLAIN, "networkPolicy": pods})) == 1
 
 
+@pytest.mark.control("RT-5")
 def test_the_service_of_a_team_leads_to_the_sidecar(helm: Helm, tmp_path: Path) -> None:
     manifests = manifests_of(NATIVE, helm, tmp_path)
     service = next(

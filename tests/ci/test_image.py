@@ -44,6 +44,7 @@ def test_its_health_check_and_its_command_are_commands_of_the_sidecar() -> None:
     )
 
 
+@pytest.mark.control("RT-2")
 def test_all_that_is_installed_has_a_digest_or_was_built_here() -> None:
     runs = " && ".join(given("RUN", BUILD)).split(" && ")
     installs = [run.split() for run in runs if "pip" in run.split() and "install" in run.split()]
@@ -79,6 +80,7 @@ def test_every_extra_is_in_the_image() -> None:
         assert f"\n{name}==" in lock
 
 
+@pytest.mark.control("RT-2")
 def test_the_image_is_locked_to_what_is_tested() -> None:
     def pins(name: str) -> dict[str, str]:
         text = (HOUSE / "requirements" / name).read_text("utf-8")

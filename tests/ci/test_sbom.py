@@ -18,6 +18,7 @@ from license_expression import get_spdx_licensing  # type: ignore[import-untyped
 from ci.sbom import bill, packages
 from sidecar import __version__
 
+pytestmark = pytest.mark.control("RT-2")
 HOUSE: Final = Path(__file__).parents[2]
 LOCK: Final = (HOUSE / "requirements" / "image.txt").read_text("utf-8")
 LICENCES: Final = tomllib.loads((HOUSE / "requirements" / "licences.toml").read_text("utf-8"))

@@ -23,6 +23,7 @@ from jwt.algorithms import OKPAlgorithm
 from sidecar.knowledge.auth.key_format import KeyPattern
 from sidecar.policy.schema.api_keys import ApiKeys, KeyFormat
 
+pytestmark = pytest.mark.control("RT-2")
 HOUSE: Final = Path(__file__).parents[2]
 BIN: Final = Path(sys.executable).parent
 PUBLISHABLE: Final = "publishable"

@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+pytestmark = pytest.mark.control("RT-2")
 HOUSE: Final = Path(__file__).parents[2]
 EPOCH: Final = "1790000000"
 FILES: Final = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md")

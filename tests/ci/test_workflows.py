@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 import yaml
 
+pytestmark = pytest.mark.control("RT-2")
 HOUSE: Final = Path(__file__).parents[2]
 BIN: Final = Path(sys.executable).parent
 WORKFLOWS: Final = sorted((HOUSE / ".github" / "workflows").glob("*.yml"))
