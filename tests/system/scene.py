@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,13 +14,17 @@ from typing import Final
 import trustme
 
 from sidecar.adapters.stores.redis.store import RedisStore
+from sidecar.fronts.kube.webhook import Webhook
 from sidecar.model.identity import TenantId, TenantRecord
 from tests.adapters.clients.provider import Provider
 from tests.e2e.callers import a_record, sections
 from tests.e2e.guarded import BAD, GOOD, KEY, merged
 from tests.e2e.launch import Launched, launched
 from tests.e2e.wire import Echo, EndedError, Peer, a_client, a_policy, a_service, get, ok, post
+from tests.fronts.kube.serving import Place, connected, serving
 from tests.knowledge.auth.minting import jwks, public_jwk
+from tests.knowledge.kube.test_refusals import a_pod
+from tests.knowledge.kube.test_review import a_review
 from tests.stores.rows import a_state
 from tests.stores.servers import Valkey
 
@@ -55,18 +61,23 @@ class Scene:
         other: another one, on another policy.
         server: the server of its store.
         provider: who publishes the keys of its issuer.
+        injector: a webhook of Kubernetes, which has nothing to do with them.
+        asking: how it is asked, as an API server does.
     """
 
     sidecar: Launched
     other: Launched
     server: Valkey
     provider: Provider
+    injector: Webhook
+    asking: ssl.SSLContext
 
     async def live(self) -> None:
         """Ask everything again and again, until it is cancelled."""
         async with asyncio.TaskGroup() as together:
             together.create_task(self._ask_on())
             together.create_task(self._hold_room())
+            together.create_task(self._review_on())
 
     async def _ask_on(self) -> None:
         while True:
@@ -74,6 +85,17 @@ class Scene:
                 async with a_client(self.sidecar.port) as client:
                     await _ask_everything(client)
             # Seldom enough for the few that wait for a store to be more than one in a hundred.
+            await asyncio.sleep(0.3)
+
+    async def _review_on(self) -> None:
+        """Ask the injector for one pod that it takes and one that it refuses."""
+        pods = (a_pod(), a_pod(hostNetwork=True))
+        reviews = [json.dumps(a_review(pod)).encode() for pod in pods]
+        while True:
+            async with connected(self.injector.ports[0], self.asking) as server:
+                for review in reviews:
+                    await server.ask(review)
+                    assert (await server.answer())[0] == 200
             await asyncio.sleep(0.3)
 
     async def _hold_room(self) -> None:
@@ -209,12 +231,14 @@ async def scene(folder: Path, server: Valkey) -> AsyncIterator[Scene]:
             first.write_text(_policy(service.url, folder, server, provider))
             second = folder / "other.yaml"
             second.write_text(_with_bad_sinks(another.url, folder))
+            place = Place(folder)
             async with (
+                serving(place) as injector,
                 launched([str(first)], folder / "audit.jsonl") as sidecar,
                 launched([str(second)], folder / "other.jsonl") as other,
             ):
                 await sidecar.started()
                 await other.started()
-                yield Scene(sidecar, other, server, provider)
+                yield Scene(sidecar, other, server, provider, injector, place.trust())
     finally:
         await provider.close()

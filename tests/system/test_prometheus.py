@@ -65,7 +65,7 @@ def test_each_alert_fires_when_it_should_and_only_then() -> None:
 FIRING_SECONDS: Final = 45.0
 ABSENT_SECONDS: Final = 15.0
 AT_THE_END: Final = {"SidecarAbsent"}
-# What needs a mistake of ours, clocks that differ, a thousand connections, an injector: the cases.
+# What needs a mistake of ours, clocks that differ, a thousand connections: the cases.
 NOT_PROVOKED: Final = {
     "SidecarInternalError",
     "SidecarRevocationsSlow",
@@ -73,7 +73,6 @@ NOT_PROVOKED: Final = {
     "SidecarInjectorFailing",
     "SidecarInjectorSlow",
     "SidecarInjectorFull",
-    "SidecarInjectorRefuses",
 }
 VARIABLES: Final = {"$job": ".*", "$instance": ".*", "$__rate_interval": WINDOW}
 
@@ -118,7 +117,7 @@ async def test_prometheus_sees_what_happens_to_a_sidecar(tmp_path: Path) -> None
             _, text = await seen.sidecar.ask_admin(b"/metrics")
             await asyncio.to_thread(promtool, "check", "metrics", given=text)
             nobody = f"{HOST}:{free_port()}"
-            ports = (seen.sidecar.admin_port, seen.other.admin_port)
+            ports = (seen.sidecar.admin_port, seen.other.admin_port, seen.injector.ports[1])
             targets = [*(f"{HOST}:{port}" for port in ports), nobody]
             async with prometheus(tmp_path, RULES, targets) as server:
                 await provoked(seen, server)
