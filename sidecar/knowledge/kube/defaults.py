@@ -21,6 +21,7 @@ DEFAULTS: Final[Mapping[str, object]] = {
 """By field (API: v1, Container, Probe and Volume)."""
 TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 -- a path
 """Where the account's token is mounted into every container that has nothing there."""
+MOUNTS: Final = "volumeMounts"
 
 
 def is_as_built(found: object, built: object) -> bool:
@@ -33,18 +34,26 @@ def is_as_built(found: object, built: object) -> bool:
     if isinstance(found, dict) and isinstance(built, dict):
         return all(_is_member_as_built(key, found, built) for key in found.keys() | built.keys())
     if isinstance(found, list) and isinstance(built, list):
-        kept = [one for one in found if not _is_token(one) or one in built]
-        pairs = zip(kept, built, strict=False)
-        return len(kept) == len(built) and all(is_as_built(*pair) for pair in pairs)
+        pairs = zip(found, built, strict=False)
+        return len(found) == len(built) and all(is_as_built(*pair) for pair in pairs)
     return type(found) is type(built) and found == built
 
 
 def _is_member_as_built(key: str, found: Mapping[str, object], built: Mapping[str, object]) -> bool:
     if key not in found:
         return False
+    if key == MOUNTS and key in built:
+        return is_as_built(_without_token(found[key], built[key]), built[key])
     if key in built:
         return is_as_built(found[key], built[key])
     return key in DEFAULTS and is_as_built(found[key], DEFAULTS[key])
+
+
+def _without_token(found: object, built: object) -> object:
+    """Leave out of mounts what nobody but an API server asked for."""
+    if not isinstance(found, list) or not isinstance(built, list):
+        return found
+    return [one for one in found if not _is_token(one) or one in built]
 
 
 def _is_token(one: object) -> bool:

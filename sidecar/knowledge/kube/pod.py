@@ -15,6 +15,7 @@ from sidecar.knowledge.kube.container import (
 from sidecar.knowledge.kube.defaults import is_as_built
 from sidecar.knowledge.kube.json_patch import Operation
 from sidecar.knowledge.kube.tree import ManifestError, Path, Tree, mapping, named, sequence, words
+from sidecar.knowledge.kube.ways import judge_ways
 from sidecar.knowledge.kube.wishes import (
     APP,
     HEALTH_PORT,
@@ -128,6 +129,7 @@ def inject_pod(template: Tree, path: Path, settings: Settings) -> Injection:
     _judge(pod, wished)
     app = _app(pod, wished)
     _judge_ports(pod, wished, app)
+    judge_ways((*path, "spec"), spec, pod.others(), app.number)
     built = container(wished, settings, app.number)
     # A sidecar that listened elsewhere before: what led to it leads to the one that is put in.
     led = app.names | _former_ports(pod)

@@ -51,6 +51,17 @@ _IMAGE: Final = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]*")
 _PORT_OR_NAME: Final = re.compile(r"[0-9]{1,5}|[a-z0-9-]{1,15}")
 _READINESS: Final = re.compile(r"/readyz|/livez")
 _LAST_PORT: Final = 65535
+_OWN_VARIABLE: Final = re.compile(
+    r"SIDECAR_(?:POLICY|STATE_DIR|UPSTREAM_PORT)|PATH|(?:PYTHON|LD_).*"
+)
+"""What says which policy, code and port it is."""
+_OWN_FOLDERS: Final = (
+    ("etc", "sidecar"),
+    ("var", "lib", "sidecar"),
+    ("var", "log", "sidecar"),
+    *((one,) for one in ("bin", "dev", "lib", "lib64", "opt", "proc", "sbin", "sys", "usr")),
+)
+"""Policy, state and audit, and what the image's program and the system are in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +214,25 @@ def wishes(metadata: Tree, settings: Settings, path: Path) -> Wishes:
     if asked.proxy_port == asked.health_port:
         mend = f"let listen.proxy and listen.health of the policy, {PROXY_PORT} and it differ"
         raise reader.refuse(HEALTH_PORT, f"{asked.health_port} is the proxy's port too", mend)
+    _judge_secrets(asked, reader)
     return asked
+
+
+def _judge_secrets(asked: Wishes, reader: _Reader) -> None:
+    """Refuse secrets in the place of the policy, or of the program itself."""
+    for variable, _, _ in asked.secret_env:
+        if _OWN_VARIABLE.fullmatch(variable):
+            said = f"{variable} is the sidecar's own"
+            raise reader.refuse(SECRET_ENV, said, f'as in {SECRET_ENV}: "PEPPER=keys/pepper"')
+    for _, folder in asked.secret_files:
+        if _covers(tuple(step for step in folder.split("/") if step not in {"", "."})):
+            said = f"{folder} is the sidecar's own"
+            raise reader.refuse(SECRET_FILES, said, f'as in {SECRET_FILES}: "keys=/secrets"')
+
+
+def _covers(folder: tuple[str, ...]) -> bool:
+    """Tell whether a folder is one of the sidecar's own, or lies in one, or holds one."""
+    return ".." in folder or any(folder[: len(own)] == own[: len(folder)] for own in _OWN_FOLDERS)
 
 
 def _listen_env(reader: _Reader) -> tuple[str, str] | None:

@@ -65,6 +65,8 @@ def test_a_volume_with_the_usual_mode_is_the_same(at: int) -> None:
         {"volumeMounts": [*built()["volumeMounts"], {**MOUNT, "mountPath": "/etc/sidecar"}]},
         {"volumeMounts": [MOUNT]},
         {"volumeMounts": "none"},
+        # A token is a mount; in another list it would be a variable that nobody built.
+        {"env": [*built()["env"], {**MOUNT, "name": "SIDECAR_POLICY", "value": "/evil"}]},
         {"ports": [1, 2]},
     ],
 )

@@ -79,6 +79,51 @@ REFUSED: Final = {
     ),
     "no container": (a_pod(containers=[]), "spec.containers: there is none"),
     "host network": (a_pod(hostNetwork=True), "spec.hostNetwork: the pod's loopback is the node's"),
+    "processes that see each other": (
+        a_pod(shareProcessNamespace=True),
+        "spec.shareProcessNamespace: other processes could read the secrets of the sidecar",
+    ),
+    "processes of the node": (a_pod(hostPID=True), "spec.hostPID: other processes could read"),
+    "a port of the node": (
+        a_pod(app={"ports": [{"containerPort": 3000, "hostPort": 80}]}),
+        "spec.containers[0].ports[0].hostPort: port 80 of the node leads to the app, past the",
+    ),
+    "a port of the node, said of another container": (
+        a_pod(
+            {"sidecar/app": "orders"},
+            containers=[APP, {"name": "b", "ports": [{"containerPort": 3000, "hostPort": 81}]}],
+        ),
+        "spec.containers[1].ports[0].hostPort: port 81 of the node leads to the app",
+    ),
+    "the state in another container": (
+        a_pod(app={"volumeMounts": [{"name": "sidecar-state", "mountPath": "/a"}]}),
+        "volumeMounts[0].name: sidecar-state is the sidecar's alone (mend: mount a volume of your",
+    ),
+    "a secret in an init container": (
+        a_pod(initContainers=[{"name": "a", "volumeMounts": [{"name": "sidecar-secret-0"}]}]),
+        "spec.initContainers[0].volumeMounts[0].name: sidecar-secret-0 is the sidecar's alone",
+    ),
+    "audit files that others may write": (
+        a_pod(app={"volumeMounts": [{"name": "sidecar-audit", "mountPath": "/a"}]}),
+        "sidecar-audit is the sidecar's alone (mend: say readOnly: true)",
+    ),
+    **{
+        f"a variable of the sidecar's own: {name}": (
+            a_pod({"sidecar/secret-env": f"PEPPER=keys/pepper, {name}=keys/evil"}),
+            f"sidecar/secret-env: {name} is the sidecar's own (mend: as in",
+        )
+        for name in ("SIDECAR_POLICY", "SIDECAR_UPSTREAM_PORT", "PYTHONPATH", "LD_PRELOAD", "PATH")
+    },
+    **{
+        f"a folder of the sidecar's own: {folder}": (
+            a_pod({"sidecar/secret-files": f"keys=/secrets, evil={folder}"}),
+            f"sidecar/secret-files: {folder} is the sidecar's own (mend: as in",
+        )
+        for folder in (
+            "/etc", "/etc/sidecar", "//etc/./sidecar/schemas", "/opt/sidecar/lib", "/usr",
+            "/secrets/../opt", "/var/lib", "/var/log/sidecar/old",
+        )
+    },
     "the proxy's port": (
         a_pod(app={"ports": [{"containerPort": 8080}]}),
         'elsewhere: listen.proxy of the policy, and sidecar/proxy-port: "8081")',
@@ -170,6 +215,27 @@ def test_what_cannot_be_injected_is_refused_with_place_and_mend(
     document: object, said: str
 ) -> None:
     assert said in problem(document)
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        {"volumeMounts": [{"name": "sidecar-audit", "mountPath": "/a", "readOnly": True}]},
+        {"volumeMounts": [{"name": "own", "mountPath": "/a"}]},
+        {"ports": [*PORTS, {"containerPort": 3000, "hostPort": 53, "protocol": "UDP"}]},
+        {"ports": [*PORTS, {"containerPort": 9, "hostPort": 9, "protocol": "UDP"}]},
+    ],
+    ids=["audit files to read", "a volume of its own", "UDP", "a port of the node, of another"],
+)
+def test_what_is_no_way_around_the_sidecar_is_injected(app: Tree) -> None:
+    outcome = inject(a_pod(app=app), SETTINGS)
+    assert outcome.problems == ()
+    assert outcome.operations
+
+
+@pytest.mark.parametrize("folder", ["/secrets", "/etc/keys", "/etc/sidecars", "/var/run/keys"])
+def test_a_folder_beside_those_of_the_sidecar_may_hold_secrets(folder: str) -> None:
+    assert inject(a_pod({"sidecar/secret-files": f"keys={folder}"}), SETTINGS).problems == ()
 
 
 def test_without_a_policy_nothing_is_injected() -> None:
