@@ -69,6 +69,6 @@ def about_the_sidecar(command: _Command) -> _Command:
     return command
 
 
-def settings(options: dict[str, str]) -> Settings:
-    """Make settings of those options."""
-    return Settings(version=__version__, **options)
+def settings(options: dict[str, str], pinned: frozenset[str] = frozenset()) -> Settings:
+    """Make settings of those options, and of annotations that pods may not have."""
+    return Settings(version=__version__, pinned=pinned, **options)

@@ -14,6 +14,7 @@ from sidecar.cli.exit_codes import DONE, FAILED, USAGE, CommandError
 from sidecar.cli.injecting import about_the_sidecar, settings
 from sidecar.fronts.kube.certificate import Certificate
 from sidecar.fronts.kube.webhook import Webhook
+from sidecar.knowledge.kube.wishes import PINNABLE
 
 _FILE = click.Path(exists=True, dir_okay=False, readable=True)
 
@@ -37,8 +38,23 @@ _FILE = click.Path(exists=True, dir_okay=False, readable=True)
     show_default=True,
     help="Where probes and Prometheus ask, without TLS.",
 )
+@click.option(
+    "--pin",
+    metavar="NAME",
+    multiple=True,
+    type=click.Choice(PINNABLE),
+    help="An annotation that pods may not have, without sidecar/: inject, image, policy, …",
+)
 @about_the_sidecar
-def command(*, certificate: str, key: str, listen: str, health: str, **options: str) -> int:
+def command(
+    *,
+    certificate: str,
+    key: str,
+    listen: str,
+    health: str,
+    pin: tuple[str, ...],
+    **options: str,
+) -> int:
     """Serve an admission webhook that injects as `sidecar inject` does.
 
     POST /pods and /services take an AdmissionReview (admission.k8s.io/v1) and answer with a JSON
@@ -53,7 +69,7 @@ def command(*, certificate: str, key: str, listen: str, health: str, **options: 
         said = f"--certificate and --key: {certificate} and {key} cannot be used: {error.reason}"
         raise CommandError(said, FAILED) from error
     webhook = Webhook(
-        settings(options),
+        settings(options, frozenset(pin)),
         shown,
         listen=_address("--listen", listen),
         health=_address("--health", health),

@@ -1,5 +1,6 @@
 """The injector and the chart's template make the same container and volumes."""
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ import yaml
 from sidecar import __version__
 from sidecar.cli.webhook import command as webhook
 from sidecar.knowledge.kube.container import container, volumes
-from sidecar.knowledge.kube.wishes import Settings, wishes
+from sidecar.knowledge.kube.wishes import PINNABLE, Settings, wishes
 from tests.chart.helm import CHART, Helm, one_of
 from tests.chart.releases import INJECTING, NATIVE, a_team_chart, manifests_of
 
@@ -86,6 +87,22 @@ def test_what_is_not_injected_is_not_made(helm: Helm) -> None:
         assert (names["operator"], names["values"]) == ("NotIn", ["kube-system", "shop"])
         (left_out,) = one["objectSelector"]["matchExpressions"]
         assert left_out == {"key": "sidecar/inject", "operator": "NotIn", "values": ["false"]}
+
+
+def test_with_opting_out_pinned_labelled_pods_are_asked_about_too(helm: Helm) -> None:
+    injector = {**INJECTING["injector"], "pinned": ["inject", "image"]}
+    manifests = helm.manifests({**INJECTING, "injector": injector})
+    pods, services = one_of(manifests, "MutatingWebhookConfiguration")["webhooks"]
+    assert "objectSelector" not in pods
+    assert "objectSelector" in services
+    (own,) = one_of(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert {"--pin=inject", "--pin=image"} <= set(own["args"])
+
+
+def test_the_chart_knows_every_annotation_that_can_be_pinned() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_bytes())
+    pinned = schema["properties"]["injector"]["properties"]["pinned"]
+    assert tuple(pinned["items"]["enum"]) == PINNABLE
 
 
 def test_the_webhook_s_command_takes_its_arguments(helm: Helm) -> None:

@@ -198,6 +198,7 @@ TLS: Final = {"tlsSecret": "injector-tls"}
         ({**TLS, "caBundle": "YQ==", "namespaceLabels": {"sidecar/inject": None}}, "without any"),
         ({**TLS, "caFrom": "a"}, "'/injector/caFrom'"),
         ({**TLS, "caBundle": "-----BEGIN"}, "'/injector/caBundle'"),
+        ({**TLS, "pinned": ["injected"]}, "'/injector/pinned/0'"),
         ({**TLS, "timeoutSeconds": 31}, "'/injector/timeoutSeconds'"),
     ],
 )

@@ -21,6 +21,7 @@ from sidecar.knowledge.kube.wishes import (
     HEALTH_PORT,
     INJECT,
     INJECTED,
+    PREFIX,
     PROXY_PORT,
     UPSTREAM_PORT,
     Settings,
@@ -121,6 +122,9 @@ def inject_pod(template: Tree, path: Path, settings: Settings) -> Injection:
     """
     metadata = mapping(template.get("metadata"), (*path, "metadata"))
     if is_opted_out(metadata, (*path, "metadata")):
+        if INJECT.removeprefix(PREFIX) in settings.pinned:
+            pinned = "pods may not be left out: whoever runs the injector has pinned this"
+            raise ManifestError((*path, "metadata"), pinned, f"take {INJECT} out")
         return Injection(notes=(f'left out, as {INJECT}: "false" says',))
     spec = mapping(template.get("spec"), (*path, "spec"))
     notes = words(metadata, "annotations", (*path, "metadata"))

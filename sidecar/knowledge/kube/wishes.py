@@ -36,11 +36,13 @@ MEMORY_LIMIT: Final = "256Mi"
 MOST: Final = 64
 """In a list: each entry is a volume or a variable of the pod, many times as long as it is."""
 
+_OF_CHART: Final = "sidecar/policy-sha256"
 _KNOWN: Final = frozenset(
     {INJECT, INJECTED, POLICY, IMAGE, APP, UPSTREAM_PORT, LISTEN_ENV, PROXY_PORT, HEALTH_PORT}
-    # The last one is the chart's.
-    | {REDIS_SECRET, SECRET_FILES, SECRET_ENV, READINESS_PATH, "sidecar/policy-sha256"}
+    | {REDIS_SECRET, SECRET_FILES, SECRET_ENV, READINESS_PATH, _OF_CHART}
 )
+PINNABLE: Final = tuple(sorted(one.removeprefix(PREFIX) for one in _KNOWN - {INJECTED, _OF_CHART}))
+"""Annotations that whoever runs the injector may keep for themselves."""
 _NAME: Final = r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?"
 _VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _OBJECT: Final = re.compile(_NAME)
@@ -77,6 +79,7 @@ class Settings:
         cpu: what the sidecar asks for, as Kubernetes writes it.
         memory: likewise.
         memory_limit: what it may have at most.
+        pinned: names of annotations, without `sidecar/`, that pods may not have.
     """
 
     version: str
@@ -87,6 +90,7 @@ class Settings:
     cpu: str = CPU
     memory: str = MEMORY
     memory_limit: str = MEMORY_LIMIT
+    pinned: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,7 @@ def wishes(metadata: Tree, settings: Settings, path: Path) -> Wishes:
     notes = words(metadata, "annotations", path)
     reader = _Reader(notes, path)
     _judge_names(notes, reader.refuse)
+    _judge_pins(notes, settings, reader.refuse)
     policy = reader.one(POLICY, _OBJECT, "orders-sidecar") or settings.policy
     if not policy:
         mend = f'name the ConfigMap with policy.yaml: {POLICY}: "orders-sidecar", or --policy'
@@ -254,3 +259,14 @@ def _judge_names(
         listed = ", ".join(f"{PREFIX}{word}" for word in near or words_known)
         mend = f"is {listed} meant?" if near else f"known are {listed}"
         raise refuse(key, "there is no such annotation", mend)
+
+
+def _judge_pins(
+    notes: Mapping[str, str], settings: Settings, refuse: Callable[[str, str, str], ManifestError]
+) -> None:
+    """Refuse what is not for a pod to say; `sidecar/inject` here says what holds anyhow."""
+    for key in notes:
+        name = key.removeprefix(PREFIX)
+        if key not in {name, INJECT} and name in settings.pinned:
+            said = "whoever runs the injector has pinned this"
+            raise refuse(key, said, "take it out; they say it for all pods")

@@ -155,6 +155,7 @@ async def test_the_command_serves_until_it_is_told_to_end(place: Place) -> None:
     port, probes = free_port(), free_port()
     words = ["--certificate", str(place.certificate), "--key", str(place.key), "--policy", "orders"]
     words += ["--listen", f"127.0.0.1:{port}", "--health", f"127.0.0.1:{probes}"]
+    words += ["--pin", "image", "--pin", "inject"]
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sidecar", "webhook", *words, stderr=asyncio.subprocess.PIPE
     )
@@ -167,6 +168,9 @@ async def test_the_command_serves_until_it_is_told_to_end(place: Place) -> None:
             assert (status, answer["response"]["allowed"]) == (200, True)
             line = json.loads(await child.stderr.readline())
             assert (line["result"], line["object"]) == ("injected", "Pod shop/orders")
+            body = json.dumps(a_review(a_pod({"sidecar/inject": "false"}))).encode()
+            _, answer = await posted(port, "/pods", body, place.trust())
+            assert "has pinned this" in answer["response"]["status"]["message"]
             os.kill(child.pid, signal.SIGTERM)
             assert await child.wait() == DONE
     finally:
@@ -190,6 +194,11 @@ async def test_the_command_serves_until_it_is_told_to_end(place: Place) -> None:
             ["--certificate", "tls.crt", "--key", "tls.key", "--health", "a:99999"],
             USAGE,
             "--health: 'a:99999' is no address",
+        ),
+        (
+            ["--certificate", "tls.crt", "--key", "tls.key", "--pin", "injected"],
+            USAGE,
+            "Invalid value for '--pin': 'injected' is not one of",
         ),
     ],
 )
