@@ -83,10 +83,11 @@ test-system: peers semgrep ## the tests that need the Debian packages of ci/apt.
 	@ci/apt.sh check
 	$(TWICE) $(BIN)/pytest --timeout=600 tests/system $(ARGS)
 
-# SIGINT, so that containers end and mounts go; IMAGE_FOLDER keeps what was built.
+# SIGINT, so that containers end and mounts go; what is left even so, the next run removes.
+# IMAGE_FOLDER keeps what was built. The time is that of the docs, five times.
 test-image: setup ## build the image and run it: needs root and the Debian packages of ci/apt-image.txt
 	@ci/apt.sh check apt-image.txt
-	timeout --signal=INT --kill-after=60 1500 $(BIN)/pytest --timeout=1400 tests/image $(ARGS)
+	timeout --signal=INT --kill-after=60 2400 $(BIN)/pytest --timeout=1800 tests/image $(ARGS)
 
 # The API server is built from Debian's source, as any user: ci/apiserver.sh says what that takes.
 reviews: setup ## the webhook before a real API server (RECORD=1: write tests/corpora/reviews anew)
@@ -112,7 +113,7 @@ docs: setup ## generate the reference manual from its tables
 docs-check: setup ## fail when the generated manual is stale
 	$(BIN)/python docs/generate.py --check
 
-check: lint types coverage docs-check ## what CI runs before test-system
+check: lint types coverage docs-check ## what CI runs before test-system and test-image
 
 clean: ## remove what setup, tests and tools made
 	rm -rf .venv .venv-compiled .venv-peers .venv-semgrep .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist htmlcov

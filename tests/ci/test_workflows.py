@@ -111,7 +111,7 @@ def test_a_workflow_may_nothing_and_each_job_says_what_it_may(file: Path) -> Non
     assert workflow["permissions"] == {}
     for job in workflow["jobs"].values():
         assert "permissions" in job
-        assert job["timeout-minutes"] <= 60
+        assert job["timeout-minutes"] <= 90
 
 
 def test_only_what_publishes_may_sign_or_write() -> None:

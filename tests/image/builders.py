@@ -13,8 +13,9 @@ HOUSE: Final = Path(__file__).parents[2]
 BASE: Final = "docker.io/library/python:3.13-slim"
 IMAGE: Final = "localhost/tenant-sidecar:tested"
 BUILD_SECONDS: Final = 1200
-_BASE_SECONDS: Final = 300
+_BASE_SECONDS: Final = 600
 _RUN_SECONDS: Final = 60
+_SHOWN_CHARACTERS: Final = 30_000
 _PACKAGES: Final = (
     "ca-certificates,libpython3-dev,python-is-python3,python3,python3-pip,python3-venv"
 )
@@ -34,7 +35,8 @@ def run(
         words, cwd=HOUSE, env={**os.environ, **(variables or {})}, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=seconds, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, f"{words}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    said = [text[-_SHOWN_CHARACTERS:] for text in (done.stdout, done.stderr)]
+    assert done.returncode == 0, "\n".join([str(words), *said])
     return done.stdout
 
 
@@ -55,22 +57,41 @@ class Containers:
         )
         limits = [f"nofile={_lower(files)}:{_lower(files)}"]
         limits.append(f"nproc={_lower(processes)}:{_lower(processes)}")
-        (self.folder / "containers.conf").write_text(
+        self._settings.write_text(
             f"[containers]\ndefault_ulimits = {json.dumps(limits)}\n"
             '[engine]\ncgroup_manager = "cgroupfs"\nruntime = "runc"\nevents_logger = "file"\n'
         )
-        (self.folder / "storage.conf").write_text(
+        (self.folder / "tmp").mkdir(mode=0o711, exist_ok=True)
+        # Whole or not there at all: by half of it, podman would take the containers of this machine
+        # for those of the tests, and `remove` would end them.
+        draft = self.folder / "storage.draft"
+        draft.write_text(
             f'[storage]\ndriver = "overlay"\ngraphroot = "{self.folder}/images"\n'
             f'runroot = "{self.folder}/run"\n'
         )
+        draft.rename(self._storage)
+
+    @property
+    def _settings(self) -> Path:
+        return self.folder / "containers.conf"
+
+    @property
+    def _storage(self) -> Path:
+        return self.folder / "storage.conf"
+
+    @property
+    def is_configured(self) -> bool:
+        """Tell whether podman would find this folder, and not the one of the machine."""
+        return self._storage.exists()
 
     @property
     def variables(self) -> Mapping[str, str]:
         """The environment that podman and buildah need for this folder."""
         return {
             "BUILDAH_ISOLATION": "chroot",
-            "CONTAINERS_CONF": str(self.folder / "containers.conf"),
-            "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
+            "CONTAINERS_CONF": str(self._settings),
+            "CONTAINERS_STORAGE_CONF": str(self._storage),
+            "TMPDIR": str(self.folder / "tmp"),
         }
 
     def podman(self, *words: str, seconds: float = _RUN_SECONDS) -> str:
@@ -100,6 +121,7 @@ class Containers:
                 "trixie", str(archive),
             ],
             _BASE_SECONDS,
+            self.variables,
         )  # fmt: skip
         self.podman("import", str(archive), BASE, seconds=_BASE_SECONDS)
         archive.unlink()
@@ -114,6 +136,7 @@ class Containers:
 
     def remove(self) -> None:
         """End every container, and give back what they lie on."""
+        assert self.is_configured, f"{self._storage} is not there"
         self.podman("rm", "--all", "--force", "--time=1")
         self.podman("pod", "rm", "--all", "--force", "--time=1")
         self.podman("image", "unmount", "--all")

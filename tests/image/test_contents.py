@@ -136,24 +136,39 @@ def test_anyone_may_write_in_folders_that_are_for_that_only(root: Path) -> None:
 
 
 def of_this_machine() -> set[str]:
-    """Words that only the machine that built it knows: its name, its package indexes, secrets."""
-    words = {os.uname().nodename, str(HOUSE)}
+    """Words that only the machine that built it knows: its name, its package indexes, secrets.
+
+    A machine that is called `debian`, a clone in `/sidecar` and a proxy for all but `127.0.0.1`
+    cannot be told from what any image holds.
+    """
+    words = {os.uname().nodename} if re.search(r"[\d.-]", os.uname().nodename) else set()
+    if len(HOUSE.parts) > 3:
+        words.add(str(HOUSE))
     for name, value in os.environ.items():
-        if re.search(r"INDEX_URL|PROXY|TOKEN|SECRET|PASSWORD|FIND_LINKS", name, re.IGNORECASE):
-            words.add(value)
+        if re.search(r"INDEX_URL|_PROXY|TOKEN|SECRET|PASSWORD|FIND_LINKS", name, re.IGNORECASE):
+            words |= set() if name.lower() == "no_proxy" else {value}
     return {word for word in words if len(word) > 5 and not word.startswith("localhost")}
+
+
+def holding(root: Path, words: set[str]) -> list[Path]:
+    """List the files of what was added to the base, and of its settings, that hold one of words."""
+    sought = [word.encode() for word in words]
+    files = [
+        path
+        for folder in ("opt", "etc", "root")
+        for path in under(root / folder)
+        if path.is_file() and not path.is_symlink()
+    ]
+    return [path for path in files if any(word in path.read_bytes() for word in sought)]
 
 
 def test_nothing_of_the_machine_that_built_it_is_in_it(containers: Containers, root: Path) -> None:
     told = containers.podman("history", "--no-trunc", "--format=json", IMAGE)
     told += containers.podman("image", "inspect", IMAGE).partition('"GraphDriver"')[0]
     words = of_this_machine()
-    assert words
     assert not [word for word in words if word in told]
-    for path in [*under(root / "opt"), *under(root / "etc"), *under(root / "root")]:
-        if path.is_file() and not path.is_symlink():
-            held = path.read_bytes()
-            assert not [word for word in words if word.encode() in held], path
+    assert not holding(root, words)
+    assert holding(root, {"/opt/sidecar/bin/python"})  # where it is, and is found
     assert not (root / "etc/pip.conf").exists()
     assert not (root / "root/.cache").exists()
 
