@@ -28,25 +28,39 @@ from sidecar.policy.schema.audit import Audit
     default="past its retention",
     help="Why, for the trail, in one line. [default: past its retention]",
 )
+@click.option(
+    "--trust-clock",
+    "trusts",
+    flag_value="clock",
+    help="Go by the clock although the trail was quiet for a tenth of the retention: if it is"
+    " ahead, this removes records that are not past their retention.",
+)
 @removing
-def command(
-    *, policy: str, reason: str, is_dry: bool, allow: tuple[str, ...], as_json: bool
+def command(  # noqa: PLR0913  click hands over each option by its name
+    *,
+    policy: str,
+    reason: str,
+    trusts: str | None,
+    is_dry: bool,
+    allow: tuple[str, ...],
+    as_json: bool,
 ) -> int:
     """Remove records that are past the retention of their class (audit.retention).
 
     Rotated files alone are touched, never the one that is written. Before anything goes, a
     statement of what will be gone is written into the trail, signed where the policy has a key;
-    verify takes it in the place of the records. A trail that is not whole is left alone. Killed
-    amid this, run it again.
+    verify takes it in the place of the records. A trail that is not whole is left alone, and so is
+    one whose newest record is so old that the clock may be ahead. Killed amid this, run it again.
 
     Exit status: 0 done, 1 refused, or a file was left, 3 a file cannot be read or written.
     """
     reason = reason_of(reason)
     others: list[str] = []
+    allowed = frozenset((*allow, trusts)) if trusts else frozenset(allow)
 
     async def purge(section: Audit, ledger: AuditLedger | None) -> list[Removed]:
         removal = TrailRemoval(section, ledger)
-        wish = Wish(Expiry({}), actor_name(), "retention", reason, frozenset(allow), is_dry)
+        wish = Wish(Expiry({}), actor_name(), "retention", reason, allowed, is_dry)
         wish = removal.expiry(wish, timestamp, time.time())
         trails = await removal.remove(wish)
         others.extend(elsewhere(section))

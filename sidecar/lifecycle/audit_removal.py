@@ -38,10 +38,11 @@ from sidecar.knowledge.audit.removal import (
 from sidecar.knowledge.audit.signing import SignatureChecker, StatementSigner
 from sidecar.knowledge.audit.statements import MAX_RUNS, Run
 from sidecar.knowledge.audit.trail import Trail
+from sidecar.lifecycle.audit_expiry import judge_clock, purge_rule
 from sidecar.lifecycle.audit_waiting import erase_spilled
 from sidecar.lifecycle.errors import ConflictError
 from sidecar.model.errors import StoreUnavailableError
-from sidecar.model.events import AUDIT_ERASE, AUDIT_PURGE, RecordClass
+from sidecar.model.events import AUDIT_ERASE, AUDIT_PURGE
 from sidecar.model.ports import Event
 from sidecar.policy.schema.audit import Audit, FileSink
 
@@ -62,7 +63,8 @@ class Wish:
         actor: who wants it.
         why: `retention` or `erasure`.
         reason: in the operator's words.
-        allows: kinds of problems that the trail may have: `missing`, `unsigned`.
+        allows: kinds of problems that the trail may have: `missing`, `unsigned`; `clock`: the clock
+            may be far ahead of the trail.
         is_dry: whether it is only to be told.
     """
 
@@ -232,7 +234,10 @@ class TrailRemoval:
                 plan.take(line.rstrip(b"\n"))
             if not is_beyond:
                 tallies.append((held, tally))
-        return _Planned(plan.runs(stated), again, tallies, wish.rule)
+        runs = plan.runs(stated)
+        if runs and isinstance(wish.rule, Expiry) and "clock" not in wish.allows:
+            judge_clock(wish.rule, plan.newest, sum(run.last - run.first + 1 for run in runs))
+        return _Planned(runs, again, tallies, wish.rule)
 
     def _read(self, held: HeldTrail) -> Trail:
         trail = Trail(self._checker, is_partial=True)
@@ -365,22 +370,3 @@ def _translated(name: str) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise StoreUnavailableError(f"{error.filename or name}: {reason}") from error
-
-
-def purge_rule(section: Audit, timestamp: Callable[[float], str], now: float) -> Expiry:
-    """Say what is past its retention.
-
-    Args:
-        section: the policy's audit.
-        timestamp: writes Unix seconds as records have them.
-        now: Unix seconds.
-
-    Raises:
-        ConflictError: the policy says nothing of retention.
-    """
-    kept = section.retention
-    if kept is None:
-        raise ConflictError(
-            "the policy says not how long records are kept", "audit: {retention: 90d}"
-        )
-    return Expiry({one: timestamp(now - kept.of(one)) for one in RecordClass})

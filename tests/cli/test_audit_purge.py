@@ -16,7 +16,8 @@ from sidecar.adapters.audit.removal import held_trail
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
 from sidecar.knowledge.audit.removal import Expiry, Facts
-from sidecar.lifecycle.audit_removal import TrailRemoval, Wish, purge_rule
+from sidecar.lifecycle.audit_expiry import purge_rule
+from sidecar.lifecycle.audit_removal import TrailRemoval, Wish
 from sidecar.lifecycle.errors import ConflictError
 from tests.cli.trails import DAY, POLICY, Trail, a_trail, an_event
 
@@ -115,7 +116,8 @@ async def purge_as_of(trail: Trail, days_ago: float) -> None:
     ledger = AuditLedger(section, lambda: now, ids, role="command")
     await ledger.start()
     rule = purge_rule(section, Timestamps().text, now)
-    await TrailRemoval(section, ledger).remove(Wish(rule, "cli:ops", "retention", "then"))
+    wish = Wish(rule, "cli:ops", "retention", "then", frozenset({"clock"}))
+    await TrailRemoval(section, ledger).remove(wish)
     await ledger.close()
 
 
@@ -145,14 +147,14 @@ def test_statements_whose_time_is_over_are_said_again_as_one(
     asyncio.run(years(old))
     assert old.about(["key-2000-1", "key-1100-1", "block-1100-1"]) == ["key-1100-1"]
     before = stated(old)
-    assert old.purge().code == 0
+    assert old.purge("--trust-clock").code == 0
     checked = old.verify()
     assert (checked.code, checked.err) == (0, "")
     assert old.about(["key-1100-1"]) == []
     after = stated(old)
     assert sum(runs for _, runs in after) < sum(runs for _, runs in before)
     assert [why for why, _ in after] == ["retention", "said again"]
-    assert old.purge().code == 0
+    assert old.purge("--trust-clock").code == 0
     assert old.verify().code == 0
 
 

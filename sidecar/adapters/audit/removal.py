@@ -53,6 +53,7 @@ class Left(StrEnum):
     OPEN = "a process still has it open to write (have it reopen its files, then run this again)"
     GONE = "it was packed or removed meanwhile (run this again)"
     LINK = "it is a link, and what it leads to is somebody else's"
+    NAMED = "it has another name (a hard link), which would keep all of it (remove that, run again)"
 
 
 class Cutter(Protocol):
@@ -141,6 +142,8 @@ class HeldTrail:
         """Say why no line may be taken out of a file; None where it may."""
         if held.path.is_symlink():
             return Left.LINK
+        if _has_names(held):
+            return Left.NAMED
         return Left.WRITTEN if held.is_written and not self.rotates else None
 
     def cut(self, held: HeldFile, cutter: Cutter) -> Left | None:
@@ -171,6 +174,8 @@ class HeldTrail:
         place = self._place_of(held)
         if place is None:
             return Left.GONE
+        if _has_names(held):
+            return Left.NAMED
         if not self.rotates and _may_be_written(place, held):
             return Left.OPEN
         is_longer = os.fstat(held.file.fileno()).st_size > held.size
@@ -228,6 +233,11 @@ def _held(path: Path, name: str, stack: ExitStack) -> HeldFile:
     is_written = path == Path(name)
     size = _whole(file, found.st_size) if is_written else found.st_size
     return HeldFile(path, file, found, size, is_written, is_packed(file))
+
+
+def _has_names(held: HeldFile) -> bool:
+    """Whether a file has further names: another file in its place would leave them what goes."""
+    return os.fstat(held.file.fileno()).st_nlink > 1
 
 
 def _whole(file: BinaryIO, size: int) -> int:

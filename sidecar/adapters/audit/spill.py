@@ -148,7 +148,8 @@ class SpillFile:
         """Take records off wherever they stand; only while `replaying`.
 
         What stays is written before the front, then the front is moved, then what stood behind is
-        cut off: a kill in between leaves what stays twice, and what goes where it was.
+        cut off: a kill in between leaves what stays twice, and what goes where it was. Records
+        that were taken off still stand before the front, where nobody reads: they are overwritten.
 
         Args:
             takes: whether a record goes.
@@ -161,18 +162,45 @@ class SpillFile:
             content = os.pread(self._descriptor, end - front, front)
             kept = [line for line in content.split(b"\n")[:-1] if not takes(line)]
             payload = _lines(kept)
-            if len(payload) == len(content):
-                return
             if not kept:
                 os.ftruncate(self._descriptor, 0)
                 return
-            if front - len(payload) < _HEAD_BYTES:
-                raise OSError(0, "more records wait than can be written anew", self.name)
-            self._write(payload, front - len(payload))
-            os.fsync(self._descriptor)
-            self._put_front(front - len(payload))
-            os.fsync(self._descriptor)
-            os.ftruncate(self._descriptor, front)
+            if len(payload) < len(content):
+                self._put_anew(payload, front)
+                front -= len(payload)
+            self._wipe(front)
+
+    def _put_anew(self, payload: bytes, front: int) -> None:
+        if front - len(payload) < _HEAD_BYTES:
+            raise OSError(0, "more records wait than can be written anew", self.name)
+        self._write(payload, front - len(payload))
+        os.fsync(self._descriptor)
+        self._put_front(front - len(payload))
+        os.fsync(self._descriptor)
+        os.ftruncate(self._descriptor, front)
+
+    def _wipe(self, front: int) -> None:
+        """Overwrite what stands before the front; holes stay holes."""
+        for start, end in self._data(_HEAD_BYTES, front):
+            for at in range(start, end, _READ_BYTES):
+                self._write(bytes(min(end - at, _READ_BYTES)), at)
+        os.fsync(self._descriptor)
+
+    def _data(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """List what of a part of the file is no hole."""
+        while (at := self._next_data(start, end)) < end:
+            start = min(os.lseek(self._descriptor, at, os.SEEK_HOLE), end)
+            yield at, start
+
+    def _next_data(self, at: int, end: int) -> int:
+        if at >= end:
+            return end
+        try:
+            return os.lseek(self._descriptor, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nothing but a hole is left
+                raise
+        return end
 
     def _unusable(self, number: int | None, reason: str | None) -> OSError:
         return OSError(number, f"the spill file cannot be used: {reason}", self.name)

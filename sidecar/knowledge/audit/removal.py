@@ -20,6 +20,8 @@ from sidecar.knowledge.audit.chain import NO_HASH, Head, Link, link_of
 from sidecar.knowledge.audit.statements import CHECKPOINT, PURGE, Run
 from sidecar.model.events import RecordClass, class_of
 
+_COMMANDS: Final = b"/command/"
+"""In the names of chains of commands (`chain_name`): a host has no such part."""
 _TIMESTAMP: Final = re.compile(rb'"timestamp":"([0-9TZ:.-]{24})"')
 
 
@@ -68,9 +70,14 @@ class Expiry:
 
     Attributes:
         cutoffs: by class, the timestamp before which records go.
+        now: timestamp of the moment, by the clock that said the cutoffs.
+        witness: timestamp since which somebody else than a command must have written, or the clock
+            may be ahead; empty where nobody has to.
     """
 
     cutoffs: Mapping[RecordClass, str]
+    now: str = ""
+    witness: str = ""
 
     def takes(self, facts: Facts) -> bool:
         """Whether a record goes.
@@ -164,6 +171,10 @@ class Plan:
     Args:
         rule: which lines.
         spent: statements that go since they are said again, by chain and number.
+
+    Attributes:
+        newest: when the newest record was written that is not after the moment of an expiry; those
+            of commands do not count, since their clock is asked about. Empty for none.
     """
 
     def __init__(self, rule: Rule, spent: frozenset[tuple[str, int]] = frozenset()) -> None:
@@ -175,6 +186,8 @@ class Plan:
         self._closed: list[tuple[bytes, _Open]] = []
         self._at = ""
         self._is_fixed = False
+        self._until = rule.now if isinstance(rule, Expiry) else ""
+        self.newest = ""
         self.tally = Tally()
 
     def next_file(self, *, is_fixed: bool = False) -> Tally:
@@ -214,6 +227,8 @@ class Plan:
         except msgspec.MsgspecError:
             return False  # what says not when it was written, or for whom, is left alone
         self._at = facts.timestamp
+        if self.newest < facts.timestamp <= self._until and _COMMANDS not in found.writer:
+            self.newest = facts.timestamp
         if (found.writer.decode(), found.seq) in self._spent or self._rule.takes(facts):
             self.tally.removed[class_of(facts.action)] += 1
             return True
