@@ -60,10 +60,7 @@ def decoded(name: str, old: int, new: int) -> dict[str, object]:
         # Patterns and expressions of a policy are compiled here; a bad one is its author's too.
         build(loaded.policy)
     except PolicyError as error:
-        report: dict[str, object] = {
-            "problems": [str(problem) for problem in error.problems if not problem.warning],
-            "warnings": [str(problem) for problem in error.problems if problem.warning],
-        }
+        report: dict[str, object] = {"problems": [str(problem) for problem in error.problems]}
     except InstallationError as error:
         report = {"problems": [f"{name}: error: {error}"]}
     else:

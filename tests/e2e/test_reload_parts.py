@@ -197,16 +197,3 @@ async def test_a_part_is_in_force_for_the_next_request_and_a_bad_one_never(
             sidecar.gate.open()
         answer = await waiting.response(part.request().partition(b" ")[0])
         assert part.look(answer) == (part.then if is_ended else part.former)
-
-
-async def test_what_may_not_be_meant_is_no_problem_of_a_policy_that_is_refused(
-    tmp_path: Path,
-) -> None:
-    async with reloads(tmp_path) as sidecar:
-        # That it is sent in the clear is a mistake; that its secret stands here, advice.
-        webhook = {"url": "http://alerts.example/", "secret": "whsec_" + "QUJD" * 8}
-        outcome = await sidecar.reload({"audit": {"alerts": {"webhook": webhook}}})
-        assert outcome.reason.endswith("has 1 problem")
-        assert [line for line in outcome.problems if ": warning:" in line] == []
-        assert outcome.report is not None
-        assert "a secret stands in the policy" in "".join(outcome.report.warnings)
