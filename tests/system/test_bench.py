@@ -11,6 +11,7 @@ import pytest
 
 from bench.callers import Method
 from bench.gatekeepers import GATEKEEPERS
+from bench.observed import OBSERVED
 
 ROOT: Final = Path(__file__).parents[2]
 LIMIT_SECONDS: Final = 150
@@ -97,11 +98,12 @@ def test_a_quick_run_tells_what_audit_and_metrics_cost(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     found = json.loads(figures.read_text())
     assert found["absent"] == {}
-    assert set(found["observed"]) == {"sidecar", "sidecar-unobserved"}
+    assert set(found["observed"]) == {one.name for one in OBSERVED}
     for row in found["observed"].values():
         assert row["failures"] == 0
         assert min(row["core_rates"]) > 0
     assert "| Sidecar, without audit and metrics |" in ran.stdout
+    assert "| Sidecar, HS256, without audit and metrics |" in ran.stdout
 
 
 @pytest.mark.timeout(LIMIT_SECONDS + 10)
