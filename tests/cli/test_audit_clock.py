@@ -16,7 +16,7 @@ from sidecar.lifecycle.audit_expiry import purge_rule
 from sidecar.lifecycle.audit_removal import TrailRemoval, Wish
 from sidecar.lifecycle.errors import ConflictError
 from tests.cli.test_audit_purge import ABOUT, a_past
-from tests.cli.trails import DAY, Trail, a_trail, an_event
+from tests.cli.trails import DAY, Trail, a_trail, a_trail_here, an_event
 
 pytestmark = pytest.mark.control("AU-4")
 
@@ -25,9 +25,7 @@ pytestmark = pytest.mark.control("AU-4")
 def trail(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Trail:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SIDECAR_POLICY", raising=False)
-    trail = a_trail(tmp_path, capfd)
+    trail = a_trail_here(tmp_path, capfd, monkeypatch)
     asyncio.run(a_past(trail))
     return trail
 

@@ -20,7 +20,7 @@ from sidecar.lifecycle.audit_removal import TrailRemoval, Wish
 from sidecar.lifecycle.audit_waiting import erase_spilled
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.events import RecordClass
-from tests.cli.trails import POLICY, Trail, a_trail, an_event
+from tests.cli.trails import POLICY, Trail, a_trail_here, an_event
 
 pytestmark = pytest.mark.control("AU-7")
 
@@ -31,9 +31,7 @@ CONFIRMED = ("--reason", "T-7", "--confirm", "acme")
 def trail(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Trail:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SIDECAR_POLICY", raising=False)
-    trail = a_trail(tmp_path, capfd)
+    trail = a_trail_here(tmp_path, capfd, monkeypatch)
     asyncio.run(a_past(trail))
     return trail
 

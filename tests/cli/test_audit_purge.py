@@ -19,7 +19,7 @@ from sidecar.knowledge.audit.removal import Expiry, Facts
 from sidecar.lifecycle.audit_expiry import purge_rule
 from sidecar.lifecycle.audit_removal import TrailRemoval, Wish
 from sidecar.lifecycle.errors import ConflictError
-from tests.cli.trails import DAY, POLICY, Trail, a_trail, an_event
+from tests.cli.trails import DAY, POLICY, Trail, a_trail, a_trail_here, an_event
 
 pytestmark = pytest.mark.control("AU-4")
 
@@ -31,9 +31,7 @@ ABOUT = ["block-500", "key-500", "block-200", "key-200", "block-100", "key-100",
 def trail(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Trail:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SIDECAR_POLICY", raising=False)
-    trail = a_trail(tmp_path, capfd)
+    trail = a_trail_here(tmp_path, capfd, monkeypatch)
     asyncio.run(a_past(trail))
     return trail
 

@@ -115,3 +115,12 @@ def a_trail(folder: Path, capfd: pytest.CaptureFixture[str], policy: str = POLIC
     )
     (folder / "policy.yaml").write_text(policy)
     return Trail(folder, capfd)
+
+
+def a_trail_here(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Trail:
+    """Make a trail whose policy commands find by themselves: they run in its folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SIDECAR_POLICY", raising=False)
+    return a_trail(tmp_path, capfd)
