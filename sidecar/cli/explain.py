@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from sidecar.adapters.ids import UuidV7
 from sidecar.adapters.stores.opening import default_file
@@ -19,7 +20,12 @@ from sidecar.cli.exit_codes import DONE, FAILED, NO, USAGE, CommandError
 from sidecar.cli.explained import tell
 from sidecar.fronts.proxy.rehearsal.asked import Asked
 from sidecar.fronts.proxy.rehearsal.explaining import Explainer, Explanation
-from sidecar.fronts.proxy.rehearsal.known import Careful, assumed, fresh_limits
+from sidecar.fronts.proxy.rehearsal.known import (
+    Careful,
+    TenantsOfStore,
+    assumed,
+    fresh_limits,
+)
 from sidecar.fronts.proxy.rehearsal.report import document, lines
 from sidecar.knowledge.rules import RULES
 from sidecar.lasting import Around
@@ -35,6 +41,12 @@ from sidecar.policy.schema.policy import Policy
 from sidecar.policy.text import Text
 
 _EXPECTED: Final = {"admit": ("admit", "answer"), "refuse": ("refuse",)}
+_TOLD: Final = {"admit": ("admitted", "answered"), "refuse": ("refused",)}
+"""The same of what a running sidecar decided; what failed or was given up is neither."""
+_WITH_REQUEST: Final = frozenset(
+    ("policy", "request", "admin", "token_file", "expect", "is_json")
+)  # fmt: skip
+_BODY_BYTES: Final = 64 << 20
 _DOTS: Final = 2
 """Dots of a token in compact form (RFC 7515 §7.1)."""
 
@@ -120,7 +132,9 @@ def command(  # noqa: PLR0913 -- as many as a request has parts
     Exit status: 0; with --expect 1 if it came out otherwise; 2 wrong usage; 3 no store.
     """
     if request is not None:
-        return tell(request, admin, token_file, policy, is_json=is_json)
+        _refuse_beside_request()
+        outcome = tell(request, admin, token_file, policy, is_json=is_json)
+        return DONE if expect is None or outcome in _TOLD[expect] else NO
     if policy is None:
         raise click.UsageError("Missing argument 'POLICY', or --request ID of a running sidecar")
     text = load_text(policy, lambda file: Path(file).read_bytes(), os.environ, RULES)
@@ -128,7 +142,7 @@ def command(  # noqa: PLR0913 -- as many as a request has parts
     if credential is not None:
         fields.append(_credential(text.loaded.policy, credential))
     asked = Asked(
-        method, target, tuple(fields), b"" if body is None else body.read_bytes(), _address(sender),
+        method, target, tuple(fields), b"" if body is None else _body(body), _address(sender),
         tls, _moment(at), _assumed(text.loaded.policy, principal, credential),
     )  # fmt: skip
     if not asked.is_one_request:
@@ -137,6 +151,16 @@ def command(  # noqa: PLR0913 -- as many as a request has parts
     _print(explanation, is_json=is_json)
     is_met = expect is None or explanation.played.word in _EXPECTED[expect]
     return DONE if is_met else NO
+
+
+def _refuse_beside_request() -> None:
+    """Refuse what describes a request, where one that was decided is asked for."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        name = option.name or ""
+        is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if is_given and name not in _WITH_REQUEST:
+            raise click.UsageError(f"--request explains what was decided: without {option.opts[0]}")
 
 
 def _print(explanation: Explanation, *, is_json: bool) -> None:
@@ -151,6 +175,15 @@ def _field(written: str) -> tuple[str, str]:
     if not colon or not name:
         raise click.UsageError("--header is no field: write 'Name: value'")
     return name, value.strip()
+
+
+def _body(file: Path) -> bytes:
+    """Read a body; a device has no end, and what is above the bound no memory."""
+    with file.open("rb") as opened:
+        content = opened.read(_BODY_BYTES + 1)
+    if len(content) > _BODY_BYTES:
+        raise click.UsageError("--body has more than 64 MiB, which is not read")
+    return content
 
 
 def _credential(policy: Policy, credential: str) -> tuple[str, str]:
@@ -239,7 +272,7 @@ def _of_store(outside: Outside, variant: Policy, at: float) -> AtHand:
     return replace(
         known,
         keys=found.keys,
-        tenants=found.tenants,
+        tenants=TenantsOfStore(variant, found.tenants),
         revocations=found.revocations,
         key_sets=NothingAtHand(),
         limits=fresh_limits(variant, lambda: at),

@@ -8,11 +8,10 @@ from typing import Final
 
 import click
 
-from sidecar.cli.exit_codes import DONE
 from sidecar.cli.operator import running
 from sidecar.cli.printing import plain
 from sidecar.fronts.proxy.rehearsal.report import value_of_fact
-from sidecar.lifecycle.explain_operations import EXPLAIN
+from sidecar.lifecycle.explain_operations import EXPLAIN, is_request_id
 from sidecar.policy.load import load_text
 
 Document = Mapping[str, object]
@@ -22,7 +21,7 @@ _STATUS_WORDS: Final = ("outcome", "status", "code")
 
 def tell(
     request: str, admin: str | None, token_file: str | None, policy: str | None, *, is_json: bool
-) -> int:
+) -> str:
     """Print the explanation of a request.
 
     Args:
@@ -31,16 +30,22 @@ def tell(
         token_file: file with a token.
         policy: file of the policy, for lines; None for none.
         is_json: whether a program reads it.
+
+    Returns:
+        How the request ended, in the word of the audit record.
     """
     if admin is None:
         raise click.UsageError("--request needs --admin URL --token-file FILE of a running sidecar")
+    if not is_request_id(request):
+        # Neither an empty one nor one of bytes that are no text has a URL.
+        raise click.UsageError("--request is no id of a request: the value of X-Request-Id")
     found = running(admin, token_file).call("GET", EXPLAIN, {"id": request})
     found = {**found, "where": None if policy is None else _line(policy, found)}
     if is_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(_lines(found)))
-    return DONE
+    return str(found.get("outcome"))
 
 
 def _line(name: str, found: Document) -> str | None:
@@ -71,10 +76,10 @@ def _lines(found: Document) -> Iterator[str]:
     yield f"  not reached  {_listed(found.get('not_reached'))}"
     facts = found.get("facts")
     if isinstance(facts, dict):
-        yield from (f"  {name:<13}{plain(value_of_fact(fact))}" for name, fact in facts.items())
+        yield from (f"  {name:<13} {plain(value_of_fact(fact))}" for name, fact in facts.items())
     for name in ("would_refuse", "charges"):
         if entries := found.get(name):
-            yield f"  {name:<13}{plain(value_of_fact(entries))}"
+            yield f"  {name:<13} {plain(value_of_fact(entries))}"
     yield ""
     yield " ".join(words)
     if found.get("reason"):

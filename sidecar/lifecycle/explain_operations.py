@@ -15,6 +15,11 @@ _ID: Final = re.compile(r"[A-Za-z0-9._-]{8,128}\Z")
 Explained = Callable[[str], Awaitable[Mapping[str, object] | None]]
 
 
+def is_request_id(text: str) -> bool:
+    """Tell whether a text can be the id of a request."""
+    return _ID.match(text) is not None
+
+
 class ExplainDesk:
     """Explains decisions.
 
@@ -38,7 +43,7 @@ class ExplainDesk:
             LifecycleError: it is not kept, or the id is none.
         """
         name = call.ids["id"]
-        if not _ID.match(name):
+        if not is_request_id(name):
             raise BadValueError("this is no id of a request", "the value of X-Request-Id")
         with audited(self._events, Event("explain.read", call.actor, None, "request", name)):
             found = await self._find(name)

@@ -1,6 +1,7 @@
 """Host and path templates of routes: their grammar and which of two is more specific."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -111,6 +112,21 @@ def parse_path(text: str) -> tuple[Segment, ...]:
     if len(names) != len(set(names)):
         raise ValueError("a name is bound twice")
     return tuple(segments)
+
+
+def literal(segments: Sequence[str]) -> str | None:
+    """Write the template that matches one path alone; None where none does.
+
+    Args:
+        segments: the path's segments, decoded.
+    """
+    text = "/" + "/".join(segments)
+    try:
+        parsed = parse_path(text)
+    except ValueError:
+        return None
+    is_literal = all(one.kind is Kind.LITERAL for one in parsed)
+    return text if is_literal and [one.text for one in parsed] == [*segments] else None
 
 
 def _parse_segment(part: str, *, is_last: bool) -> Segment:

@@ -15,6 +15,7 @@ SPLIT = ROLES.replace(
     "routes: [{path: /**, role: viewer}]", "routes:\n  - {path: /**, role: viewer}"
 )
 EXPLAIN = ["explain", "policy.yaml"]
+RUNNING = ["explain", "--admin", "http://127.0.0.1:1", "--token-file", "token"]
 
 
 @pytest.fixture
@@ -67,6 +68,33 @@ def test_a_key_of_the_store_is_judged_and_nothing_is_changed(
     assert "mend: send a key with role admin or higher (has viewer) [tried: admitted]" in answer.out
     assert key not in "\n".join(answer.out)
     assert rows_of("state.db") == before
+
+
+def test_a_change_is_judged_by_the_tenants_of_the_store(
+    capture: pytest.CaptureFixture[str],
+) -> None:
+    policy = SPLIT.replace("globex: {}", "globex: {status: suspended}")
+    Path("policy.yaml").write_text(policy + "  - {path: '/t/{tenant}', role: viewer}\n")
+    key = a_key(capture, "viewer")
+    answer = explained(capture, "--path", "/t/nobody", "--as", key)
+    assert answer.out[-1] == (
+        "mend: send a credential of tenant nobody, or name acme in the request"
+        " [tried: not enough, then tenant: unknown tenant]"
+    )
+    words = ["keys", "create", "--policy", "policy.yaml", "--tenant", "globex", "--role", "viewer"]
+    (suspended,) = said(invoke(words), capture).out
+    answer = explained(capture, "--path", "/t/globex", "--as", suspended)
+    assert answer.out[-1] == (
+        "mend: tenants.globex.status: active at policy.yaml:7 tenants.globex.status"
+        " [tried: admitted]"
+    )
+
+
+def test_a_terminal_shows_a_method_and_does_not_obey_it(
+    capture: pytest.CaptureFixture[str],
+) -> None:
+    answer = explained(capture, "--method", "\x07GET")
+    assert answer.out[0].startswith("\\x07GET / from 127.0.0.1")
 
 
 def test_a_store_that_is_not_there_is_not_made(capture: pytest.CaptureFixture[str]) -> None:
@@ -142,6 +170,7 @@ def test_a_state_in_memory_is_asked_of_the_running_sidecar(
         (["--as", "k", "--principal", "{}"], "either --as or --principal"),
         (["--principal", "{}"], "says nothing of the caller"),
         (["--jwks", "keys.json"], "--jwks ISSUER=FILE"),
+        (["--body", "/dev/zero"], "more than 64 MiB"),
     ],
 )
 def test_wrong_usage_is_one_line(
@@ -213,6 +242,10 @@ def test_a_token_is_verified_with_a_key_set_from_a_file(
         (["explain"], "Missing argument 'POLICY'"),
         (["explain", "--request", "01a21a84"], "--request needs --admin URL"),
         (["explain", "--request", "01a21a84", "--admin", "http://127.0.0.1:1"], "--token-file"),
+        ([*RUNNING, "--request", ""], "no id of a request"),
+        ([*RUNNING, "--request", "\udcff1a21a84"], "no id of a request"),
+        ([*RUNNING, "--request", "01a21a84", "--path", "/x"], "without --path"),
+        ([*RUNNING, "--request", "01a21a84", "--offline"], "without --offline"),
     ],
 )
 def test_a_running_sidecar_is_named_with_its_token(

@@ -8,6 +8,7 @@ from typing import Final
 
 from click.testing import CliRunner
 
+from sidecar.cli.exit_codes import DONE, NO
 from sidecar.cli.main import group
 from tests.corpora.reader import Message
 from tests.e2e.conftest import running
@@ -121,6 +122,25 @@ async def test_the_command_tells_it_with_the_line_of_the_policy(tmp_path: Path) 
         assert CANARY.decode() not in plain
 
 
+async def test_what_was_expected_of_a_decided_request_decides_the_exit_code(
+    tmp_path: Path,
+) -> None:
+    async with (
+        a_service(Echo.new()) as service,
+        running(a_guarded_policy(service.url, tmp_path), tmp_path) as proxy,
+    ):
+        words = [
+            "explain", "--request", await refused(proxy.port), "--admin",
+            f"http://127.0.0.1:{proxy.admin_port}", "--token-file", str(tmp_path / "token"),
+        ]  # fmt: skip
+        codes = [
+            await asyncio.to_thread(_code_of, [*words, "--expect", expected])
+            for expected in ("admit", "refuse")
+        ]
+        assert codes == [NO, DONE]
+        assert "is_from_proxy false" in await asyncio.to_thread(_invoked, words)
+
+
 async def test_a_reload_forgets_no_decision_and_no_line_of_another_policy_is_named(
     tmp_path: Path,
 ) -> None:
@@ -144,6 +164,12 @@ async def test_a_reload_forgets_no_decision_and_no_line_of_another_policy_is_nam
             assert f"policy       {after['policy']}" in plain
             assert f"{name} is not the policy that decided: no line is named" in plain
             assert "refused by   addresses  (routes[1].addresses)" in plain
+
+
+def _code_of(words: list[str]) -> object:
+    answer = CliRunner().invoke(group, words, standalone_mode=False)
+    assert answer.exception is None, answer.exception
+    return answer.return_value
 
 
 def _invoked(words: list[str]) -> str:

@@ -61,7 +61,7 @@ def sufficient(policy: Policy, route: Route, exchange: Exchange) -> Principal:
         login=logins[0] if logins else method.value,
         kind=kind,
         project=bound(route, exchange, PROJECT),
-        accepts_unknown_tenant=True,
+        accepts_unknown_tenant=tenant == _ANY_TENANT or _accepts_unknown(policy, method),
     )
 
 
@@ -75,6 +75,14 @@ def _method(policy: Policy, route: Route) -> tuple[Method, str | None]:
         free = [kind for kind in kinds if kind not in locked]
         return Method.API_KEY, (free or list(kinds))[0]
     return (Method.JWT if section.jwt and "jwt" in accepted else Method.INTROSPECTION), None
+
+
+def _accepts_unknown(policy: Policy, method: Method) -> bool:
+    """Tell whether tenants need no record for callers of a method."""
+    section = policy.authentication
+    asked = () if section.introspection is None else (section.introspection,)
+    sources = {Method.JWT: section.jwt, Method.INTROSPECTION: asked}.get(method, ())
+    return any(source.unknown_tenants == "accept" for source in sources)
 
 
 def with_role(policy: Policy, route: Route, exchange: Exchange) -> Principal:

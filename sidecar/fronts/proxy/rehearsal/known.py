@@ -12,7 +12,7 @@ from sidecar.fronts.proxy.rehearsal.play import NotKnownError
 from sidecar.model.blocks import Block
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeySet, TenantId, TenantRecord
-from sidecar.model.ports import UNKNOWN, Answers, AtHand, Store, Unsure
+from sidecar.model.ports import UNKNOWN, Answers, AtHand, KnownTenants, Store, Unsure
 from sidecar.model.questions import (
     AdmitDomain,
     FindCredential,
@@ -52,6 +52,24 @@ class Tenants:
         """Return a tenant."""
         record = self._records.get(tenant)
         return UNKNOWN if record is None and not self._is_all else record
+
+
+class TenantsOfStore:
+    """The tenants of a policy, and those that a store holds beside.
+
+    Args:
+        policy: the policy, which may be another one than the store was opened for.
+        stored: tenants of the store.
+    """
+
+    def __init__(self, policy: Policy, stored: KnownTenants) -> None:
+        self._own = Tenants(policy, {}, is_all=False)
+        self._stored = stored
+
+    def at_hand(self, tenant: TenantId) -> TenantRecord | Unsure | None:
+        """Return a tenant; what the policy says of one always counts."""
+        own = self._own.at_hand(tenant)
+        return self._stored.at_hand(tenant) if own is UNKNOWN else own
 
 
 class NothingRevoked:

@@ -120,9 +120,7 @@ def of_tenant_binding(case: Case) -> Mends:
             yield Mend(f"add the project: {dotted(path)}", edit=Edit(path, lambda _: {}))
         return
     if named is not None:
-        member = replace(
-            caller, memberships={named: exchange.roles}, accepts_unknown_tenant=True, identity=None
-        )
+        member = replace(caller, memberships={named: exchange.roles}, identity=None)
         yield Mend(
             f"send a credential of tenant {named}"
             + ("" if own is None else f", or name {own.id} in the request"),
@@ -147,5 +145,7 @@ def of_domain_lock(case: Case) -> Mends:
             break
     for origin in (case.values("origin") or case.values("referer"))[:1]:
         domain = origin.partition("://")[2].partition("/")[0].partition(":")[0]
+        if not domain or "*" in domain:
+            continue
         path: Path = ("tenants", tenant.id, "projects", project, "domains")
         yield Mend(f"add {domain} to {dotted(path)}", edit=Edit(path, appended(domain)))

@@ -1,13 +1,23 @@
 """What could be changed about a request or its route: candidates by step."""
 
+import re
 from dataclasses import replace
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes
 
 from sidecar.fronts.proxy.rehearsal.case import Case, Mend, Mends, appended, dotted, without
 from sidecar.knowledge.http1.query import Parameter, UndecodableError, pairs
+from sidecar.knowledge.origins import is_plausible
 from sidecar.model.refusals import RefusalCode
+from sidecar.model.template import literal
 from sidecar.policy.nodes import Path
 from sidecar.policy.schema.quantities import write_size
+from sidecar.policy.schema.routes import Route
 from sidecar.policy.text import Edit
+
+# RFC 3986 §3.3: what a segment may hold unescaped, but for what is refused in paths.
+_UNESCAPED: Final = "!$&'()*+,=:@"
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def of_framing(case: Case) -> Mends:
@@ -42,43 +52,92 @@ def of_path(case: Case) -> Mends:
         )
         return
     path, mark, query = case.asked.target.partition("?")
-    plain = "/" + "/".join(
-        one for one in path.split(";")[0].split("/") if one not in {"", ".", ".."}
-    )
+    plain = None if reason == "reserved path" else _with_one_reading(path)
+    if plain is None or plain == path:
+        yield Mend(f"send a path with one reading: {reason}")
+        return
     yield Mend(
         f"send a path with one reading, such as {plain}",
         asked=replace(case.asked, target=plain + mark + query),
     )
 
 
+def _with_one_reading(path: str) -> str | None:
+    """Write the path that most readers take a path for; None where there is none.
+
+    Source: RFC 3986 §5.2.4, after one decoding.
+    """
+    try:
+        decoded = unquote_to_bytes(path.encode("utf-8", "surrogateescape")).decode()
+    except UnicodeDecodeError:
+        return None
+    if _CONTROL.search(decoded):
+        return None
+    kept: list[str] = []
+    for part in decoded.replace("\\", "/").split("/"):
+        segment = part.partition(";")[0]
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in {"", "."}:
+            kept.append(quote(segment, safe=_UNESCAPED))
+    end = "/" if kept and decoded.endswith("/") else ""
+    return f"/{'/'.join(kept)}{end}"
+
+
 def of_route(case: Case) -> Mends:
     """List what mends a refusal of `route`."""
-    method = case.asked.method
     if case.refusal.code is RefusalCode.METHOD_NOT_ALLOWED:
-        path: Path = ("routes", case.index, "methods")
-        listed = sorted((case.route and case.route.admitted_methods) or ())
-        yield Mend(
-            f"methods of this route: {', '.join(listed)}; add {method} to its methods",
-            edit=Edit(path, appended(method)),
-        )
+        yield from _of_methods(case)
         return
-    own = case.asked.target.partition("?")[0]
+    own, mark, query = case.asked.target.partition("?")
     for route in case.policy.routes:
         if route.path.lower() == own.lower() and route.path != own:
             yield Mend(
-                f"the path is {route.path}: case matters", replace(case.asked, target=route.path)
+                f"the path is {route.path}: case matters",
+                replace(case.asked, target=route.path + mark + query),
             )
-    added = {"path": own, "public": True}
+    path = literal(case.played.exchange.segments)
+    if path is None:
+        # Such a path written into a policy would be a template: a client who asks for /** would
+        # have everything opened.
+        yield Mend("no route matches, and none can be for this path alone")
+        return
+    added = {"path": path, "public": True}
     yield Mend(
-        f"no route matches: add one for {own} and say who may use it",
+        f"no route matches: add one for {path} and say who may use it (tried as a public one)",
         edit=Edit(("routes",), lambda old: [*old, added] if isinstance(old, list) else [added]),
     )
+
+
+def _of_methods(case: Case) -> Mends:
+    """List the routes of a path that could have a method as well."""
+    method, alike = case.asked.method, _alike(case)
+    listed = sorted({one for _, route in alike for one in route.admitted_methods or ()})
+    # What is for some is not to be opened to everybody by the way.
+    guarded = [at for at, route in alike if not route.public]
+    for at in guarded or [at for at, _ in alike]:
+        whose = "its methods" if len(alike) == 1 else f"those of routes[{at}]"
+        yield Mend(
+            f"methods of this route: {', '.join(listed)}; add {method} to {whose}",
+            edit=Edit(("routes", at, "methods"), appended(method)),
+        )
+
+
+def _alike(case: Case) -> list[tuple[int, Route]]:
+    """List the routes that share the template of a request's route, and have other methods."""
+    if case.route is None:
+        return []
+    shape = case.route.template.shape
+    routes = enumerate(case.policy.routes)
+    return [(at, one) for at, one in routes if one.template.shape == shape]
 
 
 def of_origins(case: Case) -> Mends:
     """List what mends a refusal of `preflight` and `origin`."""
     reason = case.refusal.reason
-    if "method" in reason:
+    if "no single method" in reason:
+        yield Mend(f"mend the {reason}")
+    elif "method" in reason:
         for asked in case.values("access-control-request-method"):
             yield Mend(
                 f"add {asked} to the methods of the route",
@@ -89,17 +148,36 @@ def of_origins(case: Case) -> Mends:
                 edit=Edit(case.section("cors", "methods"), appended(asked)),
             )
     elif "fields" in reason:
-        listed = ",".join(case.values("access-control-request-headers"))
-        fields = [one.strip() for one in listed.split(",") if one.strip()]
-        path = case.section("cors", "request_headers")
-        yield Mend(
-            f"list {', '.join(fields)} in cors.request_headers",
-            edit=Edit(path, lambda old: [*(old if isinstance(old, list) else ()), *fields]),
-        )
+        yield _fields(case)
+    elif (origin := _origin(case)) is None:
+        yield Mend("send one Origin that a list can have, such as https://app.example")
     else:
-        for origin in case.values("origin")[:1]:
-            path = case.section("cors", "origins")
-            yield Mend(f"add {origin} to cors.origins", edit=Edit(path, appended(origin)))
+        path = case.section("cors", "origins")
+        yield Mend(f"add {origin} to cors.origins", edit=Edit(path, appended(origin)))
+
+
+def _fields(case: Case) -> Mend:
+    listed = ",".join(case.values("access-control-request-headers"))
+    fields = [one.strip() for one in listed.split(",") if one.strip()]
+    if any("*" in field for field in fields):
+        # In a list it stands for every field.
+        return Mend(f"ask for fields by their names: {case.refusal.reason}")
+    return Mend(
+        f"list {', '.join(fields)} in cors.request_headers",
+        edit=Edit(
+            case.section("cors", "request_headers"),
+            lambda old: [*(old if isinstance(old, list) else ()), *fields],
+        ),
+    )
+
+
+def _origin(case: Case) -> str | None:
+    """Return the origin of a request, if it is one that a list may name.
+
+    What holds `*` would be all of them there.
+    """
+    found = case.values("origin")
+    return found[0] if len(found) == 1 and is_plausible(found[0].encode()) else None
 
 
 def of_forbidden(case: Case) -> Mends:
@@ -177,7 +255,7 @@ def of_csrf(case: Case) -> Mends:
     """List what mends a refusal of `csrf`."""
     host = (case.values("host") or ["localhost"])[0]
     scheme = "https" if case.played.exchange.is_secure else "http"
-    for origin in case.values("origin")[:1]:
+    if (origin := _origin(case)) is not None:
         path = case.section("csrf", "origins")
         yield Mend(
             f"add {origin} to csrf.origins, if its pages may write here",
@@ -213,5 +291,9 @@ def of_mcp(case: Case) -> Mends:
         yield Mend(f"mend the message: {case.refusal.reason}")
         return
     for call in rpc.calls:
+        if "*" in call.tool:
+            # In a list it stands for whatever follows.
+            yield Mend("call a tool by its name: in a list, this one would be all of them")
+            continue
         path: Path = ("routes", case.index, "mcp", "tools", roles[0])
         yield Mend(f"add {call.tool} to {dotted(path)}", edit=Edit(path, appended(call.tool)))

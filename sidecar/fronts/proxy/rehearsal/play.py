@@ -24,7 +24,7 @@ from sidecar.knowledge.http1.strict import HeadLimits
 from sidecar.model.body import Collected, Watch
 from sidecar.model.errors import ProtocolError, StoreUnavailableError
 from sidecar.model.exchange import GIVEN, Connection, Exchange
-from sidecar.model.identity import Principal
+from sidecar.model.identity import Principal, TenantRecord
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import PASS, Ask, Outcome, Refuse, Respond
 from sidecar.model.ports import Answers
@@ -331,7 +331,7 @@ class _Playing:
         except NotKnownError:
             if self._is_assumed and isinstance(question, FindTenant):
                 # Whoever says who the caller is says as well that there is such a tenant.
-                return None
+                return TenantRecord(question.tenant, version=0)
             raise
 
     def _collected(self, question: ReadBody) -> Collected | Refuse:

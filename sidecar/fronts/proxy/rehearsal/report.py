@@ -148,7 +148,8 @@ def lines(explanation: Explanation) -> Iterator[str]:
     played = explanation.played
     asked = played.asked
     target = query_names(asked.target.encode("utf-8", "surrogateescape"))
-    yield f"{asked.method} {target} from {asked.peer} at {write_moment(asked.at)}"
+    method = text_of(asked.method.encode("utf-8", "surrogateescape"))
+    yield f"{method} {target} from {asked.peer} at {write_moment(asked.at)}"
     yield ""
     yield from _steps(explanation)
     yield ""

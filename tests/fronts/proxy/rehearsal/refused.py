@@ -1,12 +1,30 @@
 """Refused requests, and the change that mends each: a table."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sidecar.fronts.proxy.rehearsal.asked import Asked
+from sidecar.fronts.proxy.rehearsal.known import Careful
 from sidecar.model.identity import Method
-from tests.fronts.proxy.rehearsal.rehearsing import a_caller, asking
+from sidecar.model.ports import Answers
+from sidecar.model.questions import Question
+from tests.fronts.proxy.rehearsal.rehearsing import HEAD, TOKENS_HEAD, a_caller, asking
 
 VIEWER = a_caller("acme", "viewer")
+
+
+class NobodyKnown(Answers):
+    """A store that holds nothing."""
+
+    async def find(self, question: Question) -> object:
+        """Find nothing."""
+        del question
+        return None
+
+    def find_soon(self, question: Question, then: Callable[[object], None]) -> bool:
+        """Have whoever asks wait."""
+        del question, then
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +38,8 @@ class Row:
         mend: words that the change must hold.
         where: the key that it changes, with its line; empty for a change of the request.
         is_enough: whether the request is then admitted.
+        answers: what is known beside the policy; None for nothing.
+        head: what the policy begins with.
     """
 
     policy: str
@@ -28,11 +48,53 @@ class Row:
     mend: str
     where: str = ""
     is_enough: bool = True
+    answers: Careful | None = None
+    head: str = HEAD
 
 
 ROWS = {
     "a path with two readings": Row(
-        "routes: [{path: /**, public: true}]", asking("/a//b/../c"), "path", "such as /a/b/c"
+        "routes: [{path: /**, public: true}]", asking("/a//b/../c"), "path", "such as /a/c"
+    ),
+    "a path that climbs out of where it began": Row(
+        "routes: [{path: /pub/**, public: true}, {path: /open, public: true}]",
+        asking("/pub/%2e%2e/open?a=b"),
+        "path",
+        "such as /open",
+    ),
+    "a path with a parameter": Row(
+        "routes: [{path: /**, public: true}]", asking("/a;v=1/b/"), "path", "such as /a/b/"
+    ),
+    "a path with a byte that must be escaped": Row(
+        "routes: [{path: /**, public: true}]", asking("/a/{b}"), "path", "such as /a/%7Bb%7D"
+    ),
+    "a path that is doubly encoded": Row(
+        "routes: [{path: /**, public: true}]",
+        asking("/a/%252e"),
+        "path",
+        "with one reading: doubly encoded",
+        is_enough=False,
+    ),
+    "a path that is no text": Row(
+        "routes: [{path: /**, public: true}]",
+        asking("/a/%ff"),
+        "path",
+        "with one reading: the path is not UTF-8",
+        is_enough=False,
+    ),
+    "a path with a control character": Row(
+        "routes: [{path: /**, public: true}]",
+        asking("/a/%0a"),
+        "path",
+        "with one reading: control character",
+        is_enough=False,
+    ),
+    "a path of the sidecar": Row(
+        "routes: [{path: /**, public: true}]",
+        asking("/.sidecar/x"),
+        "path",
+        "with one reading: reserved path",
+        is_enough=False,
     ),
     "an encoded slash": Row(
         "routes: [{path: '/f/{name}', public: true}]",
@@ -48,8 +110,43 @@ ROWS = {
         "methods of this route: GET, HEAD; add POST",
         "policy.yaml:10 routes[0].methods",
     ),
+    "a method that two routes of one path do not list": Row(
+        "routes:\n"
+        "  - {path: /x, public: true, methods: [GET]}\n"
+        "  - {path: '/{name}', public: true}\n"
+        "  - {path: /x, role: viewer, methods: [PUT]}",
+        asking("/x", "POST"),
+        "route",
+        "methods of this route: GET, HEAD, PUT; add POST to those of routes[2]",
+        "policy.yaml:10 routes[2].methods",
+        is_enough=False,
+    ),
     "a path in another case": Row(
-        "routes: [{path: /Orders, public: true}]", asking("/orders"), "route", "case matters"
+        "routes: [{path: /Orders, public: true, forbid: {query: [db]}}]",
+        asking("/orders?page=2"),
+        "route",
+        "case matters",
+    ),
+    "a path that is a template of all": Row(
+        "routes: [{path: /x, public: true}]",
+        asking("/**"),
+        "route",
+        "none can be for this path alone",
+        is_enough=False,
+    ),
+    "a path that is a template of one segment": Row(
+        "routes: [{path: /x, public: true}]",
+        asking("/a/%7Bb%7D/*"),
+        "route",
+        "none can be for this path alone",
+        is_enough=False,
+    ),
+    "a path that needs escapes": Row(
+        "routes: [{path: /x, public: true}]",
+        asking("/caf%C3%A9"),
+        "route",
+        "add one for /caf\u00e9",
+        "policy.yaml:7 routes",
     ),
     "a path that no route has": Row(
         "routes: [{path: /x, public: true}]",
@@ -65,6 +162,48 @@ ROWS = {
         "origin",
         "add https://x.example to cors.origins",
         "policy.yaml:7 cors.origins",
+    ),
+    "an origin that would be all of them": Row(
+        "cors: {origins: ['https://a.example'], enforce: true}\n"
+        "routes: [{path: /**, public: true}]",
+        asking("/", "DELETE", {"Origin": "*"}),
+        "origin",
+        "send one Origin that a list can have",
+        is_enough=False,
+    ),
+    "a preflight from an origin that would be all of them": Row(
+        "cors: {origins: ['https://a.example']}\nroutes: [{path: /**, public: true}]",
+        asking("/", "OPTIONS", {"Origin": "*", "Access-Control-Request-Method": "GET"}),
+        "preflight",
+        "send one Origin that a list can have",
+        is_enough=False,
+    ),
+    "a preflight for all fields": Row(
+        "cors: {origins: ['https://a.example'], request_headers: [Range]}\n"
+        "routes: [{path: /**, public: true}]",
+        asking(
+            "/",
+            "OPTIONS",
+            {
+                "Origin": "https://a.example",
+                "Access-Control-Request-Method": "GET",
+                "Access-Control-Request-Headers": "*",
+            },
+        ),
+        "preflight",
+        "ask for fields by their names",
+        is_enough=False,
+    ),
+    "a preflight for a method that is none": Row(
+        "cors: {origins: ['https://a.example']}\nroutes: [{path: /**, public: true}]",
+        asking(
+            "/",
+            "OPTIONS",
+            {"Origin": "https://a.example", "Access-Control-Request-Method": "get"},
+        ),
+        "preflight",
+        "mend the preflight: no single method",
+        is_enough=False,
     ),
     "a preflight from an origin": Row(
         "cors: {origins: ['https://a.example']}\nroutes: [{path: /**, public: true}]",
@@ -192,6 +331,33 @@ ROWS = {
         "tenant",
         "sidecar tenants create nova",
         "policy.yaml:8 tenants.nova",
+        answers=Careful(NobodyKnown()),
+    ),
+    "no credential, for a tenant that is nobody's": Row(
+        "routes: [{path: '/t/{tenant}', role: viewer}]",
+        asking("/t/nova"),
+        "authenticate",
+        "of tenant nova, role viewer",
+        is_enough=False,
+        answers=Careful(NobodyKnown()),
+    ),
+    "no credential, where tokens need no record of a tenant": Row(
+        "authentication: {jwt: [{issuer: 'https://idp', audiences: [a], algorithms: [HS256],"
+        " secret: 'file:pepper', unknown_tenants: accept}]}\n"
+        "routes: [{path: '/t/{tenant}', scopes: [a]}]",
+        asking("/t/nova"),
+        "authenticate",
+        "a token of tenant nova",
+        answers=Careful(NobodyKnown()),
+        head=TOKENS_HEAD,
+    ),
+    "a tenant of others that is nobody's": Row(
+        "routes: [{path: '/t/{tenant}', role: viewer}]\ntenants: {acme: {}}",
+        asking("/t/nova", principal=a_caller("acme", "viewer", accepts_unknown_tenant=False)),
+        "tenant_binding",
+        "send a credential of tenant nova",
+        is_enough=False,
+        answers=Careful(NobodyKnown()),
     ),
     "a suspended tenant": Row(
         "routes: [{path: /**, role: viewer}]\ntenants: {acme: {status: suspended}}",
@@ -355,6 +521,19 @@ ROWS = {
         "mcp",
         "add drop to routes.0.mcp.tools.viewer",
         "policy.yaml:7 routes[0].mcp.tools.viewer",
+    ),
+    "a tool that would be all of them": Row(
+        "routes: [{path: /mcp, role: viewer, mcp: {tools: {viewer: [search]}}}]",
+        asking(
+            "/mcp",
+            "POST",
+            {"Content-Type": "application/json"},
+            principal=VIEWER,
+            body=b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"*"}}',
+        ),
+        "mcp",
+        "call a tool by its name",
+        is_enough=False,
     ),
     "a message that is none": Row(
         "routes: [{path: /mcp, role: viewer, mcp: {}}]",

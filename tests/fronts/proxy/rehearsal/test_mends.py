@@ -10,7 +10,9 @@ SCHEMA = b'{"type": "object", "properties": {"a": {"type": "integer"}}}'
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
 def test_a_refusal_names_the_change_that_mends_it(row: Row) -> None:
-    explanation = explained(a_text(row.policy, {"s.json": SCHEMA}), row.asked)
+    explanation = explained(
+        a_text(row.policy, {"s.json": SCHEMA}, row.head), row.asked, row.answers
+    )
     assert (explanation.played.word, explanation.played.step) == ("refuse", row.step)
     first, *_ = explanation.tried
     assert row.mend in first.mend.words

@@ -71,7 +71,8 @@ def rows() -> dict[str, Told]:
 def test_a_refusal_is_told_with_its_reason_and_the_key_behind_it(name: str, expected: Told) -> None:
     found = ROWS.get(name)
     policy, asked = MORE[name] if found is None else (found.policy, found.asked)
-    explanation = explained(a_text(policy, {"s.json": SCHEMA}), asked)
+    answers = None if found is None else found.answers
+    explanation = explained(a_text(policy, {"s.json": SCHEMA}), asked, answers)
     refusal = explanation.played.outcome
     assert isinstance(refusal, Refuse)
     key = "" if explanation.key is None else explanation.key.key
