@@ -227,8 +227,9 @@ async def test_a_collector_that_is_gone_is_nobodys_problem(
                     await asyncio.sleep(0.02)
         assert proxy.gauge("sidecar_traced_requests_total", "failed") == 3
         assert proxy.gauge("sidecar_traced_requests_total", "exported") == 0
-    said = [record for record in caplog.records if "export" in record.getMessage()]
+    said = [record for record in caplog.records if "spans" in record.getMessage()]
     assert len(said) == 1
+    assert said[0].getMessage().endswith("to the collector: [Errno 111] Connection refused")
 
 
 async def test_a_collector_that_refuses_is_counted() -> None:

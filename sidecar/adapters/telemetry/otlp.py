@@ -24,7 +24,7 @@ try:
     from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
     from opentelemetry.sdk.trace.export import SpanExportResult
     from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
     from opentelemetry.sdk.trace.sampling import ALWAYS_ON
@@ -39,7 +39,8 @@ try:
         TraceState,
         set_span_in_context,
     )
-    from requests import Session
+
+    from sidecar.adapters.telemetry.collector import Way, a_session
 except ImportError as error:
     raise InstallationError(f"spans cannot be sent without OpenTelemetry: {EXTRA_HINT}") from error
 
@@ -55,7 +56,34 @@ _OTHER: Final = "_OTHER"
 _UNROUTED: Final = "-"
 _UNSET: Final = Status(StatusCode.UNSET)
 _ERROR: Final = Status(StatusCode.ERROR)
-_LIBRARY_LOG: Final = logging.getLogger(OTLPSpanExporter.__module__)
+# The environment sets none: a value that is no number would keep the sidecar from starting, and a
+# short one have a line logged for each attribute.
+_LIMITS: Final = SpanLimits(
+    max_attributes=SpanLimits.UNSET,
+    max_events=SpanLimits.UNSET,
+    max_links=SpanLimits.UNSET,
+    max_span_attributes=SpanLimits.UNSET,
+    max_event_attributes=SpanLimits.UNSET,
+    max_link_attributes=SpanLimits.UNSET,
+    max_attribute_length=SpanLimits.UNSET,
+    max_span_attribute_length=SpanLimits.UNSET,
+)
+_LOG: Final = logging.getLogger("sidecar.tracing")
+_SILENT: Final = (
+    # Says at each batch that it was not taken, and not why; we say why, once a minute.
+    OTLPSpanExporter.__module__,
+    # Says of each member of a tracestate that Level 1 of the specification does not know, and
+    # that any client may send, what stands in it.
+    TraceState.__module__,
+)
+
+
+def _is_told(_: logging.LogRecord) -> bool:
+    return False
+
+
+for _name in _SILENT:
+    logging.getLogger(_name).addFilter(_is_told)
 
 Attributes = Mapping[str, str | int]
 
@@ -81,13 +109,17 @@ class OtlpExporter:
             }
         )
         provider = TracerProvider(
-            sampler=ALWAYS_ON, resource=resource, id_generator=ids, shutdown_on_exit=False
+            sampler=ALWAYS_ON,
+            resource=resource,
+            id_generator=ids,
+            shutdown_on_exit=False,
+            span_limits=_LIMITS,
         )
         provider.add_span_processor(made)
         self._tracer = provider.get_tracer("sidecar", __version__)
-        self._exporter = _exporter(section)
-        self._complaints = _OnceAMinute()
-        _LIBRARY_LOG.addFilter(self._complaints)
+        self._way = Way(authorities_of(section))
+        self._exporter = _exporter(section, self._way)
+        self._next_complaint = 0.0
 
     def export(self, batch: Sequence[Noted]) -> bool:
         """Make the spans of a batch and send them; False when the collector did not take them."""
@@ -96,12 +128,27 @@ class OtlpExporter:
             # The event loop may be waiting for its turn: it would else wait five milliseconds.
             time.sleep(0)
         spans = self._made.taken()
-        # OTEL_SDK_DISABLED leaves nothing to send.
-        return bool(spans) and self._exporter.export(spans) is SpanExportResult.SUCCESS
+        if not spans:
+            self._complain("OTEL_SDK_DISABLED switches them off")
+            return False
+        is_sent = self._exporter.export(spans) is SpanExportResult.SUCCESS
+        # What the SDK calls success may be a redirect, or hold rejected spans.
+        trouble = self._way.trouble
+        if is_sent and not trouble:
+            return True
+        self._complain(trouble or "the batch could not be written")
+        return False
+
+    def _complain(self, trouble: str) -> None:
+        """Say why, once a minute: a collector that is gone would fill the log."""
+        now = time.monotonic()
+        if now < self._next_complaint:
+            return
+        self._next_complaint = now + COMPLAINT_SECONDS
+        _LOG.error("spans could not be sent to the collector: %s", trouble)
 
     def close(self) -> None:
         """Give up whatever is waited for."""
-        _LIBRARY_LOG.removeFilter(self._complaints)
         self._exporter.shutdown()  # type: ignore[no-untyped-call]  # the SDK's gap
 
     def _compose(self, noted: Noted) -> None:
@@ -150,18 +197,19 @@ def _is_failed_wait(noted: Noted) -> bool:
     return noted.upstream_seconds is None or noted.ending is Ending.FAILED
 
 
-def _exporter(section: Tracing) -> OTLPSpanExporter:
-    session = Session()
-    # No proxy, no authority and no password of the environment: the policy says where spans go.
-    session.trust_env = False
-    authorities = section.ca or ssl.get_default_verify_paths().cafile
+def authorities_of(section: Tracing) -> str | None:
+    """Choose whom to trust; many systems have a folder in the place of a file."""
+    system = ssl.get_default_verify_paths()
+    return section.ca or system.cafile or system.capath
+
+
+def _exporter(section: Tracing, way: Way) -> OTLPSpanExporter:
     return OTLPSpanExporter(
         endpoint=section.otlp,
-        certificate_file=authorities,
         headers={name: value.reveal().decode() for name, value in section.headers.items()},
         timeout=section.timeout,
         compression=Compression.NoCompression,
-        session=session,
+        session=a_session(way),
     )
 
 
@@ -268,18 +316,3 @@ class _Made(SpanProcessor):
     def taken(self) -> Sequence[ReadableSpan]:
         spans, self._spans = self._spans, []
         return spans
-
-
-class _OnceAMinute(logging.Filter):
-    """Lets one record a minute pass: a collector that is gone would fill the log."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._next = 0.0
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        now = time.monotonic()
-        if record.levelno < logging.ERROR or now < self._next:
-            return False
-        self._next = now + COMPLAINT_SECONDS
-        return True
