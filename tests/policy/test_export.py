@@ -107,6 +107,7 @@ def test_defaults_are_shown_as_they_would_be_written() -> None:
     assert definitions["ListenTimeouts"]["properties"]["head"]["default"] == "10s"
     assert definitions["Limits"]["properties"]["head"]["default"] == "32KiB"
     assert definitions["Limits"]["properties"]["fields"]["default"] == 100
+    assert definitions["Tracing"]["properties"]["sample"]["default"] == 0.1
     assert definitions["Listen"]["properties"]["proxy"]["default"] == "0.0.0.0:8080"
     assert definitions["Route"]["properties"]["public"]["default"] is False
     assert SCHEMA["properties"]["routes"]["examples"] == [[{"path": "/**", "public": True}]]

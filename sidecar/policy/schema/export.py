@@ -99,7 +99,7 @@ def _written(default: object, *, is_text: bool) -> object:
         case bool() | str():
             return default
         case float():
-            return write_duration(default)
+            return write_duration(default) if is_text else default
         case int():
             return write_size(default) if is_text else default
         case Address():

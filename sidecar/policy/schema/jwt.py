@@ -3,6 +3,7 @@
 import re
 from typing import Annotated, Final, Literal
 
+from sidecar.policy.schema.addresses import parse_url
 from sidecar.policy.schema.files import ExistingFile, NamedFile, SecretText, read_file
 from sidecar.policy.schema.names import Word
 from sidecar.policy.schema.quantities import Count, Duration, PositiveDuration
@@ -12,7 +13,7 @@ from sidecar.policy.written import Written, misfit, text_of
 
 # RFC 7519 §4.1.1: StringOrURI; what an issuer writes is compared byte for byte.
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,512}\Z")
-_HTTP: Final = re.compile(r"https?://[A-Za-z0-9_.\[\]:-]+(/[\x21-\x7e]*)?\Z")
+_HTTP: Final = re.compile(r"(https?://[A-Za-z0-9_.\[\]:-]+)(?:/[\x21-\x7e]*)?\Z")
 _CLAIM: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}\Z")
 
 
@@ -25,8 +26,11 @@ def _visible(value: object) -> str:
 
 def _http_url(value: object) -> str:
     text = text_of(value, "https://idp.example/jwks.json")
-    if not _HTTP.match(text) or "@" in text or "#" in text:
+    found = _HTTP.match(text)
+    if found is None or "@" in text or "#" in text:
         raise misfit("is no http or https URL", "https://idp.example/.well-known/jwks.json")
+    # A host or a port that cannot be would be found out at the first request alone.
+    parse_url(found[1])
     return str(text)
 
 
