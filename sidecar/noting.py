@@ -25,7 +25,7 @@ from sidecar.policy.schema.policy import Policy
 
 if TYPE_CHECKING:
     from sidecar.adapters.audit.staff import StaffWatch
-    from sidecar.adapters.telemetry.spans import SpanLedger
+    from sidecar.adapters.telemetry.spans import SpanLedger, SpanTotals
     from sidecar.adapters.telemetry.tenants import TenantLedger
     from sidecar.fronts.proxy.recent import Recent
 
@@ -48,6 +48,7 @@ class Noting:
         self.certificates = CertificateEnds()
         self._steps = StepTimes()
         self._spans: SpanLedger | None = None
+        self._span_totals: SpanTotals | None = None
         self._staff: StaffWatch | None = None
         self._tenants: TenantLedger | None = None
         self._most_tenants = 0
@@ -78,6 +79,8 @@ class Noting:
             What sent spans for the policy before, to be closed.
         """
         former, self._spans = self._spans, spans
+        if spans is not None:
+            self._count(spans)
         section = loaded.policy.metrics
         most = 0 if section.tenants is None else section.tenants.max
         alerts = loaded.policy.audit.alerts
@@ -89,6 +92,14 @@ class Noting:
         self.metrics.unwatch()
         self._watch(loaded.policy)
         return former
+
+    def _count(self, spans: "SpanLedger") -> None:
+        if self._span_totals is None:
+            # Memory for those alone who send some.
+            from sidecar.adapters.telemetry.spans import SpanTotals
+
+            self._span_totals = SpanTotals()
+        self._span_totals.add(spans)
 
     def _new_staff(self, roles: Sequence[str]) -> "StaffWatch | None":
         if not roles:
@@ -153,7 +164,7 @@ class Noting:
             self.metrics.ask(self._steps.rows)
         if self._tenants is not None:
             self.metrics.ask(self._tenants.rows)
-        if (spans := self._spans) is not None:
+        if (spans := self._span_totals) is not None:
             watch("sidecar_traced_requests_waiting", lambda: spans.waiting)
             for outcome in ("dropped", "exported", "failed"):
                 reading = partial(getattr, spans, outcome)

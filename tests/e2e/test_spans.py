@@ -14,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.e2e.collector import CLIENT, ERROR, SERVER, a_collector, attributes_of
 from tests.e2e.conftest import running
 from tests.e2e.launch import serving
+from tests.e2e.reloading import loaded_again
 from tests.e2e.test_websockets import HANDSHAKE, opens, reads
 from tests.e2e.traces import LOCAL, PARENT, PATIENT, SPAN, STATE, TRACE, UNSAMPLED, told, traced
 from tests.e2e.wire import Echo, Peer, a_client, a_policy, a_service, answers, get, post
@@ -266,6 +267,38 @@ async def test_a_collector_that_never_answers_holds_up_neither_requests_nor_the_
                     for outcome in ("failed", "dropped")
                 )
         assert proxy.gauge("sidecar_traced_requests_total", "exported") == 0
+
+
+# --- another policy
+
+
+async def test_what_was_counted_is_counted_under_the_next_policy_as_well(tmp_path: Path) -> None:
+    def policy(share: float, url: str) -> str:
+        return a_policy(url, listen=LOCAL, tracing={"otlp": collector.url, "sample": share})
+
+    async def count(outcome: str, expected: int) -> None:
+        async with asyncio.timeout(10):
+            while proxy.gauge("sidecar_traced_requests_total", outcome) != expected:  # noqa: ASYNC110 -- a thread sends
+                await asyncio.sleep(0.01)
+
+    async with (
+        a_collector() as collector,
+        a_service(Echo()) as service,
+        running(policy(1, service.url), tmp_path) as proxy,
+        a_client(proxy.port) as client,
+    ):
+        await client.ask(get(b"/", PARENT))
+        await count("exported", 1)
+        collector.status = 400
+        await client.ask(get(b"/", PARENT))
+        await count("failed", 1)
+        collector.status = 200
+        another = loaded_again(policy(0.5, service.url), tmp_path)
+        ready = await proxy.sidecar.stage_loaded(another)
+        await ready.commit(-1)
+        await client.ask(get(b"/", PARENT))
+        await count("exported", 2)
+        await count("failed", 1)
 
 
 # --- processes

@@ -121,6 +121,7 @@ class SpanLedger(Ledger):
         self._closing = threading.Event()
         self._sending = threading.Thread(target=self._run, name="spans", daemon=True)
         self._ended: Future[None] = Future()
+        self._closed = False
         self.dropped = 0
         self.exported = 0
         self.failed = 0
@@ -147,6 +148,11 @@ class SpanLedger(Ledger):
         if len(queue) == BATCH:
             self._wake.set()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no number will change any more."""
+        return self._closed and not self._sending.is_alive()
+
     async def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Send what waits, for so many seconds at most; what is left then is dropped."""
         self._closing.set()
@@ -158,6 +164,7 @@ class SpanLedger(Ledger):
             self.dropped += left
             self._queue.clear()
             _LOG.error("%d requests have no spans: the collector did not take them", left)
+        self._closed = True
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -183,3 +190,46 @@ class SpanLedger(Ledger):
         except Exception:  # noqa: BLE001 -- the top of a thread: log, and go on
             _LOG.exception("spans could not be sent")
             return False
+
+
+class SpanTotals:
+    """The numbers of a process: each policy has a ledger of its own, and counters never fall."""
+
+    def __init__(self) -> None:
+        self._ledgers: list[SpanLedger] = []
+        self._dropped = 0
+        self._exported = 0
+        self._failed = 0
+
+    def add(self, ledger: SpanLedger) -> None:
+        """Count what a ledger does, until it is over and for good."""
+        self._fold()
+        self._ledgers.append(ledger)
+
+    @property
+    def waiting(self) -> int:
+        """Exchanges that wait to be sent."""
+        return sum(ledger.waiting for ledger in self._ledgers)
+
+    @property
+    def dropped(self) -> int:
+        """Exchanges for which there was no room, or no time at the end."""
+        return self._dropped + sum(ledger.dropped for ledger in self._ledgers)
+
+    @property
+    def exported(self) -> int:
+        """Exchanges that a collector took."""
+        return self._exported + sum(ledger.exported for ledger in self._ledgers)
+
+    @property
+    def failed(self) -> int:
+        """Exchanges that a collector did not take."""
+        return self._failed + sum(ledger.failed for ledger in self._ledgers)
+
+    def _fold(self) -> None:
+        """Keep the numbers alone of ledgers that are over."""
+        over = [ledger for ledger in self._ledgers if ledger.is_over]
+        self._ledgers = [ledger for ledger in self._ledgers if ledger not in over]
+        self._dropped += sum(ledger.dropped for ledger in over)
+        self._exported += sum(ledger.exported for ledger in over)
+        self._failed += sum(ledger.failed for ledger in over)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from sidecar.adapters.telemetry.otlp import OtlpExporter
-from sidecar.adapters.telemetry.spans import BATCH, QUEUE, Noted, SpanLedger
+from sidecar.adapters.telemetry.spans import BATCH, QUEUE, Noted, SpanLedger, SpanTotals
 from sidecar.model.exchange import Exchange
 from sidecar.model.trace import SAMPLED, Trace
 from sidecar.model.verdict import CLIENT_LEFT, Ending, Verdict
@@ -115,6 +115,32 @@ async def test_the_end_waits_for_a_collector_no_longer_than_it_may(
     await ledger.close(0.05)
     assert (ledger.dropped, ledger.waiting) == (5, 0)
     assert "5 requests have no spans" in caplog.text
+
+
+async def test_numbers_outlive_their_ledger_and_never_fall() -> None:
+    totals = SpanTotals()
+    gates = [Gate(is_open=False), Gate(), Broken()]
+    ledgers = [SpanLedger(gate) for gate in gates]
+    hung, taking, broken = ledgers
+    totals.add(hung)
+    for _ in range(BATCH + 5):
+        hung.note(traced(), admitted())
+    hung.start()
+    assert await asyncio.to_thread(gates[0].entered.wait, 20)
+    for ledger in (taking, broken):
+        ledger.start()
+        ledger.note(traced(), admitted())
+        totals.add(ledger)
+    assert totals.waiting + totals.exported + totals.failed == 7
+    await hung.close(0)
+    for ledger in (taking, broken):
+        await ledger.close()
+    while not hung.is_over:  # noqa: ASYNC110 -- a thread counts
+        await asyncio.sleep(0.001)
+    numbers = (totals.waiting, totals.dropped, totals.exported, totals.failed)
+    assert numbers == (0, 5, BATCH + 1, 1)
+    totals.add(SpanLedger(Gate()))
+    assert (totals.waiting, totals.dropped, totals.exported, totals.failed) == numbers
 
 
 async def test_a_bug_of_the_exporter_ends_a_batch_and_no_more(
