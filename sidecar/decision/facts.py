@@ -17,9 +17,10 @@ from sidecar.model.outcome import Refuse
 
 REDACTED: Final = "(redacted)"
 _CHARACTERS: Final = 1024
-# Fields whose values are secret, whoever wrote them.
+# Fields whose values are secret, whoever wrote them, or a client's in other words.
 _SECRET_FIELDS: Final = frozenset(
-    ("authorization", "cookie", "proxy-authorization", "set-cookie", "x-sidecar-assertion")
+    {"authorization", "cookie", "proxy-authorization", "set-cookie", "tracestate"}
+    | {"x-sidecar-assertion"}
 )
 # A JWS in compact form, and anything long enough to be a key.
 _SIGNED: Final = re.compile(r"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.")
@@ -70,7 +71,9 @@ def query_names(target: bytes) -> str:
     path, mark, query = target.partition(b"?")
     if not mark:
         return text_of(path)
-    names = "&".join(text_of(one.partition(b"=")[0]) + "=…" for one in query.split(b"&"))
+    # What has no name is all value, such as the token of a link.
+    pairs = (one.partition(b"=") for one in query.split(b"&"))
+    names = "&".join(text_of(name) + "=…" if sign else "…" for name, sign, _ in pairs)
     return f"{text_of(path)}?{names}"[:_CHARACTERS]
 
 

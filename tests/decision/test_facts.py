@@ -160,3 +160,21 @@ def test_what_would_steer_a_terminal_is_spelled_out(text: str) -> None:
     assert str(shown(exchange, "client")).isprintable()
     exchange.segments = (text,)
     assert all(one.isprintable() for one in shown(exchange, "segments") or ())  # type: ignore[attr-defined]  # a list
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (b"/a?c4n4ry", "/a?…"),
+        (b"/a?b=c4n4ry&c4n4ry&d=", "/a?b=…&…&d=…"),
+        (b"/a?=c4n4ry", "/a?=…"),
+        (b"/a?", "/a?…"),
+        (b"/a", "/a"),
+    ],
+)
+def test_a_query_is_shown_by_the_names_of_what_has_one(target: bytes, expected: str) -> None:
+    assert query_names(target) == expected
+
+
+def test_members_of_a_client_are_not_shown_where_they_were_joined_anew() -> None:
+    assert shown_line(b"tracestate: a=c4n4ry,b=1") == ("tracestate", REDACTED)

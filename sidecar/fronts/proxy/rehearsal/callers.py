@@ -93,7 +93,13 @@ def with_role(policy: Policy, route: Route, exchange: Exchange) -> Principal:
     return replace(principal, memberships={tenant: needed}, identity=None)
 
 
-def described(policy: Policy, route: Route, principal: Principal) -> str:
+def named(exchange: Exchange, what: str, name: str) -> str:
+    """Write a tenant or a project that a request names; what stands in no path is not shown."""
+    shown = name in exchange.segments
+    return f"{what} {name}" if shown else f"the {what} that the request names"
+
+
+def described(policy: Policy, route: Route, exchange: Exchange, principal: Principal) -> str:
     """Say which credential would do."""
     keys = policy.authentication.api_keys
     if principal.method is Method.API_KEY and keys is not None:
@@ -102,7 +108,9 @@ def described(policy: Policy, route: Route, principal: Principal) -> str:
     else:
         words = "send Authorization: Bearer with a token"
     [(tenant, roles)] = principal.memberships.items()
-    words += "" if tenant == _ANY_TENANT else f" of tenant {tenant}"
+    if tenant != _ANY_TENANT:
+        is_ours = bound(route, exchange, TENANT) is None
+        words += f" of {f'tenant {tenant}' if is_ours else named(exchange, TENANT, tenant)}"
     if roles:
         words += f", role {roles[0]}{higher(policy, route)}"
     if route.scopes:

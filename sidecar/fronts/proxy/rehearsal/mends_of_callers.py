@@ -7,6 +7,7 @@ from sidecar.fronts.proxy.rehearsal.callers import (
     bound,
     described,
     higher,
+    named,
     roles_for,
     sufficient,
     with_role,
@@ -23,7 +24,7 @@ def of_authenticate(case: Case) -> Mends:
     if case.route is None:
         return
     caller = sufficient(case.policy, case.route, case.played.exchange)
-    words = described(case.policy, case.route, caller)
+    words = described(case.policy, case.route, case.played.exchange, caller)
     reason = case.refusal.reason
     if reason.endswith("is not accepted here"):
         method = reason.partition(" ")[0]
@@ -110,19 +111,22 @@ def of_tenant_binding(case: Case) -> Mends:
     route, exchange = case.route, case.played.exchange
     if route is None:
         return
-    named, project = bound(route, exchange, TENANT), bound(route, exchange, PROJECT)
+    tenant, project = bound(route, exchange, TENANT), bound(route, exchange, PROJECT)
     caller, own = exchange.principal, exchange.tenant
     if project is not None and "project" in case.refusal.reason:
         better = replace(caller, project=project, identity=None)
-        yield Mend(f"send a credential of project {project}", replace(case.asked, principal=better))
-        if own is not None and own.id in case.policy.tenants:
+        yield Mend(
+            f"send a credential of {named(exchange, PROJECT, project)}",
+            replace(case.asked, principal=better),
+        )
+        if own is not None and own.id in case.policy.tenants and project in exchange.segments:
             path: Path = ("tenants", own.id, "projects", project)
             yield Mend(f"add the project: {dotted(path)}", edit=Edit(path, lambda _: {}))
         return
-    if named is not None:
-        member = replace(caller, memberships={named: exchange.roles}, identity=None)
+    if tenant is not None:
+        member = replace(caller, memberships={tenant: exchange.roles}, identity=None)
         yield Mend(
-            f"send a credential of tenant {named}"
+            f"send a credential of {named(exchange, TENANT, tenant)}"
             + ("" if own is None else f", or name {own.id} in the request"),
             replace(case.asked, principal=member),
         )

@@ -422,6 +422,25 @@ ROWS = {
         "tenant_binding",
         "send a credential of tenant other, or name acme in the request",
     ),
+    "no credential, for a tenant of the query": Row(
+        "routes: [{path: /t, role: viewer, bind: {query: {org: tenant}}}]",
+        asking("/t?org=other"),
+        "authenticate",
+        "of the tenant that the request names, role viewer",
+    ),
+    "a tenant of others in the query": Row(
+        "routes: [{path: /t, role: viewer, bind: {query: {org: tenant}}}]",
+        asking("/t?org=other", principal=VIEWER),
+        "tenant_binding",
+        "send a credential of the tenant that the request names, or name acme",
+    ),
+    "a project of others in the query": Row(
+        "routes: [{path: /p, role: viewer, bind: {query: {p: project}}}]\n"
+        "tenants: {acme: {projects: {web: {}, app: {}}}}",
+        asking("/p?p=app", principal=a_caller("acme", "viewer", project="web")),
+        "tenant_binding",
+        "send a credential of the project that the request names",
+    ),
     "a project of others": Row(
         "routes: [{path: '/p/{project}', role: viewer}]\n"
         "tenants: {acme: {projects: {web: {}, app: {}}}}",
