@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from sidecar.adapters.ids import UuidV7
 from sidecar.adapters.stores.opening import default_file
-from sidecar.cli.exit_codes import DONE, FAILED, NO, USAGE, CommandError
+from sidecar.cli.exit_codes import DONE, FAILED, NO, USAGE, CommandError, ExitCode
 from sidecar.cli.explained import tell
 from sidecar.fronts.proxy.rehearsal.asked import Asked
 from sidecar.fronts.proxy.rehearsal.explaining import Explainer, Explanation
@@ -133,8 +133,7 @@ def command(  # noqa: PLR0913 -- as many as a request has parts
     """
     if request is not None:
         _refuse_beside_request()
-        outcome = tell(request, admin, token_file, policy, is_json=is_json)
-        return DONE if expect is None or outcome in _TOLD[expect] else NO
+        return _met(expect, _TOLD, tell(request, admin, token_file, policy, is_json=is_json))
     if policy is None:
         raise click.UsageError("Missing argument 'POLICY', or --request ID of a running sidecar")
     text = load_text(policy, lambda file: Path(file).read_bytes(), os.environ, RULES)
@@ -149,8 +148,11 @@ def command(  # noqa: PLR0913 -- as many as a request has parts
         raise click.UsageError("a line break in a part of the request would make it two")
     explanation = asyncio.run(_explained(_Given(text, asked, offline, jwks)))
     _print(explanation, is_json=is_json)
-    is_met = expect is None or explanation.played.word in _EXPECTED[expect]
-    return DONE if is_met else NO
+    return _met(expect, _EXPECTED, explanation.played.word)
+
+
+def _met(expect: str | None, words: Mapping[str, tuple[str, ...]], word: str) -> ExitCode:
+    return DONE if expect is None or word in words[expect] else NO
 
 
 def _refuse_beside_request() -> None:

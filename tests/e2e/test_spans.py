@@ -294,8 +294,7 @@ async def test_what_was_counted_is_counted_under_the_next_policy_as_well(tmp_pat
         await count("failed", 1)
         collector.status = 200
         another = loaded_again(policy(0.5, service.url), tmp_path)
-        ready = await proxy.sidecar.stage_loaded(another)
-        await ready.commit(-1)
+        await (await proxy.sidecar.stage_loaded(another)).commit(-1)
         await client.ask(get(b"/", PARENT))
         await count("exported", 2)
         await count("failed", 1)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.fronts.proxy.rehearsal.refused import ROWS, VIEWER, Row
+from tests.fronts.proxy.rehearsal.refused import ROWS
+from tests.fronts.proxy.rehearsal.refused_row import VIEWER, Row
 from tests.fronts.proxy.rehearsal.rehearsing import a_text, asking, explained
 
 SCHEMA = b'{"type": "object", "properties": {"a": {"type": "integer"}}}'

@@ -11,7 +11,8 @@ import pytest
 
 from sidecar.fronts.proxy.rehearsal.asked import Asked
 from sidecar.model.outcome import Refuse
-from tests.fronts.proxy.rehearsal.refused import ROWS, VIEWER
+from tests.fronts.proxy.rehearsal.refused import ROWS
+from tests.fronts.proxy.rehearsal.refused_row import VIEWER
 from tests.fronts.proxy.rehearsal.rehearsing import a_caller, a_text, asking, explained
 from tests.fronts.proxy.rehearsal.test_mends import SCHEMA
 
