@@ -104,6 +104,7 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (sinks.streams_without_a_server, frozenset({"audit", "state"})),
     (tracing.spans_for_nobody, frozenset({"tracing"})),
     (tracing.fields_for_the_collector, frozenset({"tracing"})),
+    (tracing.secrets_in_the_clear, frozenset({"tracing"})),
     (tracing.resource_named_twice, frozenset({"tracing"})),
     (tracing.authorities_for_clear_text, frozenset({"tracing"})),
     (cors.everybody_with_credentials, frozenset({"cors"})),

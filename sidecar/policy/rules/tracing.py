@@ -5,6 +5,7 @@ from typing import Final
 
 from sidecar.policy.nodes import Path
 from sidecar.policy.rules.findings import Findings, Judged
+from sidecar.policy.rules.tokens import is_loopback_url
 from sidecar.policy.schema.tracing import EXPORT_ALONE
 
 _VALUE: Final = re.compile(rb"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z")
@@ -46,6 +47,19 @@ def fields_for_the_collector(judged: Judged) -> Findings:
                 "a secret stands in the policy",
                 "file:PATH or env:NAME keeps it out of version control and logs",
             )
+
+
+def secrets_in_the_clear(judged: Judged) -> Findings:
+    """A token for a collector on another machine, over plain HTTP: whoever is on the way has it."""
+    section = judged.policy.tracing
+    if section is None or section.otlp is None or not section.otlp.startswith("http://"):
+        return
+    if any(map(_SECRETIVE.search, section.headers)) and not is_loopback_url(section.otlp):
+        yield judged.warning(
+            ("tracing", "otlp"),
+            "takes a secret in the clear: who is on the way reads it",
+            f"https://{section.otlp.removeprefix('http://')}",
+        )
 
 
 def resource_named_twice(judged: Judged) -> Findings:
