@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from sidecar.policy.decode import value_of
+from sidecar.policy.lint import lint
 from sidecar.policy.loaded import Loaded
 from sidecar.policy.nodes import Mapping, Path, Place, as_written, entry_at, key_path
 from sidecar.policy.schema.policy import Policy
@@ -70,17 +71,17 @@ class Text:
         return entry_at(self.root, path).node is not entry_at(self.root, path[:-1]).node
 
     def edited(self, edits: Iterable[Edit]) -> Policy | None:
-        """Decode the policy with other values; None where that is no policy.
-
-        Its rules between sections are not asked: what is tried is one key, and a person reads it.
-        """
+        """Decode the policy with other values; None where that is no policy that could be run."""
         values: object = value_of(self.root)
         for edit in edits:
             values = _changed(values, edit.path, edit.change)
         try:
-            return Policy.model_validate(values, context=self.sources)
+            policy = Policy.model_validate(values, context=self.sources)
         except ValidationError:
             return None
+        # Places are those of the policy as it stands, and nobody is shown one.
+        problems = lint(policy, self.root, frozenset())
+        return policy if all(problem.warning for problem in problems) else None
 
 
 def _changed(value: object, path: Path, change: Callable[[object], object]) -> object:

@@ -59,3 +59,10 @@ def test_a_policy_is_decoded_with_another_value() -> None:
 
 def test_a_value_that_does_not_fit_makes_no_policy() -> None:
     assert a_text().edited([Edit(("body", "max"), lambda _: "much")]) is None
+
+
+def test_a_value_that_contradicts_another_makes_no_policy() -> None:
+    # Each fits by itself: two routes of one path that list the same method.
+    path = Edit(("routes", 1, "path"), lambda _: "/x")
+    assert a_text().edited([path, Edit(("routes", 1, "methods"), lambda _: ["PUT"])]) is not None
+    assert a_text().edited([path, Edit(("routes", 1, "methods"), lambda _: ["GET"])]) is None

@@ -27,11 +27,14 @@ CALLERS = {
         "one credential, not two",
     ),
     "a method that is not accepted": Row(
+        "authentication: {api_keys: {}, jwt: [{issuer: 'https://idp', audiences: [a],"
+        " algorithms: [HS256], secret: 'file:pepper'}]}\n"
         "routes: [{path: /**, role: viewer, authenticate: [api_key]}]",
         asking("/", principal=a_caller("acme", "viewer", method=Method.JWT)),
         "authenticate",
         "add jwt to authenticate",
         "policy.yaml:7 routes[0].authenticate",
+        head=TOKENS_HEAD,
     ),
     "an unknown tenant": Row(
         "routes: [{path: /**, role: viewer}]\ntenants: {}",

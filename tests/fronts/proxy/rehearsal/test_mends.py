@@ -2,9 +2,10 @@
 
 import pytest
 
+from sidecar.model.identity import Method
 from tests.fronts.proxy.rehearsal.refused import ROWS
 from tests.fronts.proxy.rehearsal.refused_row import VIEWER, Row
-from tests.fronts.proxy.rehearsal.rehearsing import a_text, asking, explained
+from tests.fronts.proxy.rehearsal.rehearsing import a_caller, a_text, asking, explained
 
 SCHEMA = b'{"type": "object", "properties": {"a": {"type": "integer"}}}'
 
@@ -41,3 +42,13 @@ def test_what_is_enough_comes_first() -> None:
     assert [one.is_enough for one in explanation.tried] == sorted(
         (one.is_enough for one in explanation.tried), reverse=True
     )
+
+
+def test_a_change_that_makes_a_policy_which_nobody_could_run_is_not_tried() -> None:
+    # No issuer of tokens is there whose tokens the route could accept.
+    text = a_text("routes: [{path: /**, role: viewer, authenticate: [api_key]}]")
+    caller = a_caller("acme", "viewer", method=Method.JWT)
+    explanation = explained(text, asking("/", principal=caller))
+    (last,) = [one for one in explanation.tried if one.mend.edit is not None]
+    assert "add jwt to authenticate" in last.mend.words
+    assert last.played is None

@@ -13,7 +13,7 @@ from sidecar.fronts.proxy.rehearsal.asked import Asked
 from sidecar.model.outcome import Refuse
 from tests.fronts.proxy.rehearsal.refused import ROWS
 from tests.fronts.proxy.rehearsal.refused_row import VIEWER
-from tests.fronts.proxy.rehearsal.rehearsing import a_caller, a_text, asking, explained
+from tests.fronts.proxy.rehearsal.rehearsing import HEAD, a_caller, a_text, asking, explained
 from tests.fronts.proxy.rehearsal.test_mends import SCHEMA
 
 REASONS: Final = Path(__file__).with_name("reasons.txt").read_text()
@@ -72,8 +72,8 @@ def rows() -> dict[str, Told]:
 def test_a_refusal_is_told_with_its_reason_and_the_key_behind_it(name: str, expected: Told) -> None:
     found = ROWS.get(name)
     policy, asked = MORE[name] if found is None else (found.policy, found.asked)
-    answers = None if found is None else found.answers
-    explanation = explained(a_text(policy, {"s.json": SCHEMA}), asked, answers)
+    head, answers = (HEAD, None) if found is None else (found.head, found.answers)
+    explanation = explained(a_text(policy, {"s.json": SCHEMA}, head), asked, answers)
     refusal = explanation.played.outcome
     assert isinstance(refusal, Refuse)
     key = "" if explanation.key is None else explanation.key.key
