@@ -89,7 +89,7 @@ class PlainRecords:
         self._host_member = _host_member(b"")
 
     def record(self, exchange: Exchange, verdict: Verdict) -> bytes | None:
-        """Write the record of an exchange; None for one that has more to say than these have.
+        """Write the open record of an exchange; None if it has more to say than these have.
 
         Args:
             exchange: the exchange.
@@ -125,7 +125,7 @@ class PlainRecords:
             _number(millis), _FRACTIONS[micros - 1000 * millis], b',"upstream_ms":',
             _milliseconds(verdict.upstream_seconds), b',"received_bytes":',
             _number(verdict.received_bytes), b',"sent_bytes":', _number(verdict.sent_bytes),
-            b"}}" if exchange.trace is None else _trace(exchange.trace),
+            b"}" if exchange.trace is None else _trace(exchange.trace),
         ])  # fmt: skip
 
     def _learn(self, plan: RoutePlan) -> _Plan:
@@ -202,7 +202,7 @@ def _shown(head: RequestHead) -> bytes:
 
 
 def _trace(trace: Trace) -> bytes:
-    return b',"trace_id":"%b"}}' % trace.trace_id
+    return b',"trace_id":"%b"}' % trace.trace_id
 
 
 def _number(number: int) -> bytes:

@@ -14,9 +14,9 @@ from sidecar.adapters.audit.plain import PlainRecords
 from sidecar.adapters.audit.record import (
     Asked,
     Record,
-    encode_record,
     of_admin,
     of_event,
+    open_record,
 )
 from sidecar.adapters.audit.scribe import Scribe
 from sidecar.adapters.audit.sink_writer import SinkWriter
@@ -29,7 +29,7 @@ from sidecar.model.ports import Event, Events, Ledger, RequestIds
 from sidecar.model.verdict import Ending, Verdict
 from sidecar.policy.schema.audit import Audit, Sink
 
-BATCH_RECORDS: Final = 256
+BATCH_RECORDS: Final = 1024
 # So many exchanges are kept until their records are written: one after the other these take less
 # than amid a request, when nothing of theirs is in the processor's caches.
 _COMPOSED: Final = 16
@@ -269,7 +269,7 @@ class AuditLedger(Ledger):
         for exchange, verdict in self._noted:
             written = None if plain is None else plain.record(exchange, verdict)
             if written is None:
-                written = encode_record(self._record(exchange, verdict))
+                written = open_record(self._record(exchange, verdict))
             self._take(written)
         self._noted.clear()
 
@@ -281,7 +281,7 @@ class AuditLedger(Ledger):
         """Take a record in, after those of the exchanges before it."""
         self._compose()
         shown = record if self._disguise is None else self._disguise.put_on(record)
-        self._take(encode_record(shown))
+        self._take(open_record(shown))
         self._arm()
 
     def _arm(self) -> None:
