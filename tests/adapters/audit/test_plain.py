@@ -94,7 +94,9 @@ def both(exchange: Exchange, verdict: Verdict, records: PlainRecords) -> tuple[o
     written = records.record(exchange, verdict)
     assert written is not None
     assert b"\n" not in written
-    return json.loads(written + b"}"), json.loads(encode_record(Composer().record(exchange, verdict)))
+    return json.loads(written + b"}"), json.loads(
+        encode_record(Composer().record(exchange, verdict))
+    )
 
 
 @pytest.mark.control("AU-1")
