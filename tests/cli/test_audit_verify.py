@@ -18,7 +18,7 @@ def write(name: Path, *numbers: int) -> None:
     """Be a worker that writes records and ends."""
     sink = open_sink(FileSink(file=str(name)), Scribe("0"))
     sink.open()
-    sink.write([b'{"action":"request","n":%d}' % number for number in numbers])
+    sink.write([b'{"action":"request","n":%d' % number for number in numbers])
     sink.close()
 
 

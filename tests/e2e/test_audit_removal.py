@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from sidecar.cli.main import invoke
-from sidecar.knowledge.audit.chain import Head, chain_name, head_after
-from sidecar.knowledge.audit.linking import link
+from sidecar.knowledge.audit.chain import Head, chain_name
 from sidecar.knowledge.audit.signing import StatementSigner
 from sidecar.model.secret import Secret
 from tests.cli.trails import DAY, Trail, a_trail, an_event
 from tests.e2e.audit_kills import Load
 from tests.e2e.launch import launched
 from tests.e2e.wire import Echo, a_policy, a_service
+from tests.knowledge.audit.chains import end_of, linked
 from tests.knowledge.audit.removals import a_checkpoint, a_record, day
 
 _LINES = 1500
@@ -97,10 +97,10 @@ def a_long_past(trail: Trail) -> None:
     for number in (3, 2, 1):
         actions = ["key.create", *["request"] * 49]
         records = [a_record(actions[n % 50], n % 100, "acme") for n in range(_LINES)]
-        lines = link(records, head)
-        head = head_after(lines, head)
-        signed = link([a_checkpoint(head, day(200), signer)], head)
-        head = head_after(signed, head)
+        lines = linked(records, head)
+        head = end_of(lines, head)
+        signed = linked([a_checkpoint(head, day(200), signer)], head)
+        head = end_of(signed, head)
         file = trail.folder / f"audit.jsonl.{number}"
         file.write_bytes(b"".join([*lines, *signed]))
         os.utime(file, (time.time() - number * DAY,) * 2)

@@ -1,10 +1,36 @@
 """The lines of one chain: what is to be written next, and what of it was written."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sidecar.adapters.audit.scribe import Scribe
 from sidecar.knowledge.audit.chain import Head, Link, head_after
 from sidecar.knowledge.audit.linking import link
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Lines that are to be written.
+
+    Attributes:
+        head: what they follow.
+        payload: the lines, each with its line feed.
+        end: the end of the chain behind them.
+    """
+
+    head: Head
+    payload: bytes
+    end: Head
+
+    def lines(self) -> list[bytes]:
+        """Return them one by one."""
+        return [line + b"\n" for line in self.payload.split(b"\n")[:-1]]
+
+    def end_after(self, size: int) -> Head:
+        """Return the end of the chain where so many bytes of the payload were written."""
+        if size == len(self.payload):
+            return self.end
+        return head_after(self.payload[: self.payload.rfind(b"\n", 0, size) + 1], self.head)
 
 
 class Lines:
@@ -35,17 +61,12 @@ class Lines:
         """Forget fragments: they stand in a place that nothing is written to any more."""
         self._owed = []
 
-    def next(
-        self, records: Sequence[bytes], previous: Link | None = None
-    ) -> tuple[Head, list[bytes]]:
+    def next(self, records: Sequence[bytes], previous: Link | None = None) -> Batch:
         """Chain records, after what the trail has to say about itself.
 
         Args:
-            records: JSON objects.
+            records: open records.
             previous: where a chain begins, the last line before it, if one is known.
-
-        Returns:
-            What they follow, and their lines.
         """
         head = self.head or self._scribe.new_head()
         starts = []
@@ -54,24 +75,24 @@ class Lines:
             starts.append(self._scribe.start(head, previous))
         vouchers = [self._scribe.torn(head, fragment) for fragment in self._owed]
         self._starts, self._vouchers, self._records = len(starts), len(vouchers), len(records)
-        lines = link([*starts, *vouchers, *records], head)
-        if self._scribe.is_due() and (lines or self._scribe.has_unsigned):
-            end = head_after(lines, head)
-            lines += link([self._scribe.checkpoint(end)], end)
-        return head, lines
+        payload, end = link([*starts, *vouchers, *records], head)
+        if self._scribe.is_due() and (payload or self._scribe.has_unsigned):
+            signed, end = link([self._scribe.checkpoint(end)], end)
+            payload += signed
+        return Batch(head, payload, end)
 
-    def keep(self, head: Head, lines: list[bytes], whole: int) -> int:
+    def keep(self, batch: Batch, size: int) -> int:
         """Take note of what was written.
 
         Args:
-            head: what the lines follow.
-            lines: all that were to be written.
-            whole: how many of the first ones were, whole.
+            batch: what was to be written.
+            size: how many bytes of it were.
 
         Returns:
-            How many records these are.
+            How many records were written whole.
         """
-        self.head = head_after(lines[:whole], head)
+        self.head = batch.end_after(size)
+        whole = self.head.seq - batch.head.seq
         vouched = min(max(whole - self._starts, 0), self._vouchers)
         self._owed = self._owed[vouched:]
         ahead = self._starts + self._vouchers

@@ -71,8 +71,8 @@ class PlainRecords:
     """Writes records of admitted exchanges."""
 
     __slots__ = (
-        "_agents", "_host", "_host_member", "_hosts", "_known", "_plans", "_stamp", "_statuses",
-        "_texts", "_timestamp", "_timestamps",
+        "_agents", "_host", "_host_member", "_hosts", "_known", "_plans", "_stamp", "_status",
+        "_status_members", "_statuses", "_texts", "_timestamp", "_timestamps",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -87,9 +87,11 @@ class PlainRecords:
         self._known: _Plan | None = None
         self._host = b""
         self._host_member = _host_member(b"")
+        self._status = 0
+        self._status_members = b""
 
     def record(self, exchange: Exchange, verdict: Verdict) -> bytes | None:
-        """Write the record of an exchange; None for one that has more to say than these have.
+        """Write the open record of an exchange; None if it has more to say than these have.
 
         Args:
             exchange: the exchange.
@@ -98,7 +100,8 @@ class PlainRecords:
         head = exchange.head
         if head is None or verdict.ending is not _ADMITTED or verdict.is_upgraded:
             return None
-        if exchange.shadow or exchange.rpc is not None:
+        upstream_seconds = verdict.upstream_seconds
+        if upstream_seconds is None or exchange.shadow or exchange.rpc is not None:
             return None
         plan = exchange.route
         method = _METHODS.get(head.method)
@@ -111,9 +114,12 @@ class PlainRecords:
         if timestamp is not self._timestamp:
             self._timestamp, self._stamp = timestamp, _ID_UNTIL_TIMESTAMP % timestamp
         own_id = exchange.own_id
-        status = verdict.status
+        if verdict.status != self._status:
+            self._learn_status(verdict.status)
         micros = int(verdict.seconds * 1_000_000)
         millis = micros // 1000
+        upstream_micros = int(upstream_seconds * 1_000_000)
+        upstream_millis = upstream_micros // 1000
         path = head.path
         return b"".join([
             b'{"id":"', own_id, self._stamp,
@@ -121,11 +127,12 @@ class PlainRecords:
             self._text(exchange.client), self._agent(head), exchange.request_id, method,
             self._named_host(head.host),
             _shown(head) if _is_odd(path) else path,
-            self._statuses.known.get(status) or self._statuses(status),
+            self._status_members,
             _number(millis), _FRACTIONS[micros - 1000 * millis], b',"upstream_ms":',
-            _milliseconds(verdict.upstream_seconds), b',"received_bytes":',
+            _number(upstream_millis), _FRACTIONS[upstream_micros - 1000 * upstream_millis],
+            b',"received_bytes":',
             _number(verdict.received_bytes), b',"sent_bytes":', _number(verdict.sent_bytes),
-            b"}}" if exchange.trace is None else _trace(exchange.trace),
+            b"}" if exchange.trace is None else _trace(exchange.trace),
         ])  # fmt: skip
 
     def _learn(self, plan: RoutePlan) -> _Plan:
@@ -134,6 +141,10 @@ class PlainRecords:
             known = self._plans[id(plan)] = _Plan(plan)
         self._known = known
         return known
+
+    def _learn_status(self, status: int) -> None:
+        self._status = status
+        self._status_members = self._statuses(status)
 
     def _signer(self, known: _Plan, exchange: Exchange) -> bytes:
         """Name the tenant whose secret signed a webhook."""
@@ -202,17 +213,8 @@ def _shown(head: RequestHead) -> bytes:
 
 
 def _trace(trace: Trace) -> bytes:
-    return b',"trace_id":"%b"}}' % trace.trace_id
+    return b',"trace_id":"%b"}' % trace.trace_id
 
 
 def _number(number: int) -> bytes:
     return _NUMBERS[number] if number < len(_NUMBERS) else str(number).encode()
-
-
-def _milliseconds(seconds: float | None) -> bytes:
-    """Write seconds as milliseconds, cut to the microsecond."""
-    if seconds is None:
-        return _NULL
-    micros = int(seconds * 1_000_000)
-    millis = micros // 1000
-    return _number(millis) + _FRACTIONS[micros - 1000 * millis]

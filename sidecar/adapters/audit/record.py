@@ -4,7 +4,7 @@ No field holds a query, a credential, another header than User-Agent and Host, o
 `record.schema.json` beside this module describes the line for those who read it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Final
 
@@ -154,8 +154,23 @@ _ENCODER: Final = Encoder()
 
 
 def encode_record(record: Record) -> bytes:
-    """Encode a record as a JSON object, which becomes a line when it is chained (AU-6)."""
+    """Encode a record as a JSON object."""
     return _ENCODER.encode(record)
+
+
+def open_record(record: Record) -> bytes:
+    """Encode a record without the brace at its end: a line's members follow it (AU-6)."""
+    return encode_record(record)[:-1]
+
+
+def opened(records: Sequence[bytes]) -> list[bytes]:
+    """Take the brace off the end of each record."""
+    return [record[:-1] for record in records]
+
+
+def closed(records: Sequence[bytes]) -> list[bytes]:
+    """Put the brace back to the end of each open record."""
+    return [record + b"}" for record in records]
 
 
 def json_schema() -> bytes:

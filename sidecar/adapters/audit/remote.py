@@ -7,10 +7,9 @@ was, byte for byte: whoever receives knows it by its id.
 from collections.abc import Sequence
 from typing import Protocol
 
-from sidecar.adapters.audit.lines import Lines
+from sidecar.adapters.audit.lines import Batch, Lines
 from sidecar.adapters.audit.scribe import Scribe
 from sidecar.adapters.audit.sinks import unusable
-from sidecar.knowledge.audit.chain import Head
 
 
 class Carrier(Protocol):
@@ -54,7 +53,7 @@ class RemoteSink:
         self.name = carrier.name
         self._carrier = carrier
         self._lines = Lines(scribe, has_start=not scribe.is_passing)
-        self._pending: tuple[list[bytes], Head, list[bytes]] | None = None
+        self._pending: tuple[list[bytes], Batch, list[bytes]] | None = None
 
     def open(self) -> None:
         """Connect, or connect anew.
@@ -80,13 +79,13 @@ class RemoteSink:
         return taken, None
 
     def _send(self, records: Sequence[bytes]) -> int:
-        _, head, lines = self._next(records)
+        _, batch, lines = self._next(records)
         if lines:
             self._carrier.send(lines)
         self._pending = None
-        return self._lines.keep(head, lines, len(lines))
+        return self._lines.keep(batch, len(batch.payload))
 
-    def _next(self, records: Sequence[bytes]) -> tuple[list[bytes], Head, list[bytes]]:
+    def _next(self, records: Sequence[bytes]) -> tuple[list[bytes], Batch, list[bytes]]:
         """Chain the next records, or find the lines that they had when they were not taken."""
         pending = self._pending
         most = self._carrier.most
@@ -95,7 +94,8 @@ class RemoteSink:
             if list(records[: len(was)]) == was:
                 return pending
         part = list(records[:most])
-        self._pending = (part, *self._lines.next(part))
+        batch = self._lines.next(part)
+        self._pending = (part, batch, batch.lines())
         return self._pending
 
     def close(self) -> None:

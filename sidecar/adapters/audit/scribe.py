@@ -8,7 +8,7 @@ from socket import gethostname
 from typing import Final
 
 from sidecar.adapters.audit.exchanges import Timestamps
-from sidecar.adapters.audit.record import encode_record, of_event, of_gap
+from sidecar.adapters.audit.record import of_event, of_gap, open_record
 from sidecar.adapters.ids import UuidV7
 from sidecar.knowledge.audit.chain import Head, Link, chain_name, role_name
 from sidecar.knowledge.audit.signing import StatementSigner
@@ -127,7 +127,7 @@ class Scribe:
         """Write the record that stands in for records which a full queue could not take."""
         timestamp = self._timestamps.text(self._clock())
         record = of_gap(dropped, record_id=self._ids().decode(), timestamp=timestamp)
-        return encode_record(record)
+        return open_record(record)
 
     def _statement(
         self, action: str, head: Head, details: Mapping[str, object], timestamp: str = ""
@@ -136,4 +136,4 @@ class Scribe:
         event = Event(action, f"sidecar:{self.role}", None, "audit", writer, None, details)
         timestamp = timestamp or self._timestamps.text(self._clock())
         record = of_event(event, record_id=self._ids().decode(), timestamp=timestamp)
-        return encode_record(record)
+        return open_record(record)

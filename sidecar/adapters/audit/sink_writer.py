@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Final
 
+from sidecar.adapters.audit.record import closed, opened
 from sidecar.adapters.audit.scribe import Scribe
 from sidecar.adapters.audit.sinks import Sink, WaitError
 from sidecar.adapters.audit.spill import SpillFile
@@ -63,7 +64,7 @@ class SinkWriter:
         if section.on_full == "spill" and section.spill is not None:
             file = SpillFile(section.spill.file, section.spill.size)
             self._spooler = Spooler(file, section.queue, scribe.gap)
-        self._queue: SimpleQueue[list[bytes] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[list[bytes], int] | None] = SimpleQueue()
         self._writing = threading.Thread(target=self._run, name=f"audit {sink.name}", daemon=True)
         self._ended: Future[None] = Future()
         self._closing = threading.Event()
@@ -74,6 +75,7 @@ class SinkWriter:
         self._missing = 0
         self._given_up = 0
         self._left: list[bytes] = []
+        self._left_bytes = 0
         self._accepted_records = self._accepted_bytes = 0
         self._written_records = self._written_bytes = 0
         self._replayed_records = 0
@@ -128,7 +130,7 @@ class SinkWriter:
         """Hand records over, or do with them what the rule says; never waits.
 
         Args:
-            records: JSON objects, which the sink may share with others.
+            records: open records, in a list that the sink may share with others.
             size: their bytes.
         """
         if self._closing.is_set():
@@ -147,7 +149,7 @@ class SinkWriter:
     def reopen(self) -> None:
         """Open the sink again, after what is being written."""
         self._wants_reopening = True
-        self._queue.put([])
+        self._queue.put(([], 0))
 
     async def close(self, seconds: float) -> None:
         """Write what waits, for so many seconds at most; spill or drop what is left then."""
@@ -172,13 +174,15 @@ class SinkWriter:
         """Take what waits from the thread, which may be stuck in the sink."""
         left = list(self._left)
         while not self._queue.empty():
-            left += self._queue.get_nowait() or ()
+            found = self._queue.get_nowait()
+            if found is not None:
+                left += found[0]
         return left
 
     async def _save(self, left: list[bytes]) -> None:
         if self._spooler is not None:
             try:
-                await asyncio.to_thread(self._spooler.file.prepend, left)
+                await asyncio.to_thread(self._spooler.file.prepend, closed(left))
             except OSError as error:
                 _LOG.error("audit records cannot be spilled: %s", error.strerror)
             else:
@@ -212,12 +216,12 @@ class SinkWriter:
     def _enqueue(self, records: list[bytes], size: int) -> None:
         self._accepted_records += len(records)
         self._accepted_bytes += size
-        self._queue.put(records)
+        self._queue.put((records, size))
 
     # --- the thread
 
     def _run(self) -> None:
-        while is_well := self._write(self._next()):
+        while is_well := self._write(*self._next()):
             if self._is_last or self._is_over:
                 break
             if self._spooler is not None and self._queue.empty():
@@ -227,22 +231,26 @@ class SinkWriter:
         self._sink.close()
         self._ended.set_result(None)
 
-    def _next(self) -> list[bytes]:
-        """Wait for records, or for the next checkpoint; take what else waits, up to a bound."""
+    def _next(self) -> tuple[list[bytes], int]:
+        """Wait for records, or for the next checkpoint; take what else waits, up to a bound.
+
+        Returns:
+            The records and their bytes.
+        """
         try:
             found = self._queue.get(timeout=self._patience())
         except Empty:
-            return []
+            return [], 0
         records: list[bytes] = []
         size = 0
         while found is not None:
-            records += found
-            size += sum(map(len, found))
+            records += found[0]
+            size += found[1]
             if size >= _WRITE_BYTES or self._queue.empty():
-                return records
+                return records, size
             found = self._queue.get()
         self._is_last = True
-        return records
+        return records, size
 
     def _patience(self) -> float | None:
         until = self._scribe.until_due()
@@ -258,23 +266,31 @@ class SinkWriter:
         if error is not None:
             self._complain(error)
 
-    def _write(self, records: list[bytes]) -> bool:
+    def _write(self, records: list[bytes], size: int) -> bool:
         """Write records, again and again until they are taken or the deadline has passed."""
-        self._left = records
+        self._left, self._left_bytes = records, size
         delay = FIRST_RETRY_SECONDS
         while True:
             if self._wants_reopening:
                 self._reopen()
             taken, error = self._try(self._left)
-            self._written_records += taken
-            self._written_bytes += sum(map(len, self._left[:taken]))
-            self._left = self._left[taken:]
+            self._settle(taken)
             if error is None:
                 return True
             delay = FIRST_RETRY_SECONDS if taken else delay
             if not self._may_retry(error, delay):
                 return False
             delay = min(2 * delay, LAST_RETRY_SECONDS)
+
+    def _settle(self, taken: int) -> None:
+        """Take note of how many of the records that are left were written."""
+        left, size = self._left[taken:], self._left_bytes
+        if left:
+            size = sum(map(len, self._left[:taken]))
+        self._left = left
+        self._left_bytes -= size
+        self._written_records += taken
+        self._written_bytes += size
 
     def _replay(self, spooler: Spooler) -> None:
         """Write what was spilled, until records wait in memory or the end has come."""
@@ -289,7 +305,7 @@ class SinkWriter:
     def _replay_all(self, file: SpillFile) -> None:
         delay = FIRST_RETRY_SECONDS
         while self._queue.empty() and (records := file.first()):
-            taken, error = self._try(records)
+            taken, error = self._try(opened(records))
             file.take(records[:taken])
             self._replayed_records += taken
             if error is not None and not self._may_retry(error, delay):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from sidecar.adapters.audit.heads import Heads, Slot, heads_of
 from sidecar.adapters.audit.lines import Lines
 from sidecar.adapters.audit.scribe import Scribe
-from sidecar.knowledge.audit.chain import Link, head_after, link_of
+from sidecar.knowledge.audit.chain import Link, link_of
 from sidecar.policy.schema.audit import FileSink, HttpSink, RedisSink, StdoutSink, SyslogSink
 from sidecar.policy.schema.audit import Sink as SinkSection
 
@@ -73,7 +73,7 @@ class Sink(Protocol):
         """Write records and wait until they are taken.
 
         Args:
-            records: JSON objects; without any, a checkpoint that is due is written alone.
+            records: open records; without any, a checkpoint that is due is written alone.
 
         Returns:
             How many of the first ones were taken, and why not all; None when all were.
@@ -159,17 +159,16 @@ class StreamOfLines:
 
     def write(self, records: Sequence[bytes]) -> tuple[int, OSError | None]:
         """Write records and wait until they are taken."""
-        head, lines = self._lines.next(records)
-        if not lines:
+        batch = self._lines.next(records)
+        if not batch.payload:
             return 0, None
         start = b"\n" if self._fragment else b""
-        payload = start + b"".join(lines)
+        payload = start + batch.payload
         with _locked(self._descriptor):
             taken, error = _push(self._descriptor, payload)
         if not taken:
             return 0, error
-        whole = _whole(payload, taken, len(start), lines)
-        written = self._lines.keep(head, lines, whole)
+        written = self._lines.keep(batch, taken - len(start))
         self._fragment = payload[payload.rfind(b"\n", 0, taken) + 1 : taken]
         self._lines.owe(self._fragment)
         return written, error
@@ -290,18 +289,17 @@ class FileOfLines:
         tail = self._tail(found.st_size)
         before, _, fragment = tail.rpartition(b"\n")
         self._lines.owe(fragment)
-        head, lines = self._lines.next(records, _last_link(before))
-        if not lines:
+        batch = self._lines.next(records, _last_link(before))
+        if not batch.payload:
             return 0, None
         start = b"\n" if fragment else b""
-        payload = start + b"".join(lines)
-        slot = Slot(head, head_after(lines, head), found.st_ino, found.st_size, len(payload))
+        payload = start + batch.payload
+        slot = Slot(batch.head, batch.end, found.st_ino, found.st_size, len(payload))
         # Without the slot nothing is written: a kill amid the write would end the chain.
         heads.put(self._slot_at, role, slot)
         taken, error = _push(self._descriptor, payload)
-        whole = _whole(payload, taken, len(start), lines)
-        written = self._lines.keep(head, lines, whole)
-        end = head_after(lines[:whole], head)
+        written = self._lines.keep(batch, max(taken - len(start), 0))
+        end = batch.end_after(max(taken - len(start), 0))
         self._slot = heads.put(self._slot_at, role, Slot(end, end, found.st_ino))
         return written, error
 
@@ -319,11 +317,6 @@ class FileOfLines:
         _close(descriptor)
         self._stream.close()
         self._heads.close()
-
-
-def _whole(payload: bytes, taken: int, start: int, lines: Sequence[bytes]) -> int:
-    """Count the lines that were written whole; all of them, nearly always."""
-    return len(lines) if taken == len(payload) else payload.count(b"\n", start, taken)
 
 
 def _last_link(tail: bytes) -> Link | None:

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Final
 
+from sidecar.adapters.audit.record import closed
 from sidecar.adapters.audit.spill import SpillFile
 
 COMPLAINT_SECONDS: Final = 60.0
@@ -70,7 +71,7 @@ class Spooler:
         """Hand records over; False when too many are on their way already; never waits.
 
         Args:
-            records: JSON objects.
+            records: open records.
             size: their bytes.
             missing: records before them that were given up, which becomes the file's to tell.
         """
@@ -112,7 +113,7 @@ class Spooler:
         try:
             with self._looking:
                 self._is_drained = False
-                self.on_disk = self.file.append(told)
+                self.on_disk = self.file.append(closed(told))
         except OSError as error:
             self.dropped += len(records)
             self._missing += len(records)

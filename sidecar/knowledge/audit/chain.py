@@ -14,7 +14,6 @@ is needed, and none can disagree with another.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -88,11 +87,11 @@ def hash_of(before: bytes, body: bytes) -> bytes:
     return sha256(before + body).hexdigest().encode()
 
 
-def head_after(lines: Sequence[bytes], head: Head) -> Head:
-    """Return the end of a chain after lines that were chained to a head."""
+def head_after(lines: bytes, head: Head) -> Head:
+    """Return the end of a chain after lines that were chained to a head, line feeds included."""
     if not lines:
         return head
-    return Head(head.writer, head.seq + len(lines), lines[-1][-_HASH_BYTES - 3 : -3])
+    return Head(head.writer, head.seq + lines.count(b"\n"), lines[-_HASH_BYTES - 3 : -3])
 
 
 def link_of(line: bytes) -> Link | None:

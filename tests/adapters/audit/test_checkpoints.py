@@ -16,13 +16,13 @@ from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
 from sidecar.knowledge.audit.chain import Head, link_of
 from sidecar.knowledge.audit.findings import Place, Report
-from sidecar.knowledge.audit.linking import link
 from sidecar.knowledge.audit.signing import SignatureChecker, StatementSigner
 from sidecar.knowledge.audit.trail import Trail
 from sidecar.model.secret import Secret
 from sidecar.policy.schema.audit import Audit, FileSink
 from tests.adapters.audit.test_sinks import START, files_no_larger_than, record, told
 from tests.adapters.exchanges import admitted, an_exchange
+from tests.knowledge.audit.chains import linked
 
 CHECKPOINT = "audit.checkpoint"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -175,7 +175,7 @@ def test_a_trail_that_somebody_chained_anew_is_found_by_its_checkpoints(tmp_path
     first = link_of(bodies[0])
     assert first is not None
     records = [line[: line.index(b',"writer":')] + b"}" for line in bodies]
-    name.write_bytes(b"".join(link(records, Head(first.writer))))
+    name.write_bytes(b"".join(linked(records, Head(first.writer))))
     assert [one.kind for one in verified(name).problems] == ["signature", "unsigned"]
 
 

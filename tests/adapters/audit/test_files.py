@@ -15,8 +15,8 @@ from sidecar.adapters.audit.files import (
     trail_files,
 )
 from sidecar.knowledge.audit.chain import Head
-from sidecar.knowledge.audit.linking import link
 from sidecar.knowledge.audit.query import Query
+from tests.knowledge.audit.chains import linked
 
 ALL = Query()
 
@@ -24,7 +24,7 @@ ALL = Query()
 def lines(first: int, last: int) -> bytes:
     records = [b'{"n":%d,"tenant_id":"%s"}' % (n, b"odd" if n % 2 else b"even")
                for n in range(first, last + 1)]  # fmt: skip
-    return b"".join(link(records, Head(b"web/0/000000000000", first - 1)))
+    return b"".join(linked(records, Head(b"web/0/000000000000", first - 1)))
 
 
 def numbers(found: list[bytes]) -> list[int]:

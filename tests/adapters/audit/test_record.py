@@ -18,7 +18,6 @@ from sidecar.adapters.audit.record import (
     of_gap,
 )
 from sidecar.knowledge.audit.chain import Head, chain_name
-from sidecar.knowledge.audit.linking import link
 from sidecar.model.exchange import Exchange
 from sidecar.model.message import RequestHead
 from sidecar.model.outcome import Refuse
@@ -33,13 +32,14 @@ from tests.adapters.exchanges import (
     an_unreadable_exchange,
     refused,
 )
+from tests.knowledge.audit.chains import linked
 
 VALIDATOR = jsonschema_rs.validator_for(json_schema().decode())
 WHEN = "2027-01-15T08:00:00.250Z"
 
 
 def as_json(record: Record) -> dict[str, object]:
-    (line,) = link([encode_record(record)], Head(chain_name("web", "0", bytes(6))))
+    (line,) = linked([encode_record(record)], Head(chain_name("web", "0", bytes(6))))
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     read: dict[str, object] = json.loads(line)

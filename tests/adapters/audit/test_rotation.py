@@ -27,7 +27,7 @@ def a_sink(name: Path, role: str = "0", **rotate: object) -> Sink:
 def a_record(number: int, time: str = "2030-01-01T00:00:00.000Z") -> bytes:
     return json.dumps(
         {"id": str(number), "timestamp": time, "action": "request"}, separators=(",", ":")
-    ).encode()
+    ).encode()[:-1]
 
 
 def ids(name: Path) -> list[str]:
@@ -69,7 +69,7 @@ def test_so_many_old_files_are_kept(tmp_path: Path) -> None:
 
 def test_a_file_is_rotated_when_its_first_record_is_too_old(tmp_path: Path) -> None:
     name = tmp_path / "audit.jsonl"
-    name.write_bytes(a_record(0, "2020-01-01T00:00:00.000Z") + b"\n")
+    name.write_bytes(a_record(0, "2020-01-01T00:00:00.000Z") + b"}\n")
     sink = a_sink(name, age="24h")
     sink.write([a_record(1)])
     sink.write([a_record(2)])

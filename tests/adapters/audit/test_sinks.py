@@ -42,7 +42,7 @@ def a_sink(name: Path, role: str = "0") -> Sink:
 
 
 def record(number: int) -> bytes:
-    return b'{"action":"request","n":%d}' % number
+    return b'{"action":"request","n":%d' % number
 
 
 def write(name: Path, *numbers: int, role: str = "0") -> None:

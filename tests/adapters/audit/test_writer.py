@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 
 from sidecar.adapters.audit.record import Asked
-from sidecar.adapters.audit.writer import AuditLedger
+from sidecar.adapters.audit.writer import BATCH_RECORDS, AuditLedger
 from sidecar.adapters.ids import UuidV7
 from sidecar.model.outcome import Refuse
 from sidecar.model.ports import Event
@@ -36,8 +36,10 @@ async def start() -> AsyncIterator[Start]:
     """Start ledgers that write to files; they are closed at the end of the test."""
     started: list[AuditLedger] = []
 
-    async def start_one(*names: Path, requests: str = "all", flush: str = "20ms") -> AuditLedger:
-        sinks = [{"file": str(name)} for name in names]
+    async def start_one(
+        *names: Path, requests: str = "all", flush: str = "20ms", queue: str = "8MiB"
+    ) -> AuditLedger:
+        sinks = [{"file": str(name), "queue": queue} for name in names]
         section = Audit.model_validate({"sinks": sinks, "requests": requests, "flush": flush})
         ledger = AuditLedger(section, time.time, UuidV7(time.time, os.urandom), role="0")
         await ledger.start()
@@ -133,11 +135,22 @@ async def test_a_file_is_appended_to(start: Start, tmp_path: Path) -> None:
 async def test_a_full_batch_does_not_wait_for_the_clock(start: Start, tmp_path: Path) -> None:
     name = tmp_path / "audit.jsonl"
     ledger = await start(name, flush="1h")
-    for _ in range(300):
+    for _ in range(BATCH_RECORDS + 44):
         ledger.note(an_exchange(), admitted())
-    await until(lambda: ledger.sinks[0].written == 256)
+    await until(lambda: ledger.sinks[0].written == BATCH_RECORDS)
     await ledger.close()
-    assert len(records(name.read_bytes())) == 300
+    assert len(records(name.read_bytes())) == BATCH_RECORDS + 44
+
+
+async def test_a_batch_takes_a_part_of_its_queue_at_most(start: Start, tmp_path: Path) -> None:
+    name = tmp_path / "audit.jsonl"
+    ledger = await start(name, queue="64KiB", flush="1h")
+    for _ in range(100):
+        ledger.note(an_exchange(), admitted())
+    # A quarter of it are 33 records, and sixteen are composed at a time.
+    await until(lambda: ledger.sinks[0].written == 96)
+    await ledger.close()
+    assert len(records(name.read_bytes())) == 100
 
 
 async def test_only_what_was_or_would_have_been_refused_is_recorded_on_demand(

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sidecar.knowledge.audit.chain import Head, chain_name, head_after
+from sidecar.knowledge.audit.chain import Head, chain_name
 from sidecar.knowledge.audit.findings import Place, Report
-from sidecar.knowledge.audit.linking import link
 from sidecar.knowledge.audit.removal import Cut, Plan, Rule
 from sidecar.knowledge.audit.signing import SignatureChecker, StatementSigner
 from sidecar.knowledge.audit.statements import CHECKPOINT, PURGE, Run, checkpoint_text, purge_text
 from sidecar.knowledge.audit.trail import Trail
 from sidecar.model.secret import Secret
+from tests.knowledge.audit.chains import end_of, linked
 
 SIGNER: Final = StatementSigner(Secret(bytes(range(32))))
 STRANGER: Final = StatementSigner(Secret(bytes(32)))
@@ -65,8 +65,8 @@ class Writer:
     head: Head
 
     def write(self, *records: bytes) -> list[bytes]:
-        lines = link(records, self.head)
-        self.head = head_after(lines, self.head)
+        lines = linked(records, self.head)
+        self.head = end_of(lines, self.head)
         return lines
 
     def sign(self, when: str = NOW) -> list[bytes]:

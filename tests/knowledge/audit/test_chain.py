@@ -8,18 +8,17 @@ from sidecar.knowledge.audit.chain import (
     NO_HASH,
     Head,
     chain_name,
-    head_after,
     is_fragment,
     last_head,
     link_of,
 )
-from sidecar.knowledge.audit.linking import link
+from tests.knowledge.audit.chains import end_of, linked
 
 HEAD = Head(chain_name("web-1", "0", bytes(6)))
 
 
 def test_a_line_is_hashed_over_the_hash_before_and_all_of_itself_up_to_its_hash() -> None:
-    first, second = link([b'{"a":1}', b'{"b":2}'], HEAD)
+    first, second = linked([b'{"a":1}', b'{"b":2}'], HEAD)
     start = b'{"a":1,"writer":"web-1/0/000000000000","seq":1'
     digest = sha256(NO_HASH + start).hexdigest().encode()
     assert first == start + b',"hash":"' + digest + b'"}\n'
@@ -29,16 +28,16 @@ def test_a_line_is_hashed_over_the_hash_before_and_all_of_itself_up_to_its_hash(
 
 def test_what_is_chained_in_parts_is_what_is_chained_at_once() -> None:
     records = [b'{"n":%d}' % n for n in range(5)]
-    first = link(records[:2], HEAD)
-    assert first + link(records[2:], head_after(first, HEAD)) == link(records, HEAD)
-    assert head_after([], HEAD) == HEAD
+    first = linked(records[:2], HEAD)
+    assert first + linked(records[2:], end_of(first, HEAD)) == linked(records, HEAD)
+    assert end_of([], HEAD) == HEAD
 
 
 def test_the_end_of_a_line_is_read_as_it_was_written() -> None:
-    (line,) = link([b'{"a":1}'], HEAD)
+    (line,) = linked([b'{"a":1}'], HEAD)
     found = link_of(line[:-1])
     assert found is not None
-    assert found.head == head_after([line], HEAD)
+    assert found.head == end_of([line], HEAD)
     assert found.follows(NO_HASH)
     assert not found.follows(b"f" * 64)
 
@@ -74,7 +73,7 @@ def test_a_chain_is_named_by_what_fits_of_the_host(host: str, name: bytes) -> No
 
 
 def test_any_first_part_of_a_line_is_a_fragment_and_nothing_beyond_its_end() -> None:
-    (line,) = link([b'{"a":1}'], HEAD)
+    (line,) = linked([b'{"a":1}'], HEAD)
     whole = line[:-1]
     assert all(is_fragment(whole[:size]) for size in range(len(whole)))
     assert not is_fragment(whole)
@@ -82,10 +81,10 @@ def test_any_first_part_of_a_line_is_a_fragment_and_nothing_beyond_its_end() -> 
 
 
 def test_the_end_of_a_chain_is_its_last_whole_line_among_those_of_others() -> None:
-    lines = link([b'{"n":1}', b'{"n":2}'], HEAD)
-    (other,) = link([b'{"n":3}'], Head(b"web-2/0/000000000000"))
+    lines = linked([b'{"n":1}', b'{"n":2}'], HEAD)
+    (other,) = linked([b'{"n":3}'], Head(b"web-2/0/000000000000"))
     content = b"".join([*lines, other])
-    assert last_head(content, HEAD) == head_after(lines, HEAD)
-    assert last_head(content + lines[0][:-1], HEAD) == head_after(lines, HEAD)
+    assert last_head(content, HEAD) == end_of(lines, HEAD)
+    assert last_head(content + lines[0][:-1], HEAD) == end_of(lines, HEAD)
     assert last_head(other, HEAD) == HEAD
     assert last_head(b"", HEAD) == HEAD

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pytest
 
 from sidecar.knowledge.audit.chain import Head
-from sidecar.knowledge.audit.linking import link
 from sidecar.knowledge.audit.query import Query, record_of
+from tests.knowledge.audit.chains import linked
 
 RECORD: Mapping[str, object] = {
     "timestamp": "2026-01-31T09:30:00.125Z",
@@ -52,7 +52,7 @@ def test_a_query_wants_what_has_all_that_it_names(query: Query, *, wanted: bool)
 
 @pytest.mark.parametrize("record", [b'{"a":1}', b'{"a":01}'])
 def test_a_line_is_a_record_if_it_ends_a_link_of_a_chain(record: bytes) -> None:
-    [line] = link([record], Head(b"web/0/000000000000"))
+    [line] = linked([record], Head(b"web/0/000000000000"))
     found = record_of(line.rstrip(b"\n"))
     assert (found is None) is (b"01" in record)
     assert record_of(record) is None

@@ -9,9 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.knowledge.audit.chain import NO_HASH, Head, chain_name, head_after
+from sidecar.knowledge.audit.chain import NO_HASH, Head, chain_name
 from sidecar.knowledge.audit.findings import Place, Report
-from sidecar.knowledge.audit.linking import link
 from sidecar.knowledge.audit.signing import SignatureChecker, StatementSigner
 from sidecar.knowledge.audit.statements import (
     CHECKPOINT,
@@ -23,6 +22,7 @@ from sidecar.knowledge.audit.statements import (
 )
 from sidecar.knowledge.audit.trail import Trail
 from sidecar.model.secret import Secret
+from tests.knowledge.audit.chains import end_of, linked
 
 A = Head(chain_name("web", "0", bytes(6)))
 B = Head(chain_name("web", "1", bytes(6)))
@@ -39,7 +39,7 @@ STRANGER = StatementSigner(Secret(bytes(32)))
 
 
 def chained(count: int, head: Head = A) -> list[bytes]:
-    return link([b'{"action":"request","n":%d}' % n for n in range(1, count + 1)], head)
+    return linked([b'{"action":"request","n":%d}' % n for n in range(1, count + 1)], head)
 
 
 def a_statement(action: str, **details: object) -> bytes:
@@ -124,7 +124,7 @@ def test_a_trail_of_several_chains_in_several_files_is_whole_in_any_order() -> N
         pytest.param(lambda a: [*a[:3], b"{}\n", *a[3:]], ["foreign"], id="without a chain"),
         pytest.param(lambda a: [*a[:3], b"\n", *a[3:]], ["foreign"], id="an empty line"),
         pytest.param(
-            lambda a: [*a[:3], link([b'{"x":1}'], head_after(a[:3], A))[0], *a[3:]],
+            lambda a: [*a[:3], linked([b'{"x":1}'], end_of(a[:3], A))[0], *a[3:]],
             ["changed", "order"],
             id="inserted with a chain",
         ),
@@ -148,7 +148,7 @@ def test_a_finding_names_file_line_chain_and_number() -> None:
 
 
 def test_a_change_where_one_file_ends_and_the_next_begins_is_found() -> None:
-    a, other = chained(5), link([b'{"x":%d}' % n for n in range(5)], A)
+    a, other = chained(5), linked([b'{"x":%d}' % n for n in range(5)], A)
     assert kinds(read(b"".join(a[:2]), b"".join(other[2:]))) == ["changed"]
 
 
@@ -198,7 +198,7 @@ def test_a_torn_end_is_noted_and_so_is_what_a_later_record_vouches_for() -> None
     report = read(b"".join(a[:2]) + fragment)
     assert (kinds(report), [note.kind for note in report.notes]) == ([], ["torn"])
     voucher = a_statement(TORN, bytes=40, sha256=sha256(fragment).hexdigest())
-    rest = link([voucher], head_after(a[:2], A))
+    rest = linked([voucher], end_of(a[:2], A))
     content = b"".join([*a[:2], fragment, b"\n", *rest])
     report = read(content)
     assert (kinds(report), [note.kind for note in report.notes]) == ([], ["torn"])
@@ -219,16 +219,16 @@ def test_what_is_cut_off_is_known_where_the_end_is() -> None:
 
 def signed(count: int, signer: StatementSigner = SIGNER) -> list[bytes]:
     a = chained(count)
-    head = head_after(a, A)
-    return [*a, *link([a_checkpoint(head, signer)], head)]
+    head = end_of(a, A)
+    return [*a, *linked([a_checkpoint(head, signer)], head)]
 
 
 @pytest.mark.control("AU-6")
 def test_a_chain_is_signed_up_to_its_last_good_checkpoint() -> None:
     lines = signed(3)
-    head = head_after(lines, A)
-    lines += link([a_checkpoint(head)], head)
-    lines += link([b'{"n":9}'], head_after(lines, A))
+    head = end_of(lines, A)
+    lines += linked([a_checkpoint(head)], head)
+    lines += linked([b'{"n":9}'], end_of(lines, A))
     report = read(b"".join(lines), signed=True)
     assert report.problems == []
     chain = report.chains["web/0/000000000000"]
@@ -242,10 +242,10 @@ def test_a_chain_is_signed_up_to_its_last_good_checkpoint() -> None:
 @pytest.mark.control("AU-6")
 def test_a_trail_that_was_chained_anew_does_not_fit_its_checkpoints() -> None:
     genuine = signed(3)
-    forged = link([b'{"n":%d}' % n for n in (7, 8, 9)], A)
-    head = head_after(forged, A)
+    forged = linked([b'{"n":%d}' % n for n in (7, 8, 9)], A)
+    head = end_of(forged, A)
     checkpoint = genuine[3][: genuine[3].index(b',"writer"')] + b"}"
-    forged += link([checkpoint], head)
+    forged += linked([checkpoint], head)
     assert kinds(read(b"".join(forged), signed=True)) == ["signature", "unsigned"]
     assert kinds(read(b"".join(forged))) == ["signature"]
 
@@ -270,11 +270,11 @@ def test_what_the_key_did_not_sign_is_found(lines: list[bytes], found: list[str]
 @pytest.mark.parametrize("signature", ["", "é", "AAAA", "a" * 86])
 def test_a_signature_of_any_form_is_judged(signature: str) -> None:
     a = chained(2)
-    head = head_after(a, A)
+    head = end_of(a, A)
     said = a_statement(
         CHECKPOINT, seq=2, hash=head.hash.decode(), key_id=SIGNER.key_id, signature=signature
     )
-    lines = [*a, *link([said], head)]
+    lines = [*a, *linked([said], head)]
     assert kinds(read(b"".join(lines), signed=True)) == ["signature", "unsigned"]
 
 
@@ -295,7 +295,7 @@ def test_a_public_key_of_another_kind_is_none() -> None:
 def test_a_statement_stands_for_the_lines_that_it_names() -> None:
     a = chained(9)
     purge = a_purge(a_run(a, 1, 3), a_run(a, 4, 4), a_run(a, 7, 8))
-    report = read(b"".join([*a[4:6], a[8], *link([purge], B)]))
+    report = read(b"".join([*a[4:6], a[8], *linked([purge], B)]))
     assert report.problems == []
     assert report.removed == 6
 
@@ -312,7 +312,7 @@ def test_a_statement_stands_for_the_lines_that_it_names() -> None:
 def test_a_statement_stands_for_nothing_else(first: int, last: int) -> None:
     a = chained(9)
     purge = a_purge(a_run(a, first, last))
-    assert kinds(read(b"".join([*a[:2], *a[5:], *link([purge], B)]))) == ["missing"]
+    assert kinds(read(b"".join([*a[:2], *a[5:], *linked([purge], B)]))) == ["missing"]
 
 
 @pytest.mark.control("AU-6")
@@ -322,9 +322,9 @@ def test_with_a_key_only_a_signed_statement_stands_for_lines() -> None:
     rest = [lines[0], *lines[3:]]
     unsigned = ["missing", "signature"]
     for signer, found in ((SIGNER, []), (STRANGER, unsigned), (None, unsigned)):
-        purge = link([a_purge(run, signer=signer)], B)
-        head = head_after(purge, B)
-        command = [*purge, *link([a_checkpoint(head)], head)]
+        purge = linked([a_purge(run, signer=signer)], B)
+        head = end_of(purge, B)
+        command = [*purge, *linked([a_checkpoint(head)], head)]
         assert sorted(kinds(read(b"".join([*rest, *command]), signed=True))) == found
 
 
@@ -338,7 +338,7 @@ def test_with_a_key_only_a_signed_statement_stands_for_lines() -> None:
     ],
 )
 def test_a_statement_that_cannot_be_read_is_told(runs: object) -> None:
-    assert kinds(read(b"".join(link([a_statement(PURGE, runs=runs)], A)))) == ["statement"]
+    assert kinds(read(b"".join(linked([a_statement(PURGE, runs=runs)], A)))) == ["statement"]
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_a_statement_that_cannot_be_read_is_told(runs: object) -> None:
     ],
 )
 def test_a_checkpoint_without_its_facts_is_none(record: bytes) -> None:
-    assert kinds(read(b"".join(link([record], A)))) == ["signature"]
+    assert kinds(read(b"".join(linked([record], A)))) == ["signature"]
 
 
 @pytest.mark.parametrize(
@@ -364,4 +364,4 @@ def test_a_checkpoint_without_its_facts_is_none(record: bytes) -> None:
     ],
 )
 def test_what_is_no_statement_says_nothing(record: bytes) -> None:
-    assert read(b"".join(link([record], A))).problems == []
+    assert read(b"".join(linked([record], A))).problems == []
