@@ -251,7 +251,7 @@ class Supervisor(Status):
 
     async def snapshots(self) -> Sequence[Snapshot]:
         """Return the numbers of all workers, and what ended ones had counted."""
-        answers = await self._workers.numbers()
+        answers, silent = await self._workers.numbers()
         own: list[Snapshot] = []
         if (alarm := self._audit.alarm) is not None:
             # Alerts on operators are raised here, where their listener is.
@@ -260,6 +260,7 @@ class Supervisor(Status):
             *own,
             *self._ended,
             *(_snapshot_of(answer) for answer in answers),
+            *(_lasting(answer) for answer in silent),
             *self.reloads(),
         ]
 
@@ -270,13 +271,19 @@ class Supervisor(Status):
         return next((one for one in found if isinstance(one, dict)), None)
 
     def _remember(self, answer: Mapping[str, object]) -> None:
-        from sidecar.adapters.telemetry.exposition import lasting, merge
+        from sidecar.adapters.telemetry.exposition import merge
 
-        self._ended = [merge([*self._ended, lasting(_snapshot_of(answer))])]
+        self._ended = [merge([*self._ended, _lasting(answer)])]
 
 
 def _unwatched(events: Events) -> Around:
     return Around(os.environ, time.time, time.monotonic, events, lambda _: None, lambda _: None)
+
+
+def _lasting(answer: Mapping[str, object]) -> Snapshot:
+    from sidecar.adapters.telemetry.exposition import lasting
+
+    return lasting(_snapshot_of(answer))
 
 
 def _snapshot_of(answer: Mapping[str, object]) -> Snapshot:

@@ -70,6 +70,10 @@ async def test_a_worker_that_is_killed_is_replaced_and_its_counts_stay(
         os.kill(before[0], signal.SIGKILL)
         await sidecar.becomes_ready(ready=False)
         assert b"worker" in (await sidecar.ask_admin(b"/readyz"))[1]
+        # Nor do the sums fall meanwhile: Prometheus would count all of them a second time.
+        while (await sidecar.ask_admin(b"/readyz"))[0] == 503:
+            assert (await sidecar.ask_admin(b"/metrics"))[0] == 200
+            assert await sidecar.count("sidecar_requests_total{") == 40
         assert await sidecar.ask() == 200
         await sidecar.becomes_ready()
         assert len(set(sidecar.workers()) - set(before)) == 1
@@ -116,9 +120,11 @@ async def test_a_worker_that_does_not_answer_holds_up_neither_metrics_nor_the_ne
     async with two_workers(tmp_path, free_port()) as sidecar:
         for _ in range(10):
             await sidecar.ask()
+        assert await sidecar.count("sidecar_requests_total{") == 10
         stopped = sidecar.workers()[0]
         os.kill(stopped, signal.SIGSTOP)
         assert (await sidecar.ask_admin(b"/metrics"))[0] == 200
+        assert await sidecar.count("sidecar_requests_total{") == 10
         os.kill(stopped, signal.SIGCONT)
         # The late answer to the first question is not taken for that to the second.
         for _ in range(2):
@@ -138,6 +144,31 @@ async def test_sighup_reaches_every_worker(tmp_path: Path, free_port: FreePort) 
         sidecar.order(signal.SIGTERM)
         assert await sidecar.ended() == 0
         assert len(sidecar.records()) == 20
+
+
+async def test_what_workers_are_missing_is_still_asked_after_one_was_replaced(
+    tmp_path: Path, free_port: FreePort
+) -> None:
+    full = {"file": "/dev/full", "queue": "4KB", "on_full": "block"}
+    listen = {"proxy": f"127.0.0.1:{free_port()}", "drain": "1s"}
+    name = tmp_path / "policy.yaml"
+    async with a_service(Echo()) as service:
+        policy = a_policy(service.url, workers=2, listen=listen, audit={"sinks": [full]})
+        name.write_text(policy)
+        async with launched([str(name)], tmp_path / "none") as sidecar:
+            await sidecar.started()
+            await sidecar.becomes_ready()
+            # The second one in a row is started again after a second: it is asked while it is away.
+            for _ in range(2):
+                os.kill(sidecar.workers()[0], signal.SIGKILL)
+                await sidecar.becomes_ready(ready=False)
+                await sidecar.becomes_ready()
+            async with a_client(sidecar.port) as client:
+                while (await client.ask(get(b"/" + b"a" * 2000))).status == 200:
+                    pass
+            await sidecar.becomes_ready(ready=False)
+            answer = await sidecar.ask_admin(b"/readyz")
+            assert json.loads(answer[1])["reasons"] == ["the audit sink /dev/full is full"]
 
 
 async def test_what_a_worker_is_missing_is_said_by_all_of_them_together(
