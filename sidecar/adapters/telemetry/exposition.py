@@ -22,6 +22,7 @@ _MERGING: Final[Mapping[Merge, Callable[[float, float], float]]] = {
     Merge.LARGEST: max,
     Merge.SMALLEST: min,
 }
+_OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"
 _WITH_EXEMPLARS: Final = "sidecar_request_duration_seconds"
 _LONGEST_EXEMPLAR: Final = 128
 """Characters of all names and values of an exemplar's labels (OpenMetrics 1.0, "Exemplars")."""
@@ -65,19 +66,20 @@ def lasting(snapshot: Snapshot) -> Snapshot:
     }
 
 
-def render(snapshot: Snapshot, accept: str) -> tuple[str, bytes]:
+def render(snapshot: Snapshot, *, is_openmetrics: bool) -> tuple[str, bytes]:
     """Write a snapshot as text.
 
     Args:
         snapshot: the numbers.
-        accept: the reader's Accept, empty for none.
+        is_openmetrics: whether in OpenMetrics, which has exemplars.
 
     Returns:
-        The content type, OpenMetrics if the reader asked for it, and the text.
+        The content type and the text.
     """
     registry = CollectorRegistry()
     registry.register(_Shown(snapshot))
-    encode, content_type = choose_encoder(accept)
+    # Never what a reader sent: the library raises for versions that are no numbers.
+    encode, content_type = choose_encoder(_OPENMETRICS if is_openmetrics else "")
     return content_type, encode(registry)
 
 

@@ -50,16 +50,16 @@ def _of_caller(policy: Policy, caller: Caller, path: Path) -> Iterator[_Finding]
     kinds = [one.kind for one in keys.formats]
     if caller.kind is not None and caller.kind not in kinds:
         yield (*path, "kind"), "is no kind of key here", f"one of {', '.join(kinds)}"
-    own: list[tuple[Path, tuple[str, ...]]] = [((*path, "roles"), caller.roles)]
-    own += [((*path, "memberships", name), roles) for name, roles in caller.memberships.items()]
-    for where, roles in own:
-        for at, role in enumerate(roles):
-            if role not in policy.roles:
-                yield (*where, at), f"no key has the role {role}", _one_of(policy.roles)
+    hint = f"roles of the policy: {', '.join(policy.roles)}"
+    for where, role in _roles_of(caller, path):
+        if role not in policy.roles:
+            yield where, f"no key has the role {role}", hint
 
 
-def _one_of(roles: tuple[str, ...]) -> str:
-    return f"roles of the policy: {', '.join(roles)}"
+def _roles_of(caller: Caller, path: Path) -> Iterator[tuple[Path, str]]:
+    yield from (((*path, "roles", at), role) for at, role in enumerate(caller.roles))
+    for name, roles in caller.memberships.items():
+        yield from (((*path, "memberships", name, at), role) for at, role in enumerate(roles))
 
 
 def _problem(read: Read, path: Path, message: str, hint: str) -> Problem:

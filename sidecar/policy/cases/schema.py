@@ -226,14 +226,13 @@ class Case(Section):
 
     @model_validator(mode="after")
     def _several(self) -> Self:
-        if self.repeat == 1:
-            for name in ("before", "every"):
-                if name in self.model_fields_set:
-                    raise misfit(
-                        f"{name} is about a request that is sent several times",
-                        f"repeat: 2 or more, or no {name}",
-                        is_quoted=False,
-                    )
+        alone = ("before", "every") if self.repeat == 1 else ()
+        for name in [name for name in alone if name in self.model_fields_set]:
+            raise misfit(
+                f"{name} is about a request that is sent several times",
+                f"repeat: 2 or more, or no {name}",
+                is_quoted=False,
+            )
         if self.repeat * self.every > _LONGEST_SECONDS:
             raise misfit("takes more than a hundred years", "repeat less, or less apart")
         return self

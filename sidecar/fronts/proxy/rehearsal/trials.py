@@ -167,10 +167,9 @@ class Trials:
             self._now = trial.asked.at + turn * trial.every
             asked = replace(trial.asked, at=self._now)
             one = await stage.play(asked)
-            if trial.every:
-                # It is over when the next one comes; what comes at one time goes on at one time.
-                for slot in one.exchange.slots:
-                    slot.release()
+            # It is over when the next one comes; what comes at one time goes on at one time.
+            for slot in one.exchange.slots if trial.every else ():
+                slot.release()
             # The first and the last: what a hundred thousand did is told by them.
             played = [*played[:1], one]
             if turn + 1 == trial.repeat:
