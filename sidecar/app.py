@@ -28,6 +28,7 @@ from sidecar.model.errors import (
     StoreUnavailableError,
 )
 from sidecar.model.ports import Events
+from sidecar.noting import told_of
 from sidecar.outside import Outside
 from sidecar.policy.loaded import Loaded
 from sidecar.reload import Ready, StagingError
@@ -252,12 +253,8 @@ class Supervisor(Status):
     async def snapshots(self) -> Sequence[Snapshot]:
         """Return the numbers of all workers, and what ended ones had counted."""
         answers, silent = await self._workers.numbers()
-        own: list[Snapshot] = []
-        if (alarm := self._audit.alarm) is not None:
-            # Alerts on operators are raised here, where their listener is.
-            own.append({"sidecar_alert_failures_total": [([], [float(alarm.failed)])]})
         return [
-            *own,
+            told_of(self._audit),
             *self._ended,
             *(_snapshot_of(answer) for answer in answers),
             *(_lasting(answer) for answer in silent),

@@ -131,6 +131,25 @@ async def test_a_worker_that_does_not_answer_holds_up_neither_metrics_nor_the_ne
             assert await sidecar.count("sidecar_requests_total{") == 10
 
 
+async def test_records_of_what_operators_try_are_counted_with_those_of_the_workers(
+    tmp_path: Path, free_port: FreePort
+) -> None:
+    listen = {"proxy": f"127.0.0.1:{free_port()}", "drain": "1s"}
+    (tmp_path / "token").write_text("0123456789abcdef" * 4)
+    tokens = [{"name": "ops", "token": f"file:{tmp_path / 'token'}", "role": "read"}]
+    async with a_service(Echo()) as service:
+        policy = a_policy(service.url, workers=2, listen=listen, admin={"tokens": tokens})
+        async with serving(policy, tmp_path) as sidecar:
+            await sidecar.becomes_ready()
+            before = await sidecar.count("sidecar_audit_records_total{")
+            for _ in range(3):
+                assert (await sidecar.ask_admin(b"/v1/status"))[0] == 401
+            async with asyncio.timeout(10):  # noqa: ASYNC110 -- from outside
+                while await sidecar.count("sidecar_audit_records_total{") < before + 3:
+                    await asyncio.sleep(0.02)
+            assert await sidecar.count("sidecar_audit_records_total{") == before + 3
+
+
 async def test_sighup_reaches_every_worker(tmp_path: Path, free_port: FreePort) -> None:
     async with two_workers(tmp_path, free_port()) as sidecar:
         sidecar.trail.rename(tmp_path / "rotated")
