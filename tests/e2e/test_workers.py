@@ -144,8 +144,8 @@ async def test_records_of_what_operators_try_are_counted_with_those_of_the_worke
             before = await sidecar.count("sidecar_audit_records_total{")
             for _ in range(3):
                 assert (await sidecar.ask_admin(b"/v1/status"))[0] == 401
-            async with asyncio.timeout(10):  # noqa: ASYNC110 -- from outside
-                while await sidecar.count("sidecar_audit_records_total{") < before + 3:
+            async with asyncio.timeout(10):
+                while await sidecar.count("sidecar_audit_records_total{") < before + 3:  # noqa: ASYNC110 -- from outside
                     await asyncio.sleep(0.02)
             assert await sidecar.count("sidecar_audit_records_total{") == before + 3
 
