@@ -177,9 +177,9 @@ async def test_what_workers_are_missing_is_still_asked_after_one_was_replaced(
         async with launched([str(name)], tmp_path / "none") as sidecar:
             await sidecar.started()
             await sidecar.becomes_ready()
-            # The second one in a row is started again after a second: it is asked while it is away.
-            for _ in range(2):
-                os.kill(sidecar.workers()[0], signal.SIGKILL)
+            # The third one in a row is started again after two seconds: it is asked meanwhile.
+            for at in (0, -1, -1):
+                os.kill(sidecar.workers()[at], signal.SIGKILL)
                 await sidecar.becomes_ready(ready=False)
                 await sidecar.becomes_ready()
             async with a_client(sidecar.port) as client:

@@ -128,12 +128,12 @@ def _family(metric: Metric, rows: Iterable[Row], exemplars: _Exemplars) -> Famil
         case Kind.COUNTER:
             counter = CounterMetricFamily(metric.name, metric.text, labels=metric.labels)
             for labels, numbers in rows:
-                counter.add_metric(labels, numbers[0])
+                counter.add_metric(_encodable(labels), numbers[0])
             return counter
         case Kind.GAUGE:
             gauge = GaugeMetricFamily(metric.name, metric.text, labels=metric.labels)
             for labels, numbers in rows:
-                gauge.add_metric(labels, numbers[0])
+                gauge.add_metric(_encodable(labels), numbers[0])
             return gauge
         case Kind.HISTOGRAM:
             histogram = HistogramMetricFamily(metric.name, metric.text, labels=metric.labels)
@@ -146,5 +146,13 @@ def _family(metric: Metric, rows: Iterable[Row], exemplars: _Exemplars) -> Famil
                     else (bound, count)
                     for at, (bound, count) in enumerate(pairs)
                 ]
-                histogram.add_metric(labels, buckets, total)
+                histogram.add_metric(_encodable(labels), buckets, total)
             return histogram
+
+
+def _encodable(labels: Iterable[str]) -> list[str]:
+    """Write as an escape what is no UTF-8: a variable may have put it into the name of a file."""
+    return [
+        label if label.isascii() else label.encode(errors="backslashreplace").decode()
+        for label in labels
+    ]

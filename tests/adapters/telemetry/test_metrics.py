@@ -366,3 +366,18 @@ def test_of_several_workers_the_number_that_matters_is_shown(name: str, merged: 
     assert merge([{name: [(labels, [1])]}, {name: [(labels, [2])]}]) == {
         name: [(tuple(labels), [merged])]
     }
+
+
+@pytest.mark.parametrize("is_openmetrics", [False, True])
+def test_a_label_that_is_no_utf8_does_not_keep_the_others_from_being_read(
+    *, is_openmetrics: bool
+) -> None:
+    ledger = a_ledger()
+    ledger.watch("sidecar_audit_records_total", lambda: 7, '/var/log/\udcff"\\\n\u00e9.jsonl')
+    ledger.watch("sidecar_audit_queue_records", lambda: 8, "/var/log/\udcff")
+    _, text = render(json.loads(json.dumps(ledger.snapshot())), is_openmetrics=is_openmetrics)
+    lines = [line for line in text.decode().splitlines() if line.startswith("sidecar_audit")]
+    assert lines == [
+        'sidecar_audit_records_total{sink="/var/log/\\\\udcff\\"\\\\\\n\u00e9.jsonl"} 7.0',
+        'sidecar_audit_queue_records{sink="/var/log/\\\\udcff"} 8.0',
+    ]
