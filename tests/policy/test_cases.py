@@ -133,6 +133,7 @@ matrix:
             "roles: [viewer], method: jwt}",
             "the policy has no jwt (hint: one of",
         ),
+        ("tests:", "files: {x/../policy.yaml: a}\ntests:", "stands in for the policy itself"),
         (
             "tests:",
             "tenants: {acme: {tier: pro}}\ntests:",

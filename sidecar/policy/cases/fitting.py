@@ -1,6 +1,8 @@
 """What a file of tests says that its policy contradicts: such a test passes for another reason."""
 
+import posixpath
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from sidecar.model.errors import Problem
 from sidecar.model.identity import Method
@@ -24,6 +26,11 @@ def misfits_of(read: Read, policy: Policy) -> list[Problem]:
 
 
 def _findings(read: Read, policy: Policy) -> Iterator[_Finding]:
+    for name in read.cases.files:
+        own = PurePath(read.policy).parent / name
+        if posixpath.normpath(own) == posixpath.normpath(read.policy):
+            message = "stands in for the policy itself: another one would be tested"
+            yield ("files", name), message, "policy: FILE names what is tested"
     for name in read.cases.tenants:
         if name in policy.tenants:
             # What the policy says of a tenant comes before the store, here as in the proxy.
