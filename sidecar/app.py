@@ -255,6 +255,7 @@ class Supervisor(Status):
         answers, silent = await self._workers.numbers()
         return [
             told_of(self._audit),
+            {"sidecar_worker_restarts_total": [((), (float(self._workers.restarts),))]},
             *self._ended,
             *(_snapshot_of(answer) for answer in answers),
             *(_lasting(answer) for answer in silent),

@@ -78,6 +78,7 @@ async def test_a_worker_that_is_killed_is_replaced_and_its_counts_stay(
         await sidecar.becomes_ready()
         assert len(set(sidecar.workers()) - set(before)) == 1
         assert await sidecar.count("sidecar_requests_total{") == 41
+        assert await sidecar.count("sidecar_worker_restarts_total ") == 1
         await sidecar.says("ended with status -9")
 
 

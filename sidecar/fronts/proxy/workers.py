@@ -142,6 +142,7 @@ class Workers:
 
     Attributes:
         port: port of the proxy listener.
+        restarts: workers that ended before they were told to.
     """
 
     def __init__(self, count: int, program: Program, lost: Callable[[Message], None]) -> None:
@@ -163,6 +164,7 @@ class Workers:
         self._lacking: Sequence[str] = ()
         self._looking: asyncio.Task[None] | None = None
         self.port = 0
+        self.restarts = 0
 
     async def start(self) -> None:
         """Start all workers.
@@ -310,6 +312,7 @@ class Workers:
             if self._stopping.is_set():
                 return
             _LOG.error("worker %d ended with status %d; it is started again", number, code)
+            self.restarts += 1
             if last := self._last.pop(number, None):
                 self._lost(last)
             failures = 0 if loop.time() - began > _STEADY_SECONDS else failures + 1
