@@ -321,3 +321,28 @@ tests:
     _, reach = results(test, METHODS, TOKENS_HEAD)
     found = {point.words for point in reach.reached}
     assert found == {"/keys refuses by authenticate", "role viewer calls"}
+
+
+AMBIENT = """
+tenants: {acme: {}}
+csrf: ambient
+authentication: {api_keys: {query: key}}
+routes: [{path: /x, role: viewer}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "expect"),
+    [
+        pytest.param("/x", "{outcome: admit}", id="a key in its field is no cookie"),
+        pytest.param("/x?key=a", "{step: csrf, code: CSRF}", id="but an address is"),
+    ],
+)
+def test_a_caller_is_taken_to_send_a_field_that_no_other_site_sends(
+    target: str, expect: str
+) -> None:
+    sent = "headers: {Cookie: a=b, Sec-Fetch-Site: cross-site}"
+    request = f"{{method: POST, path: '{target}', {sent}}}"
+    test = f"{{name: t, request: {request}, expect: {expect}{VIEWER}}}"
+    [result], _ = results(f"tests: [{test}]", AMBIENT, TOKENS_HEAD)
+    assert result.wrong == ()
