@@ -13,6 +13,7 @@ from sidecar import __version__
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
 from sidecar.adapters.telemetry.metrics import Snapshot
+from sidecar.adapters.telemetry.scrapes import Scrapes, asks_openmetrics
 from sidecar.fronts.admin.applications import admin_app, health_app
 from sidecar.fronts.admin.listener import Listener as AdminListener
 from sidecar.fronts.admin.state import State
@@ -38,6 +39,7 @@ class Status(State):
         self._loaded = loaded
         self._started = time.time()
         self._reloader: Reloader | None = None
+        self._scrapes = Scrapes(self._exposed, time.monotonic)
 
     @property
     def loaded(self) -> Loaded:
@@ -81,7 +83,11 @@ class Status(State):
 
     async def metrics(self, accept: str) -> tuple[str, bytes]:
         """Return the content type and the text of all metrics."""
-        return await asyncio.to_thread(_exposed, await self.snapshots(), accept)
+        return await self._scrapes.read(is_openmetrics=asks_openmetrics(accept))
+
+    async def _exposed(self, is_openmetrics: bool) -> tuple[str, bytes]:  # noqa: FBT001 -- as `Scrapes` calls it
+        snapshots = await self.snapshots()
+        return await asyncio.to_thread(_exposed, snapshots, is_openmetrics=is_openmetrics)
 
     async def snapshots(self) -> Sequence[Snapshot]:
         """Return the numbers of every process."""
@@ -125,12 +131,12 @@ class Status(State):
         return None if section is None else Signer(section).key_set
 
 
-def _exposed(snapshots: Sequence[Snapshot], accept: str) -> tuple[str, bytes]:
+def _exposed(snapshots: Sequence[Snapshot], *, is_openmetrics: bool) -> tuple[str, bytes]:
     # prometheus_client brings a web server and a client along: 1 MB for those who scrape, and a
     # long text to write; both in a thread, so that nobody waits for them.
     from sidecar.adapters.telemetry.exposition import merge, render
 
-    return render(merge(snapshots), accept)
+    return render(merge(snapshots), is_openmetrics=is_openmetrics)
 
 
 class Front:

@@ -28,6 +28,7 @@ from sidecar.model.errors import (
     StoreUnavailableError,
 )
 from sidecar.model.ports import Events
+from sidecar.noting import told_of
 from sidecar.outside import Outside
 from sidecar.policy.loaded import Loaded
 from sidecar.reload import Ready, StagingError
@@ -251,15 +252,13 @@ class Supervisor(Status):
 
     async def snapshots(self) -> Sequence[Snapshot]:
         """Return the numbers of all workers, and what ended ones had counted."""
-        answers = await self._workers.numbers()
-        own: list[Snapshot] = []
-        if (alarm := self._audit.alarm) is not None:
-            # Alerts on operators are raised here, where their listener is.
-            own.append({"sidecar_alert_failures_total": [([], [float(alarm.failed)])]})
+        answers, silent = await self._workers.numbers()
         return [
-            *own,
+            told_of(self._audit),
+            {"sidecar_worker_restarts_total": [((), (float(self._workers.restarts),))]},
             *self._ended,
             *(_snapshot_of(answer) for answer in answers),
+            *(_lasting(answer) for answer in silent),
             *self.reloads(),
         ]
 
@@ -270,13 +269,19 @@ class Supervisor(Status):
         return next((one for one in found if isinstance(one, dict)), None)
 
     def _remember(self, answer: Mapping[str, object]) -> None:
-        from sidecar.adapters.telemetry.exposition import lasting, merge
+        from sidecar.adapters.telemetry.exposition import merge
 
-        self._ended = [merge([*self._ended, lasting(_snapshot_of(answer))])]
+        self._ended = [merge([*self._ended, _lasting(answer)])]
 
 
 def _unwatched(events: Events) -> Around:
     return Around(os.environ, time.time, time.monotonic, events, lambda _: None, lambda _: None)
+
+
+def _lasting(answer: Mapping[str, object]) -> Snapshot:
+    from sidecar.adapters.telemetry.exposition import lasting
+
+    return lasting(_snapshot_of(answer))
 
 
 def _snapshot_of(answer: Mapping[str, object]) -> Snapshot:

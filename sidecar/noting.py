@@ -7,7 +7,7 @@ with it (ADR 24).
 import os
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from sidecar import __version__
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
 from sidecar.adapters.telemetry.certificates import CertificateEnds
-from sidecar.adapters.telemetry.metrics import MetricsLedger
+from sidecar.adapters.telemetry.metrics import MetricsLedger, Reading, Snapshot
 from sidecar.adapters.telemetry.steps import StepTimes
 from sidecar.decision.pipeline import Generation
 from sidecar.decision.timing import Sampling
@@ -139,24 +139,9 @@ class Noting:
         if self._spans is not None:
             self._spans.start()
 
-    def _watch_sinks(self) -> None:
-        watch = self.metrics.watch
-        for sink in self.audit.sinks:
-            watch("sidecar_audit_records_total", partial(getattr, sink, "written"), sink.name)
-            watch("sidecar_audit_queue_records", partial(getattr, sink, "waiting"), sink.name)
-            watch("sidecar_audit_dropped_total", partial(getattr, sink, "dropped"), sink.name)
-            watch("sidecar_audit_errors_total", partial(getattr, sink, "errors"), sink.name)
-            if sink.rule == "spill":
-                watch("sidecar_audit_spilled_total", partial(getattr, sink, "spilled"), sink.name)
-                watch("sidecar_audit_spill_bytes", partial(getattr, sink, "on_disk"), sink.name)
-            if sink.rule == "block":
-                watch("sidecar_audit_blocked", partial(getattr, sink, "is_full"), sink.name)
-        sinks = self.audit.sinks
-        watch("sidecar_degraded", lambda: any(sink.is_failing for sink in sinks), "audit")
-
     def _watch(self, policy: Policy) -> None:
         watch = self.metrics.watch
-        self._watch_sinks()
+        watch_sinks(watch, self.audit)
         if (alarm := self.audit.alarm) is not None:
             watch("sidecar_alert_failures_total", lambda: alarm.failed)
         self.metrics.ask(self.certificates.rows)
@@ -177,6 +162,40 @@ class Noting:
         if self._spans is not None:
             await self._spans.close()
         await self.audit.close()
+
+
+def watch_sinks(watch: Callable[..., None], audit: AuditLedger) -> None:
+    """Have the metrics read what becomes of audit records.
+
+    Args:
+        watch: `MetricsLedger.watch`.
+        audit: the audit trail of a process.
+    """
+    sinks = audit.sinks
+    for sink in sinks:
+        watch("sidecar_audit_records_total", partial(getattr, sink, "written"), sink.name)
+        watch("sidecar_audit_queue_records", partial(getattr, sink, "waiting"), sink.name)
+        watch("sidecar_audit_dropped_total", partial(getattr, sink, "dropped"), sink.name)
+        watch("sidecar_audit_errors_total", partial(getattr, sink, "errors"), sink.name)
+        if sink.rule == "spill":
+            watch("sidecar_audit_spilled_total", partial(getattr, sink, "spilled"), sink.name)
+            watch("sidecar_audit_spill_bytes", partial(getattr, sink, "on_disk"), sink.name)
+        if sink.rule == "block":
+            watch("sidecar_audit_blocked", partial(getattr, sink, "is_full"), sink.name)
+    watch("sidecar_degraded", lambda: any(sink.is_failing for sink in sinks), "audit")
+
+
+def told_of(audit: AuditLedger) -> Snapshot:
+    """Count what becomes of the records of a process without traffic: of what operators do."""
+    snapshot: Snapshot = {}
+
+    def take(name: str, reading: Reading, *labels: str) -> None:
+        snapshot.setdefault(name, []).append((labels, (float(reading()),)))
+
+    watch_sinks(take, audit)
+    if (alarm := audit.alarm) is not None:
+        take("sidecar_alert_failures_total", lambda: alarm.failed)
+    return snapshot
 
 
 def keeps_decisions(policy: Policy) -> bool:

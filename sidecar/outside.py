@@ -191,7 +191,9 @@ class Outside:
             watch: `MetricsLedger.watch`.
         """
         if self.memories is not None:
-            watch("sidecar_state_staleness_seconds", self.memories.freshness.age)
+            freshness = self.memories.freshness
+            watch("sidecar_state_staleness_seconds", freshness.age)
+            watch("sidecar_degraded", lambda: not freshness.is_current(), "revocations")
             if (blocks := self.memories.blocks) is not None:
                 watch("sidecar_blocks", lambda: blocks.count(self._clock()))
                 watch("sidecar_degraded", blocks.is_last_known, "blocks")

@@ -13,12 +13,14 @@ from xml.sax.saxutils import quoteattr
 import click
 
 from sidecar.adapters.ids import UuidV7
-from sidecar.cli.exit_codes import DONE, NO
+from sidecar.cli.exit_codes import DONE, NO, CommandError
 from sidecar.fronts.proxy.rehearsal.known import Careful
 from sidecar.fronts.proxy.rehearsal.reach import Reach, reach_of, told
 from sidecar.fronts.proxy.rehearsal.trials import Result, Trials, trials_of
 from sidecar.knowledge.auth.key_set_files import key_sets_of
 from sidecar.knowledge.rules import RULES
+from sidecar.model.errors import PolicyError
+from sidecar.policy.cases.fitting import misfits_of
 from sidecar.policy.cases.load import Read, load_cases
 from sidecar.policy.load import load_text
 from sidecar.policy.text import Text
@@ -74,6 +76,9 @@ def command(  # noqa: PLR0913 -- as many as there are options
     """
     began = time.monotonic()
     ran = [_run(name, only) for name in files]
+    if only is not None and not any(one.results for one in ran):
+        # Nothing would have failed, whatever the policy does.
+        raise CommandError(f"no test has '{only}' in its name", NO)
     is_good = [not one.failed and one.reach.percent >= fail_under for one in ran]
     if junit is not None:
         junit.write_text("\n".join(_junit(ran)) + "\n", encoding="utf-8")
@@ -94,6 +99,8 @@ def _run(name: str, only: str | None) -> _Ran:
         RULES,
     )
     policy = text.loaded.policy
+    if misfits := misfits_of(read, policy):
+        raise PolicyError(misfits)
     answers = Careful(key_sets=key_sets_of(policy.authentication.jwt, read.cases.at), where=_WHERE)
     trials = Trials(text, read, UuidV7(lambda: read.cases.at, os.urandom), answers)
     chosen = [one for one in trials_of(read, policy) if only is None or only in one.name]
@@ -128,20 +135,26 @@ def _reading(files: dict[str, str], folder: Path) -> Callable[[str], bytes]:
 def _lines(ran: _Ran, fail_under: float, *, is_listing: bool) -> Iterator[str]:
     for result in ran.failed:
         place = result.trial.place
-        yield f"FAILED {place.file}:{place.line} {result.trial.name}"
-        yield from (f"  {words}" for words in result.wrong)
+        yield f"FAILED {place.file}:{place.line} {_plain(result.trial.name)}"
+        yield from (f"  {_plain(words)}" for words in result.wrong)
         if result.cause:
             yield f"  {result.cause}"
     reach = ran.reach
     total = len(reach.reached) + len(reach.missed)
     words = f"reached {len(reach.reached)} of {total} points of the policy"
-    yield f"{ran.read.name}: {words}, {reach.percent:.0f} %"
+    # Rounded down: what is not all is not 100 %.
+    yield f"{ran.read.name}: {words}, {int(reach.percent)} %"
     if reach.percent < fail_under:
         yield f"  less than --fail-under {fail_under:g}"
     if is_listing or reach.percent < fail_under:
         for point in reach.missed:
             written = ran.text.written(point.path)
             yield f"  missed: {point.words} ({written or told(point)})"
+
+
+def _plain(text: str) -> str:
+    """Write what no terminal and no XML shows as it is (XML 1.0 §2.2) as an escape."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _summary(ran: list[_Ran], seconds: float) -> str:
@@ -189,13 +202,13 @@ def _junit(ran: list[_Ran]) -> Iterator[str]:
 
 
 def _case(file: str, result: Result) -> Iterator[str]:
-    name = quoteattr(result.trial.name)
+    name = quoteattr(_plain(result.trial.name))
     line = f'file={quoteattr(file)} line="{result.trial.place.line}"'
     start = f"    <testcase classname={quoteattr(file)} name={name} {line}"
     if not result.wrong:
         yield f"{start}/>"
         return
     yield f"{start}>"
-    message = quoteattr("; ".join((*result.wrong, result.cause)))
+    message = quoteattr(_plain("; ".join((*result.wrong, result.cause))))
     yield f"      <failure message={message}/>"
     yield "    </testcase>"

@@ -77,6 +77,7 @@ RULES: Final[tuple[tuple[Callable[[Judged], Findings], frozenset[str]], ...]] = 
     (api_keys.servers_nobody_asks, frozenset({"state"})),
     (api_keys.memory_of_several, frozenset({"state", "workers"})),
     (blocks.blocks_nobody_can_add, frozenset({"blocks", "state", "admin"})),
+    (blocks.news_too_late, frozenset({"blocks", "state", "authentication"})),
     (api_keys.floor_too_high, frozenset({"authentication"})),
     (content.every_body_refused, frozenset({"body"})),
     (bodies.no_room_for_a_body, frozenset({"body", "bodies"})),

@@ -112,9 +112,10 @@ class _Loading:
     def load(self, name: str) -> Text:
         try:
             content = self.sources.read(name)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # ValueError: a test file may name what no file can be called.
             hint = "name a policy file that exists and may be read"
-            message = f"cannot be read: {error.strerror or 'no such file'}"
+            message = f"cannot be read: {getattr(error, 'strerror', None) or 'no such file'}"
             raise PolicyError([Problem(name, 0, 0, "", message, hint)]) from error
         return self.finish(parse(name, content, self.sources.environ), content)
 

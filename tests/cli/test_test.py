@@ -73,7 +73,7 @@ def ran(capture: pytest.CaptureFixture[str], *words: str) -> Said:
 def test_tests_that_pass_say_what_they_reach(capture: pytest.CaptureFixture[str]) -> None:
     answer = ran(capture, "good.yaml")
     assert answer.err == ""
-    assert answer.out[0] == "good.yaml: reached 3 of 8 points of the policy, 38 %"
+    assert answer.out[0] == "good.yaml: reached 3 of 8 points of the policy, 37 %"
     assert answer.out[1].startswith("3 passed, 0 failed in ")
     assert answer.code == DONE
 
@@ -111,6 +111,39 @@ def test_tests_are_chosen_by_their_names(capture: pytest.CaptureFixture[str]) ->
     assert answer.out[-1].startswith("1 passed, 0 failed")
 
 
+def test_a_choice_that_no_test_meets_is_no_success(capture: pytest.CaptureFixture[str]) -> None:
+    answer = ran(capture, "good.yaml", "-k", "strnager")
+    assert (answer.code, answer.out) == (NO, [])
+    assert answer.err.strip() == "sidecar: no test has 'strnager' in its name"
+
+
+def test_names_with_control_characters_break_no_report_and_no_terminal(
+    capture: pytest.CaptureFixture[str],
+) -> None:
+    written = Path("good.yaml").read_text().replace("status: 401", "status: 200")
+    Path("bad.yaml").write_text(
+        written.replace("a stranger may not", r'"a \x1b[31m\0\uFFFE may not"#')
+    )
+    answer = ran(capture, "bad.yaml", "--junit", "report.xml")
+    assert answer.out[0] == r"FAILED bad.yaml:11 a \x1b[31m\x00\ufffe may not"
+    report = ET.fromstring(Path("report.xml").read_text())  # noqa: S314 -- our own
+    names = [one.get("name") for one in report.findall("testsuite/testcase")]
+    assert names[1] == r"a \x1b[31m\x00\ufffe may not"
+
+
+def test_what_is_not_all_is_never_rounded_to_it(capture: pytest.CaptureFixture[str]) -> None:
+    routes = "".join(f"  - {{path: /r{at}, public: true}}\n" for at in range(300))
+    Path("policy.yaml").write_text(
+        f"version: 1\nupstream: http://127.0.0.1:3000\nroutes:\n{routes}"
+    )
+    test = "{{name: t, request: {{path: /r{at}}}, expect: {{outcome: admit}}}}"
+    tests = ", ".join(test.format(at=at) for at in range(299))
+    Path("most.yaml").write_text(f"policy: policy.yaml\ntests: [{tests}]\n")
+    answer = ran(capture, "most.yaml", "--fail-under", "100")
+    assert answer.code == NO
+    assert answer.out[0] == "most.yaml: reached 299 of 300 points of the policy, 99 %"
+
+
 def test_programs_get_json(capture: pytest.CaptureFixture[str]) -> None:
     answer = ran(capture, "good.yaml", "--json")
     found = json.loads("\n".join(answer.out))
@@ -131,7 +164,20 @@ def test_programs_get_json(capture: pytest.CaptureFixture[str]) -> None:
     [
         ("policy: policy.yaml", "policy: gone.yaml", "gone.yaml", NO),
         ("outcome: admit", "outcom: admit", "good.yaml:10:14: error: tests[0].expect.outcom", NO),
+        ("policy: policy.yaml", 'policy: "a\\0b"', "cannot be read", NO),
         ("/secrets/pepper", "/secrets/other", "cannot be read as a file", NO),
+        (
+            "variables:",
+            "tenants: {acme: {status: suspended}}\nvariables:",
+            "good.yaml:3:17: error: tenants.acme: stands in the policy, which comes first",
+            NO,
+        ),
+        (
+            "expect: {status: 401}",
+            "as: {tenant: acme, roles: [viewr]}\n    expect: {status: 401}",
+            "tests[1].as.roles[0]: no key has the role viewr",
+            NO,
+        ),
     ],
 )
 def test_a_mistake_is_said_as_in_a_policy(

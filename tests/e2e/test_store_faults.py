@@ -101,10 +101,12 @@ async def test_redis_that_is_gone_admits_nobody_for_longer_than_the_bound(
     tmp_path: Path, server: Valkey
 ) -> None:
     async with asked(tmp_path, state_of(server)) as (proxy, _):
+        assert proxy.gauge("sidecar_degraded", "revocations") == 0
         began = time.monotonic()
         await asyncio.to_thread(server.kill)
         await is_closed_to_all_but_the_public(proxy, began)
         assert proxy.gauge("sidecar_degraded", "store") == 1
+        assert proxy.gauge("sidecar_degraded", "revocations") == 1
         await asyncio.to_thread(server.start)
         # It came back empty: the key is nobody's until it is there again.
         await becomes(proxy, 401)
@@ -115,6 +117,7 @@ async def test_redis_that_is_gone_admits_nobody_for_longer_than_the_bound(
             while proxy.sidecar.is_ready():  # noqa: ASYNC110 -- from outside
                 await asyncio.sleep(0.02)
         assert proxy.gauge("sidecar_degraded", "store") == 0
+        assert proxy.gauge("sidecar_degraded", "revocations") == 0
 
 
 @pytest.mark.control("AN-4")

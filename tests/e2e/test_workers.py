@@ -70,10 +70,15 @@ async def test_a_worker_that_is_killed_is_replaced_and_its_counts_stay(
         os.kill(before[0], signal.SIGKILL)
         await sidecar.becomes_ready(ready=False)
         assert b"worker" in (await sidecar.ask_admin(b"/readyz"))[1]
+        # Nor do the sums fall meanwhile: Prometheus would count all of them a second time.
+        while (await sidecar.ask_admin(b"/readyz"))[0] == 503:
+            assert (await sidecar.ask_admin(b"/metrics"))[0] == 200
+            assert await sidecar.count("sidecar_requests_total{") == 40
         assert await sidecar.ask() == 200
         await sidecar.becomes_ready()
         assert len(set(sidecar.workers()) - set(before)) == 1
         assert await sidecar.count("sidecar_requests_total{") == 41
+        assert await sidecar.count("sidecar_worker_restarts_total ") == 1
         await sidecar.says("ended with status -9")
 
 
@@ -116,13 +121,34 @@ async def test_a_worker_that_does_not_answer_holds_up_neither_metrics_nor_the_ne
     async with two_workers(tmp_path, free_port()) as sidecar:
         for _ in range(10):
             await sidecar.ask()
+        assert await sidecar.count("sidecar_requests_total{") == 10
         stopped = sidecar.workers()[0]
         os.kill(stopped, signal.SIGSTOP)
         assert (await sidecar.ask_admin(b"/metrics"))[0] == 200
+        assert await sidecar.count("sidecar_requests_total{") == 10
         os.kill(stopped, signal.SIGCONT)
         # The late answer to the first question is not taken for that to the second.
         for _ in range(2):
             assert await sidecar.count("sidecar_requests_total{") == 10
+
+
+async def test_records_of_what_operators_try_are_counted_with_those_of_the_workers(
+    tmp_path: Path, free_port: FreePort
+) -> None:
+    listen = {"proxy": f"127.0.0.1:{free_port()}", "drain": "1s"}
+    (tmp_path / "token").write_text("0123456789abcdef" * 4)
+    tokens = [{"name": "ops", "token": f"file:{tmp_path / 'token'}", "role": "read"}]
+    async with a_service(Echo()) as service:
+        policy = a_policy(service.url, workers=2, listen=listen, admin={"tokens": tokens})
+        async with serving(policy, tmp_path) as sidecar:
+            await sidecar.becomes_ready()
+            before = await sidecar.count("sidecar_audit_records_total{")
+            for _ in range(3):
+                assert (await sidecar.ask_admin(b"/v1/status"))[0] == 401
+            async with asyncio.timeout(10):
+                while await sidecar.count("sidecar_audit_records_total{") < before + 3:  # noqa: ASYNC110 -- from outside
+                    await asyncio.sleep(0.02)
+            assert await sidecar.count("sidecar_audit_records_total{") == before + 3
 
 
 async def test_sighup_reaches_every_worker(tmp_path: Path, free_port: FreePort) -> None:
@@ -138,6 +164,31 @@ async def test_sighup_reaches_every_worker(tmp_path: Path, free_port: FreePort) 
         sidecar.order(signal.SIGTERM)
         assert await sidecar.ended() == 0
         assert len(sidecar.records()) == 20
+
+
+async def test_what_workers_are_missing_is_still_asked_after_one_was_replaced(
+    tmp_path: Path, free_port: FreePort
+) -> None:
+    full = {"file": "/dev/full", "queue": "4KB", "on_full": "block"}
+    listen = {"proxy": f"127.0.0.1:{free_port()}", "drain": "1s"}
+    name = tmp_path / "policy.yaml"
+    async with a_service(Echo()) as service:
+        policy = a_policy(service.url, workers=2, listen=listen, audit={"sinks": [full]})
+        name.write_text(policy)
+        async with launched([str(name)], tmp_path / "none") as sidecar:
+            await sidecar.started()
+            await sidecar.becomes_ready()
+            # The third one in a row is started again after two seconds: it is asked meanwhile.
+            for at in (0, -1, -1):
+                os.kill(sidecar.workers()[at], signal.SIGKILL)
+                await sidecar.becomes_ready(ready=False)
+                await sidecar.becomes_ready()
+            async with a_client(sidecar.port) as client:
+                while (await client.ask(get(b"/" + b"a" * 2000))).status == 200:
+                    pass
+            await sidecar.becomes_ready(ready=False)
+            answer = await sidecar.ask_admin(b"/readyz")
+            assert json.loads(answer[1])["reasons"] == ["the audit sink /dev/full is full"]
 
 
 async def test_what_a_worker_is_missing_is_said_by_all_of_them_together(

@@ -7,6 +7,7 @@ import pytest
 
 from sidecar.model.errors import PolicyError
 from sidecar.model.identity import Method
+from sidecar.policy.cases.fitting import misfits_of
 from sidecar.policy.cases.load import json_schema, load_cases, read_caller
 from tests.builders import a_policy
 
@@ -69,6 +70,30 @@ def test_a_whole_file_is_read() -> None:
         ("[GET /x, POST /x]", "[GET, POST /x]", "is no request"),
         ("json: {a: 1}", "json: {a: 1}, body: x", "there are two bodies"),
         ("before: {outcome: admit}", "before: {}", "expects nothing"),
+        ("{outcome: admit}", "{outcome: null}", "outcome expects nothing"),
+        ("{outcome: admit}", '{reason: ""}', "reason expects nothing"),
+        ("{outcome: admit}", "{upstream_headers: {}}", "upstream_headers expects nothing"),
+        ("{outcome: admit}", "{response_headers: {X A: null}}", "is no name of a field"),
+        (
+            "{outcome: admit}",
+            "{outcome: answer, upstream_headers: {A: null}}",
+            "what is not admitted has no upstream_headers",
+        ),
+        ("repeat: 3\n    every: 1s", "repeat: 1", "before is about a request that is sent several"),
+        ("    repeat: 3\n", "", "before is about a request that is sent several"),
+        (
+            "    repeat: 3\n    every: 1s\n    before: {outcome: admit}",
+            "    every: 1s",
+            "every is about a request that is sent several",
+        ),
+        ("repeat: 3\n    every: 1s", "repeat: 99\n    every: 3000d", "more than a hundred years"),
+        ("at: 2026-03-01T12:00:00Z", "at: 1960-03-01T12:00:00Z", "is not between 1970 and 2999"),
+        ("at: 2026-03-01T12:00:00Z", "at: 0001-01-01T00:00:00+10:00", "is not between 1970"),
+        ("at: 2026-03-01T12:00:00Z", "at: 9999-01-01T00:00:00Z", "is not between 1970 and 2999"),
+        ("host: a.example", "from: nonsense", "is no address"),
+        ("host: a.example", 'from: ""', "is no address"),
+        ("host: a.example", 'host: "a\\r\\nX-Evil: b"', "a line break in a part of the request"),
+        ("{A: b}", '{A: "b\\nC: d"}', "a line break in a part of the request"),
         ("as: {tenant: acme, roles", "as: {roles", "roles are roles in a tenant"),
         ("as: {tenant: acme,", "as: {tenant: acme, memberships: {b: []},", "in two places"),
         ("as: {tenant: acme,", "as: {key: abc, tenant: acme,", "says by itself who calls"),
@@ -81,6 +106,78 @@ def test_a_mistake_is_said_with_its_line(old: str, new: str, said: str) -> None:
     problems = problems_of(WHOLE.replace(old, new, 1))
     assert any(said in problem for problem in problems), problems
     assert all(problem.startswith("t.yaml:") for problem in problems)
+
+
+FITTING = """policy: ./policy.yaml
+tests:
+  - name: a test
+    request: {path: /x}
+    as: {tenant: acme, roles: [viewer]}
+    expect: {outcome: refuse}
+matrix:
+  name: who may
+  callers: {nobody: {}, several: {memberships: {acme: [viewer], globex: [admin]}}}
+  requests: [GET /x]
+  expect: {nobody: [401], several: [admit]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[viewer]}\n    e", "[viewr]}\n    e", "t.yaml:5:32: error: tests[0].as.roles[0]: no key"),
+        ("globex: [admin]", "globex: [boss]", "t.yaml:9:74: error: matrix.callers.several."),
+        ("roles: [viewer]}", "roles: [viewer], kind: secrte}", "is no kind of key here (hint: one"),
+        (
+            "roles: [viewer]}",
+            "roles: [viewer], method: jwt}",
+            "the policy has no jwt (hint: one of",
+        ),
+        ("tests:", "files: {x/../policy.yaml: a}\ntests:", "stands in for the policy itself"),
+        (
+            "tests:",
+            "tenants: {acme: {tier: pro}}\ntests:",
+            "stands in the policy, which comes first",
+        ),
+    ],
+)
+def test_what_the_policy_contradicts_is_a_mistake(old: str, new: str, said: str) -> None:
+    policy = a_policy(
+        {"path": "/x", "public": False, "role": "viewer"},
+        authentication={"api_keys": {}},
+        tenants={"acme": {}},
+    )
+
+    def misfits(text: str) -> list[str]:
+        read = load_cases("t.yaml", {"t.yaml": text.encode()}.__getitem__)
+        return [str(problem) for problem in misfits_of(read, policy)]
+
+    assert misfits(FITTING) == []
+    [problem] = misfits(FITTING.replace(old, new, 1))
+    assert said in problem
+
+
+def test_an_issuer_may_name_roles_of_its_own_and_its_callers_need_no_method() -> None:
+    issuer = {
+        "issuer": "https://idp.example",
+        "audiences": ["a"],
+        "jwks": "https://idp.example/k",
+        "algorithms": ["RS256"],
+    }
+    policy = a_policy(
+        {"path": "/x", "public": False, "role": "viewer"}, authentication={"jwt": [issuer]}
+    )
+    text = FITTING.replace("[viewer]", "[robot]", 1).encode()
+    read = load_cases("t.yaml", {"t.yaml": text}.__getitem__)
+    assert misfits_of(read, policy) == []
+    principal = read.cases.tests[0].caller.principal(policy)
+    assert principal is not None
+    assert (principal.method, principal.kind, principal.login) == (Method.JWT, None, "jwt")
+
+
+def test_where_everybody_is_let_in_it_does_not_matter_who_calls() -> None:
+    read = load_cases("t.yaml", {"t.yaml": FITTING.encode()}.__getitem__)
+    assert misfits_of(read, a_policy()) == []
 
 
 def test_a_file_without_tests_is_refused() -> None:

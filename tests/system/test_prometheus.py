@@ -65,10 +65,11 @@ def test_each_alert_fires_when_it_should_and_only_then() -> None:
 FIRING_SECONDS: Final = 45.0
 ABSENT_SECONDS: Final = 15.0
 AT_THE_END: Final = {"SidecarAbsent"}
-# What needs a mistake of ours, clocks that differ, a thousand connections: the cases.
+# What needs a mistake of ours, clocks that differ, a thousand connections, workers: the cases.
 NOT_PROVOKED: Final = {
     "SidecarInternalError",
     "SidecarRevocationsSlow",
+    "SidecarWorkersRestart",
     "SidecarFileDescriptorsShort",
     "SidecarInjectorFailing",
     "SidecarInjectorSlow",

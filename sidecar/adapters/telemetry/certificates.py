@@ -7,6 +7,7 @@ from typing import Final
 
 from sidecar.adapters.telemetry.metrics import NamedRow
 from sidecar.knowledge.certificates import certificates_in, not_after
+from sidecar.policy.schema.audit import HttpSink, RedisSink, SyslogSink
 from sidecar.policy.schema.policy import Policy
 
 _LOG: Final = logging.getLogger("sidecar.certificates")
@@ -17,7 +18,10 @@ UPSTREAM: Final = "upstream"
 UPSTREAM_CA: Final = "upstream_ca"
 STATE_CA: Final = "state_ca"
 ISSUER_CA: Final = "issuer_ca"
-_AUTHORITIES: Final = frozenset((UPSTREAM_CA, STATE_CA, ISSUER_CA))
+AUDIT_CA: Final = "audit_ca"
+ALERTS_CA: Final = "alerts_ca"
+TRACING_CA: Final = "tracing_ca"
+_AUTHORITIES: Final = frozenset((UPSTREAM_CA, STATE_CA, ISSUER_CA, AUDIT_CA, ALERTS_CA, TRACING_CA))
 
 
 class CertificateEnds:
@@ -58,7 +62,22 @@ def _files(policy: Policy) -> set[tuple[str, str]]:
     found |= {(ISSUER_CA, issuer.ca) for issuer in authentication.jwt}
     if authentication.introspection is not None:
         found.add((ISSUER_CA, authentication.introspection.ca))
+    found |= set(_told_to(policy))
     return {(used_by, file) for used_by, file in found if file is not None}
+
+
+def _told_to(policy: Policy) -> Iterator[tuple[str, str | None]]:
+    """Say by whose authorities those are believed who get records, alerts and spans."""
+    for sink in policy.audit.sinks:
+        if isinstance(sink, SyslogSink | HttpSink):
+            yield AUDIT_CA, sink.ca
+        elif isinstance(sink, RedisSink) and sink.server is not None:
+            yield AUDIT_CA, sink.server.ca
+    alerts = policy.audit.alerts
+    if alerts is not None and alerts.webhook is not None:
+        yield ALERTS_CA, alerts.webhook.ca
+    if policy.tracing is not None:
+        yield TRACING_CA, policy.tracing.ca
 
 
 def _end_of(used_by: str, pem: bytes) -> float:

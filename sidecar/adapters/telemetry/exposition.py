@@ -22,6 +22,7 @@ _MERGING: Final[Mapping[Merge, Callable[[float, float], float]]] = {
     Merge.LARGEST: max,
     Merge.SMALLEST: min,
 }
+_OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"
 _WITH_EXEMPLARS: Final = "sidecar_request_duration_seconds"
 _LONGEST_EXEMPLAR: Final = 128
 """Characters of all names and values of an exemplar's labels (OpenMetrics 1.0, "Exemplars")."""
@@ -65,19 +66,20 @@ def lasting(snapshot: Snapshot) -> Snapshot:
     }
 
 
-def render(snapshot: Snapshot, accept: str) -> tuple[str, bytes]:
+def render(snapshot: Snapshot, *, is_openmetrics: bool) -> tuple[str, bytes]:
     """Write a snapshot as text.
 
     Args:
         snapshot: the numbers.
-        accept: the reader's Accept, empty for none.
+        is_openmetrics: whether in OpenMetrics, which has exemplars.
 
     Returns:
-        The content type, OpenMetrics if the reader asked for it, and the text.
+        The content type and the text.
     """
     registry = CollectorRegistry()
     registry.register(_Shown(snapshot))
-    encode, content_type = choose_encoder(accept)
+    # Never what a reader sent: the library raises for versions that are no numbers.
+    encode, content_type = choose_encoder(_OPENMETRICS if is_openmetrics else "")
     return content_type, encode(registry)
 
 
@@ -126,12 +128,12 @@ def _family(metric: Metric, rows: Iterable[Row], exemplars: _Exemplars) -> Famil
         case Kind.COUNTER:
             counter = CounterMetricFamily(metric.name, metric.text, labels=metric.labels)
             for labels, numbers in rows:
-                counter.add_metric(labels, numbers[0])
+                counter.add_metric(_encodable(labels), numbers[0])
             return counter
         case Kind.GAUGE:
             gauge = GaugeMetricFamily(metric.name, metric.text, labels=metric.labels)
             for labels, numbers in rows:
-                gauge.add_metric(labels, numbers[0])
+                gauge.add_metric(_encodable(labels), numbers[0])
             return gauge
         case Kind.HISTOGRAM:
             histogram = HistogramMetricFamily(metric.name, metric.text, labels=metric.labels)
@@ -144,5 +146,13 @@ def _family(metric: Metric, rows: Iterable[Row], exemplars: _Exemplars) -> Famil
                     else (bound, count)
                     for at, (bound, count) in enumerate(pairs)
                 ]
-                histogram.add_metric(labels, buckets, total)
+                histogram.add_metric(_encodable(labels), buckets, total)
             return histogram
+
+
+def _encodable(labels: Iterable[str]) -> list[str]:
+    """Write as an escape what is no UTF-8: a variable may have put it into the name of a file."""
+    return [
+        label if label.isascii() else label.encode(errors="backslashreplace").decode()
+        for label in labels
+    ]

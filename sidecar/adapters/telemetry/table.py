@@ -277,6 +277,11 @@ METRICS: Final[Mapping[str, Metric]] = {
             "Connections that were cut: full (as many as may be), handshake (no TLS), silent (no"
             " request in time)",
         ),
+        Metric(
+            "sidecar_worker_restarts_total", _C, (),
+            "Workers that ended by themselves or were killed, and were started again; not there"
+            " with one process",
+        ),
         Metric("process_cpu_seconds_total", _C, ("worker",), "CPU time, user and system"),
         Metric("process_resident_memory_bytes", _G, ("worker",), "Resident memory"),
         Metric("process_virtual_memory_bytes", _G, ("worker",), "Virtual memory"),

@@ -28,6 +28,10 @@ class CallerCsrf(Csrf):
         super().__init__(section)
         self._credentials = credentials
 
+    def carries_credential(self, head: RequestHead) -> bool:
+        """Tell whether a request carries a credential of the sidecar's, wherever it stands."""
+        return bool(self._credentials.read(head, claims_any_bearer=True).places)
+
     def _is_explicit(self, exchange: Exchange, head: RequestHead) -> bool:
         if is_unproved(exchange):
             return False

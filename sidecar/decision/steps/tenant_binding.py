@@ -54,14 +54,14 @@ class TenantBinding(Step):
             projects = self._projects.names(exchange)
         except UndecodableError as error:
             return self._refused(str(error))
-        reason = _mismatch(exchange, tenants, projects)
+        reason = mismatch(exchange, tenants, projects)
         return PASS if reason is None else self._refused(reason)
 
     def _refused(self, reason: str) -> Refuse:
         return Refuse(self._code, reason, hides_route=self._code is RefusalCode.NOT_FOUND)
 
 
-def _mismatch(exchange: Exchange, tenants: list[str], projects: list[str]) -> str | None:
+def mismatch(exchange: Exchange, tenants: list[str], projects: list[str]) -> str | None:
     """Say what the request names that is not the caller's own; None for nothing."""
     tenant = exchange.tenant
     if tenant is None:

@@ -25,6 +25,7 @@ from aiohttp import web
 
 from sidecar.adapters.sockets import open_socket
 from sidecar.adapters.telemetry.metrics import Row, Snapshot
+from sidecar.adapters.telemetry.scrapes import asks_openmetrics
 from sidecar.adapters.telemetry.table import BUCKETS
 from sidecar.fronts.kube.bodies import SMALL_BYTES, Room, UnreadError, read
 from sidecar.fronts.kube.certificate import Certificate
@@ -238,7 +239,10 @@ class Webhook:
             # prometheus_client is memory for those who scrape.
             from sidecar.adapters.telemetry.exposition import render
 
-            content_type, text = render(self.snapshot(), request.headers.get("Accept", ""))
+            content_type, text = render(
+                self.snapshot(),
+                is_openmetrics=asks_openmetrics(request.headers.get("Accept", "")),
+            )
             return web.Response(body=text, headers={"Content-Type": content_type})
 
         app = web.Application(middlewares=[_with_one_face])

@@ -79,7 +79,7 @@ class Worker:
                 *command, pass_fds=descriptors, stdin=asyncio.subprocess.DEVNULL
             )
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=_LINE_BYTES)
-        answer = await self.ask("start", START_SECONDS)
+        answer = await self._told("start", START_SECONDS)
         port = answer.get("port") if answer is not None else None
         if not isinstance(port, int):
             raise WorkerError(f"worker {self.number} did not start")
@@ -97,10 +97,15 @@ class Worker:
             about: what it is about; empty for nothing.
 
         Returns:
-            The answer; None from a worker that is gone or silent.
+            The answer; None from a worker that is gone, silent, or does not serve yet.
         """
+        return await self._told(question, seconds, about) if self.is_ready else None
+
+    async def _told(self, question: str, seconds: float, about: str = "") -> Message | None:
         try:
             async with asyncio.timeout(seconds), self._turn:
+                if self._writer.is_closing():
+                    return None
                 self._asked += 1
                 document = {"ask": question, "about": about, "number": self._asked}
                 self._writer.write(json.dumps(document).encode() + b"\n")
@@ -137,6 +142,7 @@ class Workers:
 
     Attributes:
         port: port of the proxy listener.
+        restarts: workers that ended before they were told to.
     """
 
     def __init__(self, count: int, program: Program, lost: Callable[[Message], None]) -> None:
@@ -158,6 +164,7 @@ class Workers:
         self._lacking: Sequence[str] = ()
         self._looking: asyncio.Task[None] | None = None
         self.port = 0
+        self.restarts = 0
 
     async def start(self) -> None:
         """Start all workers.
@@ -193,13 +200,28 @@ class Workers:
             await asyncio.sleep(LOOK_SECONDS)
             await self._look()
 
-    async def numbers(self) -> list[Message]:
-        """Ask all workers for their numbers, and remember them for when a worker is lost."""
-        answers = await asyncio.gather(*(worker.ask("snapshot") for worker in self._workers))
-        for worker, answer in zip(self._workers, answers, strict=True):
-            if answer is not None:
-                self._last[worker.number] = answer
-        return [answer for answer in answers if answer is not None]
+    async def numbers(self) -> tuple[list[Message], list[Message]]:
+        """Ask all workers for their numbers, and remember them for when a worker is lost.
+
+        Returns:
+            The numbers of those that answer; and the last known ones of those that do not, and are
+            not given up yet.
+        """
+        there = await asyncio.gather(*map(self._numbers_of, self._workers))
+        answered = {number for number in there if number in self._last}
+        known = sorted(self._last)
+        return (
+            [self._last[number] for number in known if number in answered],
+            [self._last[number] for number in known if number not in answered],
+        )
+
+    async def _numbers_of(self, worker: Worker) -> int | None:
+        answer = await worker.ask("snapshot")
+        # One that was replaced meanwhile is given up: what it counted is with the lost.
+        if answer is None or worker is not self._workers[worker.number] or not worker.is_ready:
+            return None
+        self._last[worker.number] = answer
+        return worker.number
 
     async def ask(self, question: str, about: str) -> list[Message]:
         """Ask all workers, and return the answers of those that gave one."""
@@ -290,6 +312,7 @@ class Workers:
             if self._stopping.is_set():
                 return
             _LOG.error("worker %d ended with status %d; it is started again", number, code)
+            self.restarts += 1
             if last := self._last.pop(number, None):
                 self._lost(last)
             failures = 0 if loop.time() - began > _STEADY_SECONDS else failures + 1

@@ -18,7 +18,8 @@ class Caller(Section):
         tenant: tenant that the caller belongs to.
         roles: roles in it.
         memberships: roles by tenant, for a caller of several.
-        method: how the caller proved who they are.
+        method: how the caller proved who they are; by an API key if left out, unless the policy has
+            none.
         login: login method; that of `method` if left out.
         scopes: scopes of the credential.
         kind: kind of the API key; the first of the policy if left out.
@@ -67,6 +68,17 @@ class Caller(Section):
             )
         return self
 
+    def method_under(self, policy: Policy) -> Method:
+        """Say how the caller proved who they are.
+
+        Args:
+            policy: names the methods that there are.
+        """
+        methods = policy.authentication.methods
+        if "method" in self.model_fields_set or not methods:
+            return Method(self.method)
+        return Method(methods[0])
+
     def principal(self, policy: Policy) -> Principal | None:
         """Make who it stands for; None for nobody, and for a credential.
 
@@ -75,7 +87,7 @@ class Caller(Section):
         """
         if not self.model_fields_set or self.key is not None or self.jwt is not None:
             return None
-        method = Method(self.method)
+        method = self.method_under(policy)
         own = {} if self.tenant is None else {self.tenant: self.roles}
         keys = policy.authentication.api_keys
         kind = self.kind

@@ -1,6 +1,8 @@
 """The file of tests, section by section."""
 
+import re
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Annotated, Final, Literal, Self
 
 from sidecar.model.refusals import RefusalCode
@@ -18,6 +20,11 @@ DAY_ONE: Final = 1_767_225_600.0
 
 MOST_REPEATS: Final = 100_000
 _MOMENT_HINT: Final = "2026-03-01T12:00:00Z"
+# What a date in an answer and an id of a request can say, with room for what is repeated.
+_LAST_MOMENT: Final = 32_503_680_000.0
+_LONGEST_SECONDS: Final = 366 * 86400.0 * 100
+# RFC 9110 §5.1.
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}\Z")
 _PLAIN_WORDS: Final = ("admit", "refuse", "answer")
 _FIRST_STATUS, _LAST_STATUS = 100, 599
 
@@ -30,7 +37,25 @@ def _moment(value: object) -> float:
         raise misfit("is no point in time", _MOMENT_HINT) from error
     if moment.tzinfo is None:
         raise misfit("has no time zone", _MOMENT_HINT)
-    return moment.timestamp()
+    seconds = moment.timestamp()
+    if not 0 <= seconds < _LAST_MOMENT:
+        raise misfit("is not between 1970 and 2999", _MOMENT_HINT)
+    return seconds
+
+
+def _address(value: object) -> str:
+    text = text_of(value, "192.0.2.7")
+    try:
+        return str(ip_address(text))
+    except ValueError as error:
+        raise misfit("is no address", "192.0.2.7 or 2001:db8::7") from error
+
+
+def _field(value: object) -> str:
+    text = text_of(value, "X-Tenant-Id")
+    if not _TOKEN.match(text):
+        raise misfit("is no name of a field: no answer could have it", "such as X-Tenant-Id")
+    return str(text)
 
 
 def _cell(value: object) -> str | int:
@@ -85,6 +110,14 @@ Status = Annotated[
     WithJsonSchema({"type": "integer", "minimum": _FIRST_STATUS, "maximum": _LAST_STATUS}),
     Field(examples=["403"]),
 ]
+Address = Annotated[
+    str,
+    PlainValidator(_address),
+    WithJsonSchema({"type": "string"}),
+    Field(examples=["192.0.2.7"]),
+]
+Token = Annotated[str, PlainValidator(_field), WithJsonSchema({"type": "string", "minLength": 1})]
+Fields = Annotated[dict[Token, str | None], Field(examples=["{X-Tenant-Id: acme, X-Debug: null}"])]
 
 
 class Request(Section):
@@ -107,13 +140,24 @@ class Request(Section):
     headers: dict[str, str] = Field(default_factory=dict)
     body: str | None = None
     json_body: Annotated[object, Field(alias="json", examples=["{id: 7}"])] = None
-    sender: Annotated[str, Field(alias="from", examples=["192.0.2.7"])] = "127.0.0.1"
+    sender: Annotated[Address, Field(alias="from")] = "127.0.0.1"
     tls: Flag = False
 
     @model_validator(mode="after")
     def _one_body(self) -> Self:
         if self.body is not None and "json_body" in self.model_fields_set:
             raise misfit("there are two bodies", "either body or json", is_quoted=False)
+        return self
+
+    @model_validator(mode="after")
+    def _one_request(self) -> Self:
+        parts = (self.method, self.path, self.host, *self.headers, *self.headers.values())
+        if any("\r" in part or "\n" in part for part in parts):
+            raise misfit(
+                "a line break in a part of the request would make it two",
+                "one line for method, path, host and each field",
+                is_quoted=False,
+            )
         return self
 
 
@@ -135,13 +179,23 @@ class Expect(Section):
     code: RefusalCode | None = None
     step: str | None = None
     reason: str | None = None
-    upstream_headers: dict[str, str | None] = Field(default_factory=dict)
-    response_headers: dict[str, str | None] = Field(default_factory=dict)
+    upstream_headers: Fields = Field(default_factory=dict)
+    response_headers: Fields = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
             raise misfit("expects nothing", "outcome: admit", is_quoted=False)
+        # Whatever the policy does would be as expected, and the test prove nothing.
+        empty = [name for name in type(self).model_fields if name in self.model_fields_set]
+        for name in [name for name in empty if not getattr(self, name)]:
+            raise misfit(f"{name} expects nothing", "a value, or leave it out", is_quoted=False)
+        if self.upstream_headers and self.outcome in ("refuse", "answer"):
+            raise misfit(
+                "what is not admitted has no upstream_headers",
+                "outcome: admit, or no upstream_headers",
+                is_quoted=False,
+            )
         return self
 
 
@@ -169,6 +223,19 @@ class Case(Section):
     every: Duration = 0.0
     before: Expect | None = None
     expect: Annotated[Expect, Field(examples=["{outcome: admit}"])]
+
+    @model_validator(mode="after")
+    def _several(self) -> Self:
+        alone = ("before", "every") if self.repeat == 1 else ()
+        for name in [name for name in alone if name in self.model_fields_set]:
+            raise misfit(
+                f"{name} is about a request that is sent several times",
+                f"repeat: 2 or more, or no {name}",
+                is_quoted=False,
+            )
+        if self.repeat * self.every > _LONGEST_SECONDS:
+            raise misfit("takes more than a hundred years", "repeat less, or less apart")
+        return self
 
 
 class Matrix(Section):

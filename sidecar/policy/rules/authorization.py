@@ -205,10 +205,4 @@ def _bound_by(route: Route) -> str:
 
 
 def _methods(judged: Judged) -> frozenset[str]:
-    section = judged.policy.authentication
-    there = {
-        "api_key": section.api_keys is not None,
-        "jwt": bool(section.jwt),
-        "introspection": section.introspection is not None,
-    }
-    return frozenset(method for method, is_there in there.items() if is_there)
+    return frozenset(judged.policy.authentication.methods)

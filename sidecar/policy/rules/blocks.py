@@ -1,4 +1,4 @@
-"""Rules about blocks: those that nobody could add."""
+"""Rules about what is heard of the store: blocks that nobody could add, news that is too late."""
 
 from sidecar.policy.rules.findings import Findings, Judged
 
@@ -11,4 +11,16 @@ def blocks_nobody_can_add(judged: Judged) -> Findings:
             ("blocks",),
             "nobody can add a block: state is memory, and admin names no token",
             "state: sqlite:PATH or redis://host:6379/0, or admin: {tokens: […]}",
+        )
+
+
+def news_too_late(judged: Judged) -> Findings:
+    """A store that is asked for changes less often than what is remembered may be old."""
+    policy = judged.policy
+    if policy.has_store and policy.state.poll >= policy.authentication.max_staleness:
+        yield judged.warning(
+            ("state", "poll"),
+            "is not shorter than authentication.max_staleness: in between the store is asked for"
+            " each request, and /readyz is 503",
+            "poll: 1s, or a longer max_staleness",
         )

@@ -48,6 +48,16 @@ class Authentication(Section):
     max_staleness: PositiveDuration = 4.0
 
     @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that are there, by the names that routes give them."""
+        there = {
+            "api_key": self.api_keys is not None,
+            "jwt": bool(self.jwt),
+            "introspection": self.introspection is not None,
+        }
+        return tuple(method for method, is_there in there.items() if is_there)
+
+    @property
     def has_tokens(self) -> bool:
         """Whether a caller may prove with a token, signed or opaque, who it is."""
         return bool(self.jwt) or self.introspection is not None

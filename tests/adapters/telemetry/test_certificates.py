@@ -17,6 +17,7 @@ ISSUER = {
     "algorithms": ["ES256"],
 }
 ENDPOINT = {"url": "https://i.example/asked", "client_id": "me", "client_secret": "env:HOME"}
+WHSEC = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 NO_CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 SOON = datetime(2030, 1, 1, tzinfo=UTC)
 LATER = SOON + timedelta(days=90)
@@ -58,6 +59,8 @@ def test_authorities_end_with_the_last_of_them(tmp_path: Path) -> None:
 def test_every_file_that_the_policy_names_is_watched(tmp_path: Path) -> None:
     client = a_chain(tmp_path, "client", SOON)
     ca = a_chain(tmp_path, "ca", LATER)["certificate"]
+    logs = a_chain(tmp_path, "logs", SOON)["certificate"]
+    own = a_chain(tmp_path, "own", SOON)["certificate"]
     upstream = {"url": "https://127.0.0.1:1", "tls": {"ca": ca, **client}}
     sections = {
         "routes": [
@@ -65,6 +68,16 @@ def test_every_file_that_the_policy_names_is_watched(tmp_path: Path) -> None:
             {"path": "/own/**", "role": "viewer"},
         ],
         "state": {"store": "rediss://127.0.0.1:1/0", "ca": ca},
+        "audit": {
+            "sinks": [
+                {"syslog": "tls://127.0.0.1:1", "ca": ca},
+                {"http": "https://127.0.0.1:1/a", "ca": logs},
+                {"redis_stream": "own", "server": {"store": "rediss://127.0.0.1:2/0", "ca": own}},
+                {"redis_stream": "shared"},
+            ],
+            "alerts": {"webhook": {"url": "https://127.0.0.1:1/b", "secret": WHSEC, "ca": ca}},
+        },
+        "tracing": {"otlp": "https://127.0.0.1:1/c", "ca": ca},
         "authentication": {
             "jwt": [{**ISSUER, "ca": ca}],
             "introspection": {**ENDPOINT, "ca": ca},
@@ -75,6 +88,11 @@ def test_every_file_that_the_policy_names_is_watched(tmp_path: Path) -> None:
         ("upstream_ca", "ca.crt"): LATER.timestamp(),
         ("state_ca", "ca.crt"): LATER.timestamp(),
         ("issuer_ca", "ca.crt"): LATER.timestamp(),
+        ("audit_ca", "ca.crt"): LATER.timestamp(),
+        ("audit_ca", "logs.crt"): SOON.timestamp(),
+        ("audit_ca", "own.crt"): SOON.timestamp(),
+        ("alerts_ca", "ca.crt"): LATER.timestamp(),
+        ("tracing_ca", "ca.crt"): LATER.timestamp(),
     }
 
 

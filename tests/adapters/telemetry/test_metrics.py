@@ -25,11 +25,9 @@ from tests.adapters.exchanges import (
     refused,
 )
 
-OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-
 
 def families(snapshot: Snapshot) -> Mapping[str, Family]:
-    content_type, text = render(snapshot, "")
+    content_type, text = render(snapshot, is_openmetrics=False)
     assert content_type.startswith("text/plain; version=")
     return {family.name: family for family in read_text(text.decode())}
 
@@ -204,7 +202,7 @@ def test_of_a_worker_that_ended_only_what_it_counted_lasts() -> None:
 def test_openmetrics_is_written_for_whoever_asks_for_it() -> None:
     ledger = a_ledger()
     ledger.note(an_exchange(), admitted())
-    content_type, text = render(ledger.snapshot(), OPENMETRICS)
+    content_type, text = render(ledger.snapshot(), is_openmetrics=True)
     assert content_type.startswith("application/openmetrics-text")
     found = read_openmetrics(text.decode())  # type: ignore[no-untyped-call]  # the parser has none
     assert "sidecar_requests" in {family.name for family in found}
@@ -264,7 +262,7 @@ def test_what_the_sidecar_took_itself_is_a_duration_of_its_own() -> None:
 
 def exemplars(snapshot: Snapshot) -> list[tuple[str, str, float]]:
     """List what OpenMetrics shows: bucket, request id, seconds."""
-    _, text = render(snapshot, OPENMETRICS)
+    _, text = render(snapshot, is_openmetrics=True)
     found = read_openmetrics(text.decode())  # type: ignore[no-untyped-call]  # the parser has none
     return [
         (sample.labels["le"], sample.exemplar.labels["request_id"], sample.exemplar.value)
@@ -301,7 +299,7 @@ def test_a_request_that_no_route_got_is_shown_by_the_sidecars_own_id() -> None:
 def test_the_text_format_has_no_exemplars() -> None:
     ledger = a_ledger()
     ledger.note(asked(b"the-first"), admitted())
-    assert b"the-first" not in render(ledger.snapshot(), "")[1]
+    assert b"the-first" not in render(ledger.snapshot(), is_openmetrics=False)[1]
 
 
 def test_of_several_workers_the_newest_request_of_a_bucket_is_shown() -> None:
@@ -334,7 +332,7 @@ def test_a_trace_that_is_recorded_is_shown_where_there_is_room(
     ledger, exchange = a_ledger(), asked(b"a" * characters)
     exchange.trace = Trace(b"ab" * 16, None, b"cd" * 8, flags=flags, state=b"")
     ledger.note(exchange, admitted())
-    _, text = render(ledger.snapshot(), OPENMETRICS)
+    _, text = render(ledger.snapshot(), is_openmetrics=True)
     found = read_openmetrics(text.decode())  # type: ignore[no-untyped-call]  # the parser has none
     samples = [sample for family in found for sample in family.samples]
     assert [one.exemplar.labels for one in samples if one.exemplar is not None] == [shown]
@@ -368,3 +366,18 @@ def test_of_several_workers_the_number_that_matters_is_shown(name: str, merged: 
     assert merge([{name: [(labels, [1])]}, {name: [(labels, [2])]}]) == {
         name: [(tuple(labels), [merged])]
     }
+
+
+@pytest.mark.parametrize("is_openmetrics", [False, True])
+def test_a_label_that_is_no_utf8_does_not_keep_the_others_from_being_read(
+    *, is_openmetrics: bool
+) -> None:
+    ledger = a_ledger()
+    ledger.watch("sidecar_audit_records_total", lambda: 7, '/var/log/\udcff"\\\n\u00e9.jsonl')
+    ledger.watch("sidecar_audit_queue_records", lambda: 8, "/var/log/\udcff")
+    _, text = render(json.loads(json.dumps(ledger.snapshot())), is_openmetrics=is_openmetrics)
+    lines = [line for line in text.decode().splitlines() if line.startswith("sidecar_audit")]
+    assert lines == [
+        'sidecar_audit_records_total{sink="/var/log/\\\\udcff\\"\\\\\\n\u00e9.jsonl"} 7.0',
+        'sidecar_audit_queue_records{sink="/var/log/\\\\udcff"} 8.0',
+    ]

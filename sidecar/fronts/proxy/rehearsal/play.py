@@ -7,18 +7,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import ClassVar, Final
+from typing import Final
 
 from sidecar.decision import traced
 from sidecar.decision.facts import shown, shown_taken
 from sidecar.decision.pipeline import Generation
 from sidecar.decision.runner import Waiting, respond
-from sidecar.decision.steps.authenticate import Authenticate
 from sidecar.fronts.proxy.answering import own_parts
 from sidecar.fronts.proxy.intake import Intake, take_head
 from sidecar.fronts.proxy.rehearsal.asked import Asked
+from sidecar.fronts.proxy.rehearsal.assuming import assumed_step
 from sidecar.fronts.proxy.spool import PIECE_BYTES
-from sidecar.knowledge.auth.prover import unauthorized
 from sidecar.knowledge.http1.request import RequestHeadParser, new_hosts, new_request_lines
 from sidecar.knowledge.http1.strict import HeadLimits
 from sidecar.model.body import Collected, Watch
@@ -26,7 +25,7 @@ from sidecar.model.errors import ProtocolError, StoreUnavailableError
 from sidecar.model.exchange import GIVEN, Connection, Exchange
 from sidecar.model.identity import Principal, TenantRecord
 from sidecar.model.message import RequestHead
-from sidecar.model.outcome import PASS, Ask, Outcome, Refuse, Respond
+from sidecar.model.outcome import Refuse, Respond
 from sidecar.model.ports import Answers
 from sidecar.model.questions import FindTenant, JudgeBody, Question, ReadBody
 from sidecar.model.refusals import RefusalCode
@@ -158,33 +157,6 @@ class Played:
         return shown_taken(self.exchange.taken)
 
 
-class Assumed:
-    """Stands for `authenticate` where it is said who the caller is.
-
-    Args:
-        step: the step of the route, which still says which methods it accepts.
-        principal: the caller.
-    """
-
-    name: ClassVar[str] = Authenticate.name
-    reads: ClassVar[frozenset[str]] = Authenticate.reads
-    writes: ClassVar[frozenset[str]] = Authenticate.writes
-    can_shadow: ClassVar[bool] = Authenticate.can_shadow
-
-    def __init__(self, step: Authenticate, principal: Principal) -> None:
-        self._step = step
-        self._principal = principal
-
-    def decide(self, exchange: Exchange) -> Outcome | Ask:
-        """Write the principal; a credential that comes along still does not go on."""
-        _ = self._step.decide(exchange)
-        method = self._principal.method
-        if not self._step.accepts(method):
-            return unauthorized(f"{method.value} is not accepted here")
-        exchange.principal = self._principal
-        return PASS
-
-
 class Stage:
     """A policy, compiled, and whoever answers what its steps ask.
 
@@ -299,9 +271,7 @@ class _Playing:
         steps = plan.steps
         if principal is not None:
             self._is_assumed = True
-            steps = [
-                Assumed(step, principal) if type(step) is Authenticate else step for step in steps
-            ]
+            steps = [assumed_step(step, principal) for step in steps]
         try:
             outcome = await self._through(steps, shadow=plan.shadow)
         except _OverrunError:

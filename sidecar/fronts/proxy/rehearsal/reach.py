@@ -4,9 +4,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from sidecar.decision.bindings import PROJECT, TENANT, Bindings, bindings_of
 from sidecar.decision.ruling import ruling
+from sidecar.decision.steps.tenant_binding import mismatch
 from sidecar.fronts.proxy.rehearsal.play import Played
 from sidecar.fronts.proxy.rehearsal.trials import Result
+from sidecar.knowledge.http1.query import UndecodableError
+from sidecar.model.exchange import Exchange
 from sidecar.model.outcome import Refuse
 from sidecar.model.template import Kind
 from sidecar.policy.nodes import Path, key_path
@@ -75,17 +79,19 @@ def reach_of(policy: Policy, results: Iterable[Result]) -> Reach:
 def points_of(policy: Policy) -> Iterator[Point]:
     """List what there is to reach."""
     for index, route in enumerate(policy.routes):
-        yield from _of_route(index, route)
+        yield from _of_route(policy, index, route)
     for name in dict.fromkeys(route.permission for route in policy.routes if route.permission):
         yield from (_permission(name, word) for word in ("admits", "refuses"))
     if any(route.role or route.permission for route in policy.routes):
         yield from (_role(role) for role in policy.roles)
 
 
-def _of_route(index: int, route: Route) -> Iterator[Point]:
+def _of_route(policy: Policy, index: int, route: Route) -> Iterator[Point]:
     yield _admitted(index, route)
     if not route.public:
         yield _stranger(index, route)
+        if route.authenticate and set(policy.authentication.methods) - set(route.authenticate):
+            yield _refused(index, route, "authenticate")
     yield from (_refused(index, route, key) for key in _REFUSING if key in route.model_fields_set)
     if any(one.kind is Kind.ONE and one.text in _BOUND for one in route.template.segments):
         yield _refused(index, route, "path")
@@ -127,31 +133,58 @@ def _of(policy: Policy, played: Played) -> Iterator[Point]:
     if index is None:
         return
     route = policy.routes[index]
+    refusals = [(seen.step.name, one) for seen in played.seen for one in seen.shadowed]
     if isinstance(played.outcome, Refuse):
-        path = ruling(policy, index, played.step, played.outcome, played.exchange)
-        yield from _refusing(policy, index, played.step, path)
-    elif played.word == "admit":
+        refusals.append((played.step, played.outcome))
+    for step, refusal in refusals:
+        path = ruling(policy, index, step, refusal, played.exchange)
+        yield from _refusing(policy, index, step, path, played.exchange)
+    if played.word == "admit" and not refusals:
+        # What mode shadow let pass was not admitted by the policy.
         yield _admitted(index, route)
         if route.permission is not None:
             yield _permission(route.permission, "admits")
 
 
-def _refusing(policy: Policy, index: int, step: str, path: Path) -> Iterator[Point]:
+def _refusing(
+    policy: Policy, index: int, step: str, path: Path, exchange: Exchange
+) -> Iterator[Point]:
     route = policy.routes[index]
+    own_key = str(path[2]) if path[:2] == ("routes", index) and len(path) > 2 else ""  # noqa: PLR2004 -- routes, index, key
     if step == "authenticate":
-        yield _stranger(index, route)
+        if own_key != "authenticate":
+            yield _stranger(index, route)
     elif step == "route":
         # One answer for all routes of a template: none of them lists the method.
         shape, others = route.template.shape, enumerate(policy.routes)
         alike = [(at, one) for at, one in others if one.template.shape == shape]
         yield from (_refused(at, one, "methods") for at, one in alike)
+        return
     elif step == "tenant_binding":
-        # A path and a `bind` are judged by one step, which does not say which of them it was.
-        yield from (_refused(index, route, key) for key in ("path", "bind"))
-    if path[:2] == ("routes", index) and len(path) > 2:  # noqa: PLR2004 -- routes, index, key
-        yield _refused(index, route, str(path[2]))
-    if route.permission is not None and path[2:3] == ("permission",):
+        yield from (_refused(index, route, key) for key in _places(route, exchange))
+        return
+    if own_key:
+        yield _refused(index, route, own_key)
+    if route.permission is not None and own_key == "permission":
         yield _permission(route.permission, "refuses")
+
+
+def _places(route: Route, exchange: Exchange) -> Iterator[str]:
+    """Say where a request named what is not the caller's: in its path, or where `bind` looks."""
+    tenants, projects = bindings_of(route, TENANT), bindings_of(route, PROJECT)
+    both = tenants, projects
+    if _is_foreign(exchange, *(Bindings(segments=one.segments) for one in both)):
+        yield "path"
+    if _is_foreign(exchange, *(Bindings(query=one.query, host=one.host) for one in both)):
+        yield "bind"
+
+
+def _is_foreign(exchange: Exchange, tenants: Bindings, projects: Bindings) -> bool:
+    try:
+        names = tenants.names(exchange), projects.names(exchange)
+    except UndecodableError:
+        return True
+    return any(names) and mismatch(exchange, *names) is not None
 
 
 def told(point: Point) -> str:

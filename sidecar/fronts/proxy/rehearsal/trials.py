@@ -167,6 +167,9 @@ class Trials:
             self._now = trial.asked.at + turn * trial.every
             asked = replace(trial.asked, at=self._now)
             one = await stage.play(asked)
+            # It is over when the next one comes; what comes at one time goes on at one time.
+            for slot in one.exchange.slots if trial.every else ():
+                slot.release()
             # The first and the last: what a hundred thousand did is told by them.
             played = [*played[:1], one]
             if turn + 1 == trial.repeat:
@@ -189,6 +192,9 @@ class Trials:
 
 def mismatches(expect: Expect, played: Played) -> list[str]:
     """List what is not as expected, in words."""
+    if played.unknown is not None:
+        # Nothing was decided: an expectation that is met all the same would prove nothing.
+        return [f"outcome: expected {expect.outcome or 'a decision'}, got unknown"]
     code = played.outcome.code if isinstance(played.outcome, Refuse) else None
     reason = played.outcome.reason if played.outcome is not None else ""
     facts = (
@@ -202,10 +208,15 @@ def mismatches(expect: Expect, played: Played) -> list[str]:
         for name, wanted, found in facts
         if wanted is not None and wanted != found
     ]
+    if expect.status is not None and played.word == "admit":
+        wrong.append("status: what is admitted is answered by the upstream: outcome: admit")
     if expect.reason is not None and expect.reason not in reason:
         wrong.append(f"reason: expected '{expect.reason}' in it, got '{reason}'")
-    upstream = played.exchange.upstream_lines if played.word == "admit" else ()
-    wrong += _fields("upstream_headers", expect.upstream_headers, upstream)
+    if expect.upstream_headers and played.word != "admit":
+        wrong.append(f"upstream_headers: the upstream gets nothing: got {played.word}")
+    else:
+        lines = played.exchange.upstream_lines if played.word == "admit" else ()
+        wrong += _fields("upstream_headers", expect.upstream_headers, lines)
     wrong += _fields("response_headers", expect.response_headers, played.lines)
     return wrong
 

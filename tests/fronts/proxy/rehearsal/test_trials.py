@@ -8,7 +8,7 @@ from sidecar.fronts.proxy.rehearsal.known import Careful
 from sidecar.fronts.proxy.rehearsal.reach import Reach, points_of, reach_of, told
 from sidecar.fronts.proxy.rehearsal.trials import Result, Trials, trials_of
 from sidecar.policy.cases.load import load_cases
-from tests.fronts.proxy.rehearsal.rehearsing import a_text
+from tests.fronts.proxy.rehearsal.rehearsing import HEAD, TOKENS_HEAD, a_text
 
 POLICY = """
 permissions: {orders: {read: viewer, delete: [admin]}}
@@ -29,9 +29,9 @@ routes:
 """
 
 
-def results(tests: str, policy: str = POLICY) -> tuple[tuple[Result, ...], Reach]:
+def results(tests: str, policy: str = POLICY, head: str = HEAD) -> tuple[tuple[Result, ...], Reach]:
     """Run tests of a policy."""
-    text = a_text(policy)
+    text = a_text(policy, head=head)
     read = load_cases("t.yaml", {"t.yaml": f"policy: policy.yaml\n{tests}".encode()}.__getitem__)
     trials = Trials(text, read, lambda: b"own-id", Careful(where="tests ask no store"))
 
@@ -92,6 +92,12 @@ def test_what_is_as_expected_passes(request_: str, expect: str, more: str) -> No
     [
         ("{path: /open}", "{outcome: refuse}", "", "outcome: expected refuse, got admit"),
         ("{path: /open}", "{status: 403}", "", "status: expected 403, got none"),
+        (
+            "{path: /open}",
+            "{status: 200}",
+            "",
+            "status: what is admitted is answered by the upstream: outcome: admit",
+        ),
         (ORDERS, "{code: FORBIDDEN}", "", "code: expected FORBIDDEN, got UNAUTHORIZED"),
         (ORDERS, "{step: tenant}", "", "step: expected tenant, got authenticate"),
         (ORDERS, "{reason: x}", "", "reason: expected 'x' in it, got 'no credential'"),
@@ -105,7 +111,13 @@ def test_what_is_as_expected_passes(request_: str, expect: str, more: str) -> No
             ORDERS,
             "{upstream_headers: {X-A: b}}",
             "",
-            "upstream_headers: expected X-A: 'b', got none",
+            "upstream_headers: the upstream gets nothing: got refuse",
+        ),
+        (
+            ORDERS,
+            "{upstream_headers: {X-A: null}}",
+            "",
+            "upstream_headers: the upstream gets nothing: got refuse",
         ),
         (
             "{path: /open}",
@@ -139,6 +151,34 @@ def test_what_only_a_store_knows_is_not_guessed() -> None:
     result = one(ORDERS, "{outcome: admit}", ", as: {key: sk_0123456789ABCDEFGHJKMNPQRS}")
     assert result.wrong == ("outcome: expected admit, got unknown",)
     assert result.cause == "not known: whose the API key is: tests ask no store"
+
+
+@pytest.mark.parametrize(
+    "expect",
+    ["{reason: key}", "{response_headers: {X-A: null}}", "{upstream_headers: {X-A: null}}"],
+)
+def test_what_is_not_decided_passes_no_test(expect: str) -> None:
+    result = one(ORDERS, expect, ", as: {key: sk_0123456789ABCDEFGHJKMNPQRS}")
+    assert result.wrong == ("outcome: expected a decision, got unknown",)
+
+
+BUSY = """
+limits: {}
+routes: [{path: /busy, public: true, limits: [{concurrency: 2, by: address}]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "expect"),
+    [
+        pytest.param("repeat: 9, every: 1s", "{outcome: admit}", id="one after the other"),
+        pytest.param("repeat: 3", "{step: limits}", id="all at one time"),
+    ],
+)
+def test_what_comes_apart_is_over_before_the_next(more: str, expect: str) -> None:
+    test = f"{{name: t, request: {{path: /busy}}, expect: {expect}, {more}}}"
+    [result], _ = results(f"tests: [{test}]", BUSY)
+    assert result.wrong == ()
 
 
 def test_each_test_counts_from_nothing() -> None:
@@ -213,3 +253,96 @@ def test_a_policy_has_points_and_nothing_reached_is_nothing() -> None:
     assert Reach((), ()).percent == 100.0
     public = a_text("routes: [{path: /**, public: true}]").loaded.policy
     assert [point.words for point in points_of(public)] == ["/** admits"]
+
+
+def reached(policy: str, request: str, caller: str = "{tenant: acme, roles: [viewer]}") -> set[str]:
+    """Play one request, and say what it reached."""
+    test = f"{{name: t, request: {request}, as: {caller}, expect: {{reason: x}}}}"
+    _, reach = results(f"tests: [{test}]", policy)
+    return {point.words for point in reach.reached if "role" not in point.words}
+
+
+BOUND = """
+tenants: {acme: {}}
+routes:
+  - {path: "/t/{tenant}/x", role: viewer, bind: {query: {t: tenant}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("/t/acme/x?t=other", {"bind"}),
+        ("/t/acme/x?t=%zz", {"bind"}),
+        ("/t/other/x?t=acme", {"path"}),
+        ("/t/other/x?t=other", {"path", "bind"}),
+    ],
+)
+def test_a_path_and_a_binding_are_reached_each_for_itself(path: str, where: set[str]) -> None:
+    words = {f"/t/{{tenant}}/x refuses by {key}" for key in where}
+    assert reached(BOUND, f'{{path: "{path}"}}') == words
+
+
+SHADOW = """
+tenants: {acme: {}}
+routes: [{path: /x, scopes: [a], mode: shadow}]
+"""
+
+
+def test_what_mode_shadow_let_pass_counts_as_refused() -> None:
+    assert reached(SHADOW, "{path: /x}") == {"/x refuses by scopes"}
+    scoped = "{tenant: acme, scopes: [a]}"
+    assert reached(SHADOW, "{path: /x}", scoped) == {"/x admits"}
+
+
+METHODS = """
+tenants: {acme: {}}
+authentication:
+  api_keys: {}
+  introspection: {url: https://idp.example/introspect, client_id: a, client_secret: "file:pepper"}
+routes:
+  - {path: /keys, role: viewer, authenticate: [api_key]}
+  - {path: /all, role: viewer, authenticate: [api_key, introspection]}
+"""
+
+
+def test_a_method_that_is_not_accepted_is_no_stranger() -> None:
+    text = a_text(METHODS, head=TOKENS_HEAD)
+    words = [point.words for point in points_of(text.loaded.policy)]
+    assert "/keys refuses by authenticate" in words
+    assert "/all refuses by authenticate" not in words
+    test = """
+tests:
+  - name: t
+    request: {path: /keys}
+    as: {tenant: acme, roles: [viewer], method: introspection}
+    expect: {status: 401}
+"""
+    _, reach = results(test, METHODS, TOKENS_HEAD)
+    found = {point.words for point in reach.reached}
+    assert found == {"/keys refuses by authenticate", "role viewer calls"}
+
+
+AMBIENT = """
+tenants: {acme: {}}
+csrf: ambient
+authentication: {api_keys: {query: key}}
+routes: [{path: /x, role: viewer}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "expect"),
+    [
+        pytest.param("/x", "{outcome: admit}", id="a key in its field is no cookie"),
+        pytest.param("/x?key=a", "{step: csrf, code: CSRF}", id="but an address is"),
+    ],
+)
+def test_a_caller_is_taken_to_send_a_field_that_no_other_site_sends(
+    target: str, expect: str
+) -> None:
+    sent = "headers: {Cookie: a=b, Sec-Fetch-Site: cross-site}"
+    request = f"{{method: POST, path: '{target}', {sent}}}"
+    test = f"{{name: t, request: {request}, expect: {expect}{VIEWER}}}"
+    [result], _ = results(f"tests: [{test}]", AMBIENT, TOKENS_HEAD)
+    assert result.wrong == ()
