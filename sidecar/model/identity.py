@@ -73,6 +73,7 @@ class Principal:
         expires_at: Unix seconds when it ends; None for never.
         attributes: further facts for conditions.
         identity: identity lines made for it last, owned by the step that writes them.
+        noted: what audit records said of it last, owned by what writes them.
     """
 
     method: Method
@@ -91,6 +92,7 @@ class Principal:
     expires_at: float | None = None
     attributes: Mapping[str, object] = field(default_factory=dict)
     identity: object = None
+    noted: object = None
 
 
 @dataclass(frozen=True, slots=True)

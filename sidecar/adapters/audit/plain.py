@@ -20,6 +20,7 @@ from sidecar.adapters.audit.exchanges import (
 from sidecar.adapters.audit.record import PATH_CHARACTERS, printable
 from sidecar.model.events import REQUEST
 from sidecar.model.exchange import Exchange
+from sidecar.model.identity import TenantRecord
 from sidecar.model.memo import Memo
 from sidecar.model.message import RequestHead
 from sidecar.model.route import RoutePlan
@@ -28,6 +29,7 @@ from sidecar.model.verdict import Ending, Verdict
 
 _NULL: Final = b"null"
 _NOBODY: Final = b'"tenant_id":null,"user_id":null,"actor":null'
+_SIGNER: Final = b'"tenant_id":%b,"user_id":null,"actor":null'
 _ADMITTED: Final = Ending.ADMITTED
 _ENCODER: Final = Encoder()
 _QUOTE: Final = 0x22
@@ -50,21 +52,29 @@ class _Plan:
     Attributes:
         plan: the route: while it is held, nothing else has its identity.
         action: members that name action and resource, and the name of the one that follows.
-        nobodys: the same behind those that name nobody.
         has_principal: whether a step of the route finds out who calls; else nothing wrote it.
         has_tenant: the same for the tenant.
     """
 
-    __slots__ = ("action", "has_principal", "has_tenant", "nobodys", "plan")
+    __slots__ = ("action", "has_principal", "has_tenant", "plan")
 
     def __init__(self, plan: RoutePlan) -> None:
         self.plan = plan
         named = b',"action":"%b","resource_type":"route","resource_id":%b,"ip_address":'
         self.action = named % (REQUEST.encode(), _quoted(plan.name))
-        self.nobodys = _NOBODY + self.action
         written = [step.writes for step in plan.steps]
         self.has_principal = any("principal" in facts for facts in written)
         self.has_tenant = any("tenant" in facts for facts in written)
+
+
+class _Caller:
+    """Members that name who called, as they were written last."""
+
+    __slots__ = ("members", "tenant")
+
+    def __init__(self, tenant: TenantRecord | None, members: bytes) -> None:
+        self.tenant = tenant
+        self.members = members
 
 
 class PlainRecords:
@@ -124,7 +134,7 @@ class PlainRecords:
         return b"".join([
             b'{"id":"', own_id, self._stamp,
             self._caller(known, exchange) if known.has_principal else self._signer(known, exchange),
-            self._text(exchange.client), self._agent(head), exchange.request_id, method,
+            known.action, self._text(exchange.client), self._agent(head), exchange.request_id, method,
             self._named_host(head.host),
             _shown(head) if _is_odd(path) else path,
             self._status_members,
@@ -149,21 +159,23 @@ class PlainRecords:
     def _signer(self, known: _Plan, exchange: Exchange) -> bytes:
         """Name the tenant whose secret signed a webhook."""
         tenant = exchange.tenant if known.has_tenant else None
-        if tenant is None:
-            return known.nobodys
-        tenant_id = self._text(tenant.id)
-        return b'"tenant_id":%b,"user_id":null,"actor":null%b' % (tenant_id, known.action)
+        return _NOBODY if tenant is None else _SIGNER % self._text(tenant.id)
 
     def _caller(self, known: _Plan, exchange: Exchange) -> bytes:
         principal = exchange.principal
         if not principal.credential_id:
-            return known.nobodys
+            return _NOBODY
         tenant = exchange.tenant if known.has_tenant else None
-        return b"".join([
+        noted = principal.noted
+        if isinstance(noted, _Caller) and noted.tenant is tenant:
+            return noted.members
+        members = b"".join([
             b'"tenant_id":', _NULL if tenant is None else self._text(tenant.id),
             b',"user_id":', self._text(principal.subject),
-            b',"actor":', self._text(principal.credential_id), known.action,
+            b',"actor":', self._text(principal.credential_id),
         ])  # fmt: skip
+        principal.noted = _Caller(tenant, members)
+        return members
 
     def _text(self, text: str) -> bytes:
         return self._texts.known.get(text) or self._texts(text)
