@@ -1,16 +1,15 @@
 """What an operator blocks by a command is in force in every process on the same Redis."""
 
 import asyncio
-import io
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, redirect_stderr, redirect_stdout
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sidecar.cli.main import invoke
 from tests.e2e.callers import sections
+from tests.e2e.commands import printed
 from tests.e2e.launch import START_SECONDS, Launched, serving
 from tests.e2e.test_revocation import Slow
 from tests.e2e.test_websockets import HANDSHAKE
@@ -37,11 +36,7 @@ class Fleet:
 
     async def command(self, *words: str) -> bytes:
         """Run `sidecar …` on their store, in none of their processes; returns what it printed."""
-        out, err = io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(err):
-            code = await asyncio.to_thread(invoke, [*words, "--policy", str(self.policy)])
-        assert code == 0, err.getvalue()
-        return out.getvalue().strip().encode()
+        return (await printed(*words, "--policy", str(self.policy))).strip().encode()
 
     async def tells(self, reason: str) -> None:
         """Wait until the trail of every process has a record with a reason that begins so."""
