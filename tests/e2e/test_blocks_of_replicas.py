@@ -81,8 +81,8 @@ async def become(fleet: Fleet, wanted: int, *lines: bytes, target: bytes = b"/an
     began = time.monotonic()
     for sidecar in fleet.sidecars:
         async with asyncio.timeout(2 * IN_FORCE_SECONDS):
-            while await status(sidecar, *lines, target=target) != wanted:
-                pass
+            while await status(sidecar, *lines, target=target) != wanted:  # noqa: ASYNC110 -- from outside
+                await asyncio.sleep(0.01)
     assert time.monotonic() - began < IN_FORCE_SECONDS
 
 
