@@ -11,6 +11,9 @@ CODE := $(wildcard sidecar tests bench ci) $(wildcard docs/*.py examples/*.py)
 JOBS ?= 2
 # Where `make reviews` builds an API server, once.
 APISERVER ?= $(HOME)/.cache/sidecar/apiserver
+# Some machines forbid Python to keep what it compiled; each of the hundreds of processes that tests
+# start would then compile the whole sidecar anew, for as long as it takes to start it otherwise.
+export PYTHONDONTWRITEBYTECODE :=
 SPREAD := -n $(JOBS) --dist worksteal
 # What fails beside others and passes alone is named, and fails nothing.
 TWICE := $(BIN)/python -m ci.twice

