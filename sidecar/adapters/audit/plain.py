@@ -40,6 +40,8 @@ _METHODS: Final = {
     method: f'","metadata":{{"method":"{name}","host":'.encode() for method, name in METHODS.items()
 }
 _NO_AGENT: Final = b',"user_agent":null,"outcome":"admitted","reason":null,"request_id":"'
+_BODY: Final = b',"received_bytes":%d,"sent_bytes":'
+_NO_BODY: Final = _BODY % 0
 _NO_HOST: Final = b'null,"path":"'
 # Names of this module: compiled, it finds them without asking another module.
 _FRACTIONS: Final = FRACTIONS
@@ -81,8 +83,9 @@ class PlainRecords:
     """Writes records of admitted exchanges."""
 
     __slots__ = (
-        "_agents", "_host", "_host_member", "_hosts", "_known", "_plans", "_stamp", "_status",
-        "_status_members", "_statuses", "_texts", "_timestamp", "_timestamps",
+        "_agent_member", "_agent_value", "_agents", "_host", "_host_member", "_hosts", "_known",
+        "_plans", "_stamp", "_status", "_status_members", "_statuses", "_texts", "_timestamp",
+        "_timestamps",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -95,6 +98,8 @@ class PlainRecords:
         # Of the record before: comparing is less than looking up.
         self._timestamp = self._stamp = b""
         self._known: _Plan | None = None
+        self._agent_value = b""
+        self._agent_member = _NO_AGENT
         self._host = b""
         self._host_member = _host_member(b"")
         self._status = 0
@@ -134,14 +139,13 @@ class PlainRecords:
         return b"".join([
             b'{"id":"', own_id, self._stamp,
             self._caller(known, exchange) if known.has_principal else self._signer(known, exchange),
-            known.action, self._text(exchange.client), self._agent(head), exchange.request_id, method,
-            self._named_host(head.host),
+            known.action, self._text(exchange.client), self._agent(head), exchange.request_id,
+            method, self._named_host(head.host),
             _shown(head) if _is_odd(path) else path,
             self._status_members,
             _number(millis), _FRACTIONS[micros - 1000 * millis], b',"upstream_ms":',
             _number(upstream_millis), _FRACTIONS[upstream_micros - 1000 * upstream_millis],
-            b',"received_bytes":',
-            _number(verdict.received_bytes), b',"sent_bytes":', _number(verdict.sent_bytes),
+            _received(verdict.received_bytes), _number(verdict.sent_bytes),
             b"}" if exchange.trace is None else _trace(exchange.trace),
         ])  # fmt: skip
 
@@ -182,7 +186,10 @@ class PlainRecords:
 
     def _agent(self, head: RequestHead) -> bytes:
         value = user_agent(head)
-        return (self._agents.known.get(value) or self._agents(value)) if value else _NO_AGENT
+        if value != self._agent_value:
+            self._agent_member = self._agents(value) if value else _NO_AGENT
+            self._agent_value = value
+        return self._agent_member
 
     def _named_host(self, host: bytes | None) -> bytes:
         if host is None:
@@ -226,6 +233,10 @@ def _shown(head: RequestHead) -> bytes:
 
 def _trace(trace: Trace) -> bytes:
     return b',"trace_id":"%b"}' % trace.trace_id
+
+
+def _received(size: int) -> bytes:
+    return _NO_BODY if not size else _BODY % size
 
 
 def _number(number: int) -> bytes:

@@ -26,5 +26,5 @@ class Metrics(Section):
         tenants: metrics by tenant; none if left out.
     """
 
-    step_sample: Sample = 256
+    step_sample: Sample = 1024
     tenants: Annotated[TenantMetrics | None, Field(examples=["{max: 200}"])] = None
