@@ -88,3 +88,12 @@ def test_the_end_of_a_chain_is_its_last_whole_line_among_those_of_others() -> No
     assert last_head(content + lines[0][:-1], HEAD) == end_of(lines, HEAD)
     assert last_head(other, HEAD) == HEAD
     assert last_head(b"", HEAD) == HEAD
+
+
+@pytest.mark.parametrize("before", [0, 990, 999, 1000, 998_990, 10**15 - 5])
+def test_numbers_go_on_over_every_thousand(before: int) -> None:
+    lines = linked([b'{"n":%d}' % n for n in range(1020)], Head(HEAD.writer, before))
+    links = [link_of(line[:-1]) for line in lines]
+    assert [one and one.seq for one in links] == list(range(before + 1, before + 1021))
+    hashes = [NO_HASH, *(one.hash for one in links if one)]
+    assert all(one and one.follows(hash_) for one, hash_ in zip(links, hashes, strict=False))
