@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.model.template import Kind, Segment, Template, parse_host, parse_path
+from sidecar.model.template import Kind, Segment, Template, literal, parse_host, parse_path
 
 LITERAL = Kind.LITERAL
 ONE = Kind.ONE
@@ -185,3 +185,25 @@ def test_parsing_a_host_twice_is_parsing_it_once(text: str) -> None:
     except ValueError:
         return
     assert parse_host(host) == host
+
+
+@pytest.mark.parametrize(
+    ("segments", "text"),
+    [
+        ((), "/"),
+        (("a", "b"), "/a/b"),
+        (("ä",), "/ä"),
+        # What would stand for others, what no template can say, and what is another path.
+        (("{x}",), None),
+        (("*",), None),
+        (("**",), None),
+        (("a{b",), None),
+        (("a b",), None),
+        (("a/b",), None),
+        (("a", ""), None),
+    ],
+)
+def test_a_path_is_named_by_a_template_of_its_own_or_none(
+    segments: tuple[str, ...], text: str | None
+) -> None:
+    assert literal(segments) == text

@@ -153,6 +153,7 @@ def test_what_the_policy_contradicts_is_a_mistake(old: str, new: str, said: str)
         return [str(problem) for problem in misfits_of(read, policy)]
 
     assert misfits(FITTING) == []
+    assert misfits(FITTING.replace("tests:", "tenants: {other: {tier: pro}}\ntests:", 1)) == []
     [problem] = misfits(FITTING.replace(old, new, 1))
     assert said in problem
 

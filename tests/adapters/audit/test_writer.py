@@ -202,9 +202,9 @@ async def test_a_stalled_sink_stalls_nobody_and_its_gap_is_told(
     stalled, healthy = ledger.sinks
     noted = 0
     while not stalled.dropped:  # the guard of the event loop watches that none of it blocks
-        for _ in range(1000):
+        for _ in range(100):
             ledger.note(an_exchange(), admitted())
-        noted += 1000
+        noted += 100
         # The healthy one has its turn, or it would be flooded too and lose what it may not lose.
         await until(lambda: healthy.waiting == 0)
     ledger.flush()
@@ -229,7 +229,7 @@ async def test_a_gap_is_told_at_the_latest_when_the_ledger_closes(
     name, reader = fifo
     ledger = await start(name)
     while not ledger.sinks[0].dropped:
-        for _ in range(1000):
+        for _ in range(100):
             ledger.note(an_exchange(), admitted())
         await asyncio.sleep(0)
     closing = asyncio.create_task(ledger.close())
