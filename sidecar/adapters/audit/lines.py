@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sidecar.adapters.audit.scribe import Scribe
-from sidecar.knowledge.audit.chain import Head, Link, head_after
+from sidecar.knowledge.audit.chain import Head, Link, head_after, link_of
 from sidecar.knowledge.audit.linking import link
 
 
@@ -30,6 +30,8 @@ class Batch:
         """Return the end of the chain where so many bytes of the payload were written."""
         if size == len(self.payload):
             return self.end
+        # A line that lacks its line feed alone stands: whoever writes next begins with one.
+        size += self.payload.startswith(b"\n", size)
         return head_after(self.payload[: self.payload.rfind(b"\n", 0, size) + 1], self.head)
 
 
@@ -54,7 +56,7 @@ class Lines:
 
     def owe(self, fragment: bytes) -> None:
         """Remember that a fragment stands in the trail, until a record vouches for it."""
-        if fragment and fragment not in self._owed:
+        if fragment and link_of(fragment) is None and fragment not in self._owed:
             self._owed.append(fragment)
 
     def forget(self) -> None:

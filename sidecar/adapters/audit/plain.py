@@ -106,12 +106,19 @@ class PlainRecords:
         self._status_members = b""
 
     def record(self, exchange: Exchange, verdict: Verdict) -> bytes | None:
-        """Write the open record of an exchange; None if it has more to say than these have.
+        """Write the open record of an exchange; None if it has more, or less, to say than these.
 
         Args:
             exchange: the exchange.
             verdict: how it ended.
         """
+        try:
+            return self._plain(exchange, verdict)
+        except AttributeError:
+            # A fact that its route names, and no step wrote: a stream that began on another route.
+            return None
+
+    def _plain(self, exchange: Exchange, verdict: Verdict) -> bytes | None:
         head = exchange.head
         if head is None or verdict.ending is not _ADMITTED or verdict.is_upgraded:
             return None

@@ -146,6 +146,11 @@ class SinkWriter:
         else:
             self._give_up(records)
 
+    def miss(self, number: int) -> None:
+        """Count records that are given up; the record of a gap will tell of them."""
+        self._given_up += number
+        self._missing += number
+
     def reopen(self) -> None:
         """Open the sink again, after what is being written."""
         self._wants_reopening = True
@@ -205,8 +210,7 @@ class SinkWriter:
             self._give_up(records)
 
     def _give_up(self, records: Sequence[bytes]) -> None:
-        self._given_up += len(records)
-        self._missing += len(records)
+        self.miss(len(records))
 
     def _enqueue_gap(self) -> None:
         gap = self._scribe.gap(self._missing)

@@ -289,7 +289,7 @@ class FileOfLines:
         tail = self._tail(found.st_size)
         before, _, fragment = tail.rpartition(b"\n")
         self._lines.owe(fragment)
-        batch = self._lines.next(records, _last_link(before))
+        batch = self._lines.next(records, link_of(fragment) or _last_link(before))
         if not batch.payload:
             return 0, None
         start = b"\n" if fragment else b""

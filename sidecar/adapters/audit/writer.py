@@ -5,7 +5,8 @@ Records are written on the event loop, a batch at a time; each sink has a thread
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -27,16 +28,18 @@ from sidecar.model.events import ALERTS
 from sidecar.model.exchange import Exchange
 from sidecar.model.ports import Event, Events, Ledger, RequestIds
 from sidecar.model.verdict import Ending, Verdict
-from sidecar.policy.schema.audit import Audit, Sink
+from sidecar.policy.schema.audit import Audit, FileSink, Sink
 
 # What a batch costs by itself is then a tenth of what its records do; chaining them holds up the
-# event loop for a millisecond at most.
+# event loop for a millisecond or two.
 BATCH_RECORDS: Final = 1024
 BATCH_BYTES: Final = 1 << 20
 # So many exchanges are kept until their records are written: one after the other these take less
 # than amid a request, when nothing of theirs is in the processor's caches.
 _COMPOSED: Final = 16
 CLOSE_SECONDS: Final = 5.0
+
+_LOG: Final = logging.getLogger("sidecar.audit")
 
 if TYPE_CHECKING:
     from sidecar.adapters.audit.disguise import Disguise
@@ -95,7 +98,7 @@ class AuditLedger(Ledger):
 
     def _compose_by(self, section: Audit) -> None:
         # A batch that fills a queue by itself would leave no room for those under way.
-        self._most_bytes = min([BATCH_BYTES, *(sink.queue // 4 for sink in section.sinks)])
+        self._most_bytes = min([BATCH_BYTES, *(size // 4 for size in _bounds(section))])
         self._record: Callable[[Exchange, Verdict], Record] = Composer().record
         self._plain: PlainRecords | None = PlainRecords()
         self._disguise = _disguise_of(section)
@@ -270,13 +273,20 @@ class AuditLedger(Ledger):
         await asyncio.gather(*self._ending, *(sink.close(seconds) for sink in self.sinks))
 
     def _compose(self) -> None:
+        # Taken first: one that could not be written would be tried again with each that follows.
+        noted, self._noted = self._noted, []
+        for exchange, verdict in noted:
+            try:
+                self._take(self._written(exchange, verdict))
+            except Exception:  # noqa: BLE001 -- the trail goes on, and its gap is told
+                _LOG.exception("the record of %s cannot be written", exchange.own_id.decode())
+                for sink in self.sinks:
+                    sink.miss(1)
+
+    def _written(self, exchange: Exchange, verdict: Verdict) -> bytes:
         plain = self._plain
-        for exchange, verdict in self._noted:
-            written = None if plain is None else plain.record(exchange, verdict)
-            if written is None:
-                written = open_record(self._record(exchange, verdict))
-            self._take(written)
-        self._noted.clear()
+        written = None if plain is None else plain.record(exchange, verdict)
+        return open_record(self._record(exchange, verdict)) if written is None else written
 
     def _take(self, written: bytes) -> None:
         self._batch_bytes += len(written)
@@ -295,6 +305,14 @@ class AuditLedger(Ledger):
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(self._flush_seconds, self.flush)
+
+
+def _bounds(section: Audit) -> Iterator[int]:
+    """List the bytes that queues and rotated files may have."""
+    for sink in section.sinks:
+        yield sink.queue
+        if isinstance(sink, FileSink) and sink.rotate is not None:
+            yield sink.rotate.size
 
 
 def _disguise_of(section: Audit) -> "Disguise | None":

@@ -38,10 +38,6 @@ how long the request took and when it was over; of each bucket the last one."""
 Snapshot = dict[str, list[Row]]
 NamedRow = tuple[str, Sequence[str], Sequence[float]]
 
-# So many exchanges wait to be counted: amid a request nothing of what counts one is in the
-# processor's caches.
-_COUNTED: Final = 16
-
 
 class _Count:
     """How many exchanges ended alike."""
@@ -136,7 +132,6 @@ class MetricsLedger(Ledger):
     """
 
     def __init__(self, version: str, worker: str = "0") -> None:
-        self._noted: list[tuple[Exchange, Verdict]] = []
         self._routes: dict[str, _Route] = {}
         self._refusals: dict[tuple[str, RefusalCode], list[int]] = {}
         self._shadow: dict[tuple[str, RefusalCode], int] = {}
@@ -152,17 +147,7 @@ class MetricsLedger(Ledger):
         self.watch("sidecar_build_info", lambda: 1, version, platform.python_version())
 
     def note(self, exchange: Exchange, verdict: Verdict) -> None:
-        """Take note of an exchange, to be counted with others or when the numbers are read."""
-        self._noted.append((exchange, verdict))
-        if len(self._noted) >= _COUNTED:
-            self._count_noted()
-
-    def _count_noted(self) -> None:
-        for exchange, verdict in self._noted:
-            self._count(exchange, verdict)
-        self._noted.clear()
-
-    def _count(self, exchange: Exchange, verdict: Verdict) -> None:
+        """Count an exchange."""
         try:
             name = exchange.route.name
             request_id = exchange.request_id
@@ -220,8 +205,6 @@ class MetricsLedger(Ledger):
 
     def unwatch(self) -> None:
         """Forget all readings and sources but what is running, for those of another policy."""
-        # What waits to be counted would keep the parts of the policy before.
-        self._count_noted()
         self._readings = self._readings[:1]
         self._sources = []
 
@@ -245,7 +228,6 @@ class MetricsLedger(Ledger):
 
     def snapshot(self) -> Snapshot:
         """Write all numbers down, in lists that JSON can carry."""
-        self._count_noted()
         taken: Snapshot = {}
         for name, labels, numbers in self._rows():
             taken.setdefault(name, []).append((labels, numbers))

@@ -118,14 +118,13 @@ def last_head(content: bytes, head: Head) -> Head:
     """Find the end of a chain in bytes that were appended after it.
 
     Args:
-        content: what was written since; its last line may be cut off.
+        content: what was written since; its last line may be cut off, or lack its line feed alone.
         head: the end of the chain before.
 
     Returns:
         The end that the last whole line of this chain gives; `head` without one.
     """
-    whole = content[: content.rfind(b"\n") + 1].split(b"\n")
-    for line in reversed(whole):
+    for line in reversed(content.split(b"\n")):
         found = link_of(line)
         if found is not None and found.writer == head.writer:
             return found.head

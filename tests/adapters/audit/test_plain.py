@@ -208,5 +208,11 @@ def test_what_has_more_to_say_is_left_to_a_whole_record(row: Left) -> None:
     assert PlainRecords().record(exchange, row.verdict) is None
 
 
+def test_a_fact_that_no_step_wrote_is_left_to_a_whole_record() -> None:
+    exchange = an_exchange()
+    behind("tenant")(exchange)
+    assert PlainRecords().record(exchange, admitted()) is None
+
+
 def test_what_could_not_be_read_is_left_to_a_whole_record() -> None:
     assert PlainRecords().record(an_unreadable_exchange(), admitted()) is None

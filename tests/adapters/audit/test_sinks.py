@@ -154,6 +154,58 @@ def test_a_full_disk_tears_a_line_that_is_ended_vouched_for_and_said_again(
     assert {one.kind for one in report.notes} <= {"torn"}
 
 
+def before_line_feed(name: Path, number: int) -> int:
+    """Write records 2 to 9 to a copy of a file, and say where the line of one of them ends."""
+    copy = name.with_name("copy.jsonl")
+    for one in (name, Path(heads_of(str(name)))):
+        one.with_name(one.name.replace("audit", "copy")).write_bytes(one.read_bytes())
+    write(copy, *range(2, 10))
+    content = copy.read_bytes()
+    return content.index(b"\n", content.index(b'"n":%d' % number))
+
+
+@pytest.mark.control("AU-6")
+@pytest.mark.parametrize("number", [5, 8])
+def test_a_line_that_a_full_disk_took_but_for_its_line_feed_is_not_said_again(
+    tmp_path: Path, number: int
+) -> None:
+    name = tmp_path / "audit.jsonl"
+    write(name, 1)
+    size = before_line_feed(name, number)
+    sink = a_sink(name)
+    with files_no_larger_than(size):
+        taken, error = sink.write([record(n) for n in range(2, 10)])
+    assert name.stat().st_size == size > SLOT_BYTES
+    assert taken == number - 1
+    assert isinstance(error, OSError)
+    rest = [record(n) for n in range(number + 1, 10)]
+    assert sink.write(rest) == (len(rest), None)
+    sink.close()
+    assert told(name) == [START, *range(1, 10)]
+    report = read(name)
+    assert (report.problems, report.notes) == ([], [])
+
+
+@pytest.mark.control("AU-6")
+def test_a_line_that_a_kill_left_without_its_line_feed_is_where_the_chain_goes_on(
+    tmp_path: Path,
+) -> None:
+    name = tmp_path / "audit.jsonl"
+    heads = Path(heads_of(str(name)))
+    write(name, 1)
+    settled, size = heads.read_bytes(), name.stat().st_size
+    cut = before_line_feed(name, 3)
+    write(name, 2, 3, 4)
+    os.truncate(name, cut)
+    words = settled.split()
+    writing = [*words[:4], b"9", b"f" * 64, *words[6:7], b"%d" % size, b"%d" % (cut + 99 - size)]
+    heads.write_bytes(b" ".join(writing).ljust(SLOT_BYTES - 1) + b"\n")
+    write(name, 5)
+    assert told(name) == [START, 1, 2, 3, 5]
+    report = read(name)
+    assert (report.problems, report.notes) == ([], [])
+
+
 @pytest.mark.control("AU-6")
 @pytest.mark.parametrize("kept", range(0, 700, 23))
 def test_a_kill_amid_a_write_leaves_a_chain_that_goes_on(tmp_path: Path, kept: int) -> None:

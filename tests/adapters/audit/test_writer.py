@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
@@ -22,7 +22,13 @@ from sidecar.model.outcome import Refuse
 from sidecar.model.ports import Event
 from sidecar.model.refusals import RefusalCode
 from sidecar.policy.schema.audit import Audit
-from tests.adapters.exchanges import admitted, an_exchange, an_unreadable_exchange, refused
+from tests.adapters.exchanges import (
+    OWN_ID,
+    admitted,
+    an_exchange,
+    an_unreadable_exchange,
+    refused,
+)
 from tests.architecture.sources import HOUSE
 
 Start = Callable[..., Awaitable[AuditLedger]]
@@ -151,6 +157,23 @@ async def test_a_batch_takes_a_part_of_its_queue_at_most(start: Start, tmp_path:
     await until(lambda: ledger.sinks[0].written == 96)
     await ledger.close()
     assert len(records(name.read_bytes())) == 100
+
+
+async def test_a_record_that_cannot_be_written_is_a_gap_and_the_trail_goes_on(
+    start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = tmp_path / "audit.jsonl"
+    ledger = await start(name)
+    broken = an_exchange()
+    broken.client = cast("str", 7)  # a bug of ours
+    ledger.note(an_exchange(route="/before"), admitted())
+    ledger.note(broken, admitted())
+    ledger.note(an_exchange(route="/after"), admitted())
+    await ledger.close()
+    told = [(r["action"], r["resource_id"]) for r in records(name.read_bytes())]
+    assert told == [("audit.gap", "-"), ("request", "/before"), ("request", "/after")]
+    assert ledger.sinks[0].dropped == 1
+    assert OWN_ID.decode() in caplog.text
 
 
 async def test_only_what_was_or_would_have_been_refused_is_recorded_on_demand(

@@ -85,7 +85,8 @@ def test_the_end_of_a_chain_is_its_last_whole_line_among_those_of_others() -> No
     (other,) = linked([b'{"n":3}'], Head(b"web-2/0/000000000000"))
     content = b"".join([*lines, other])
     assert last_head(content, HEAD) == end_of(lines, HEAD)
-    assert last_head(content + lines[0][:-1], HEAD) == end_of(lines, HEAD)
+    assert last_head(content + lines[0][:-2], HEAD) == end_of(lines, HEAD)
+    assert last_head(content[: -len(other) - 1], HEAD) == end_of(lines, HEAD)
     assert last_head(other, HEAD) == HEAD
     assert last_head(b"", HEAD) == HEAD
 
