@@ -279,9 +279,12 @@ class AuditLedger(Ledger):
             try:
                 self._take(self._written(exchange, verdict))
             except Exception:  # noqa: BLE001 -- the trail goes on, and its gap is told
-                _LOG.exception("the record of %s cannot be written", exchange.own_id.decode())
-                for sink in self.sinks:
-                    sink.miss(1)
+                self._miss(exchange)
+
+    def _miss(self, exchange: Exchange) -> None:
+        _LOG.exception("the record of %s cannot be written", exchange.own_id.decode())
+        for sink in self.sinks:
+            sink.miss(1)
 
     def _written(self, exchange: Exchange, verdict: Verdict) -> bytes:
         plain = self._plain
