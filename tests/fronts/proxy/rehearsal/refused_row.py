@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 from sidecar.fronts.proxy.rehearsal.asked import Asked
 from sidecar.fronts.proxy.rehearsal.known import Careful
-from sidecar.model.ports import Answers
 from sidecar.model.questions import Question
 from tests.fronts.proxy.rehearsal.rehearsing import HEAD, a_caller
 
 VIEWER = a_caller("acme", "viewer")
 
 
-class NobodyKnown(Answers):
+class NobodyKnown:
     """A store that holds nothing."""
 
     async def find(self, question: Question) -> object:
