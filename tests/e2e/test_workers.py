@@ -25,6 +25,29 @@ async def two_workers(folder: Path, port: int) -> AsyncIterator[Launched]:
         yield sidecar
 
 
+@asynccontextmanager
+async def with_a_disk_that_is_full(folder: Path, port: int) -> AsyncIterator[Launched]:
+    full = {"file": "/dev/full", "queue": "4KB", "on_full": "block"}
+    listen = {"proxy": f"127.0.0.1:{port}", "drain": "1s"}
+    name = folder / "policy.yaml"
+    async with a_service(Echo()) as service:
+        name.write_text(a_policy(service.url, workers=2, listen=listen, audit={"sinks": [full]}))
+        async with launched([str(name)], folder / "none") as sidecar:
+            await sidecar.started()
+            await sidecar.becomes_ready()
+            yield sidecar
+
+
+async def reasons_once_full(sidecar: Launched) -> object:
+    """Ask until no more is taken, and read why it is not ready."""
+    async with a_client(sidecar.port) as client:
+        while (await client.ask(get(b"/" + b"a" * 2000))).status == 200:
+            pass
+    await sidecar.becomes_ready(ready=False)
+    answer = await sidecar.ask_admin(b"/readyz")
+    return json.loads(answer[1])["reasons"]
+
+
 def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").exists()
 
@@ -169,43 +192,17 @@ async def test_sighup_reaches_every_worker(tmp_path: Path, free_port: FreePort) 
 async def test_what_workers_are_missing_is_still_asked_after_one_was_replaced(
     tmp_path: Path, free_port: FreePort
 ) -> None:
-    full = {"file": "/dev/full", "queue": "4KB", "on_full": "block"}
-    listen = {"proxy": f"127.0.0.1:{free_port()}", "drain": "1s"}
-    name = tmp_path / "policy.yaml"
-    async with a_service(Echo()) as service:
-        policy = a_policy(service.url, workers=2, listen=listen, audit={"sinks": [full]})
-        name.write_text(policy)
-        async with launched([str(name)], tmp_path / "none") as sidecar:
-            await sidecar.started()
-            await sidecar.becomes_ready()
-            # The third one in a row is started again after two seconds: it is asked meanwhile.
-            for at in (0, -1, -1):
-                os.kill(sidecar.workers()[at], signal.SIGKILL)
-                await sidecar.becomes_ready(ready=False)
-                await sidecar.becomes_ready()
-            async with a_client(sidecar.port) as client:
-                while (await client.ask(get(b"/" + b"a" * 2000))).status == 200:
-                    pass
+    async with with_a_disk_that_is_full(tmp_path, free_port()) as sidecar:
+        # The third one in a row is started again after two seconds: it is asked meanwhile.
+        for at in (0, -1, -1):
+            os.kill(sidecar.workers()[at], signal.SIGKILL)
             await sidecar.becomes_ready(ready=False)
-            answer = await sidecar.ask_admin(b"/readyz")
-            assert json.loads(answer[1])["reasons"] == ["the audit sink /dev/full is full"]
+            await sidecar.becomes_ready()
+        assert await reasons_once_full(sidecar) == ["the audit sink /dev/full is full"]
 
 
 async def test_what_a_worker_is_missing_is_said_by_all_of_them_together(
     tmp_path: Path, free_port: FreePort
 ) -> None:
-    full = {"file": "/dev/full", "queue": "4KB", "on_full": "block"}
-    listen = {"proxy": f"127.0.0.1:{free_port()}", "drain": "1s"}
-    name = tmp_path / "policy.yaml"
-    async with a_service(Echo()) as service:
-        policy = a_policy(service.url, workers=2, listen=listen, audit={"sinks": [full]})
-        name.write_text(policy)
-        async with launched([str(name)], tmp_path / "none") as sidecar:
-            await sidecar.started()
-            await sidecar.becomes_ready()
-            async with a_client(sidecar.port) as client:
-                while (await client.ask(get(b"/" + b"a" * 2000))).status == 200:
-                    pass
-            await sidecar.becomes_ready(ready=False)
-            answer = await sidecar.ask_admin(b"/readyz")
-            assert json.loads(answer[1])["reasons"] == ["the audit sink /dev/full is full"]
+    async with with_a_disk_that_is_full(tmp_path, free_port()) as sidecar:
+        assert await reasons_once_full(sidecar) == ["the audit sink /dev/full is full"]

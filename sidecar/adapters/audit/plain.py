@@ -28,8 +28,8 @@ from sidecar.model.trace import Trace
 from sidecar.model.verdict import Ending, Verdict
 
 _NULL: Final = b"null"
-_NOBODY: Final = b'"tenant_id":null,"user_id":null,"actor":null'
 _SIGNER: Final = b'"tenant_id":%b,"user_id":null,"actor":null'
+_NOBODY: Final = _SIGNER % _NULL
 _ADMITTED: Final = Ending.ADMITTED
 _ENCODER: Final = Encoder()
 _QUOTE: Final = 0x22

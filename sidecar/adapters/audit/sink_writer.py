@@ -12,7 +12,6 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -64,7 +63,7 @@ class SinkWriter:
         if section.on_full == "spill" and section.spill is not None:
             file = SpillFile(section.spill.file, section.spill.size)
             self._spooler = Spooler(file, section.queue, scribe.gap)
-        self._queue: SimpleQueue[tuple[list[bytes], int] | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[bytes] | None] = SimpleQueue()
         self._writing = threading.Thread(target=self._run, name=f"audit {sink.name}", daemon=True)
         self._ended: Future[None] = Future()
         self._closing = threading.Event()
@@ -75,7 +74,6 @@ class SinkWriter:
         self._missing = 0
         self._given_up = 0
         self._left: list[bytes] = []
-        self._left_bytes = 0
         self._accepted_records = self._accepted_bytes = 0
         self._written_records = self._written_bytes = 0
         self._replayed_records = 0
@@ -134,7 +132,7 @@ class SinkWriter:
             size: their bytes.
         """
         if self._closing.is_set():
-            self._give_up(records)
+            self.miss(len(records))
         elif self._spooler is not None and self._spooler.is_in_use:
             self._spill(self._spooler, records, size)
         elif self._has_room(size):
@@ -144,7 +142,7 @@ class SinkWriter:
         elif self._spooler is not None:
             self._spill(self._spooler, records, size)
         else:
-            self._give_up(records)
+            self.miss(len(records))
 
     def miss(self, number: int) -> None:
         """Count records that are given up; the record of a gap will tell of them."""
@@ -154,7 +152,7 @@ class SinkWriter:
     def reopen(self) -> None:
         """Open the sink again, after what is being written."""
         self._wants_reopening = True
-        self._queue.put(([], 0))
+        self._queue.put([])
 
     async def close(self, seconds: float) -> None:
         """Write what waits, for so many seconds at most; spill or drop what is left then."""
@@ -179,9 +177,7 @@ class SinkWriter:
         """Take what waits from the thread, which may be stuck in the sink."""
         left = list(self._left)
         while not self._queue.empty():
-            found = self._queue.get_nowait()
-            if found is not None:
-                left += found[0]
+            left += self._queue.get_nowait() or ()
         return left
 
     async def _save(self, left: list[bytes]) -> None:
@@ -207,10 +203,7 @@ class SinkWriter:
         if spooler.put(records, size, self._missing):
             self._missing = 0
         else:
-            self._give_up(records)
-
-    def _give_up(self, records: Sequence[bytes]) -> None:
-        self.miss(len(records))
+            self.miss(len(records))
 
     def _enqueue_gap(self) -> None:
         gap = self._scribe.gap(self._missing)
@@ -220,12 +213,12 @@ class SinkWriter:
     def _enqueue(self, records: list[bytes], size: int) -> None:
         self._accepted_records += len(records)
         self._accepted_bytes += size
-        self._queue.put((records, size))
+        self._queue.put(records)
 
     # --- the thread
 
     def _run(self) -> None:
-        while is_well := self._write(*self._next()):
+        while is_well := self._write(self._next()):
             if self._is_last or self._is_over:
                 break
             if self._spooler is not None and self._queue.empty():
@@ -235,26 +228,22 @@ class SinkWriter:
         self._sink.close()
         self._ended.set_result(None)
 
-    def _next(self) -> tuple[list[bytes], int]:
-        """Wait for records, or for the next checkpoint; take what else waits, up to a bound.
-
-        Returns:
-            The records and their bytes.
-        """
+    def _next(self) -> list[bytes]:
+        """Wait for records, or for the next checkpoint; take what else waits, up to a bound."""
         try:
             found = self._queue.get(timeout=self._patience())
         except Empty:
-            return [], 0
+            return []
         records: list[bytes] = []
         size = 0
         while found is not None:
-            records += found[0]
-            size += found[1]
+            records += found
+            size += sum(map(len, found))
             if size >= _WRITE_BYTES or self._queue.empty():
-                return records, size
+                return records
             found = self._queue.get()
         self._is_last = True
-        return records, size
+        return records
 
     def _patience(self) -> float | None:
         until = self._scribe.until_due()
@@ -270,31 +259,23 @@ class SinkWriter:
         if error is not None:
             self._complain(error)
 
-    def _write(self, records: list[bytes], size: int) -> bool:
+    def _write(self, records: list[bytes]) -> bool:
         """Write records, again and again until they are taken or the deadline has passed."""
-        self._left, self._left_bytes = records, size
+        self._left = records
         delay = FIRST_RETRY_SECONDS
         while True:
             if self._wants_reopening:
                 self._reopen()
             taken, error = self._try(self._left)
-            self._settle(taken)
+            self._written_records += taken
+            self._written_bytes += sum(map(len, self._left[:taken]))
+            self._left = self._left[taken:]
             if error is None:
                 return True
             delay = FIRST_RETRY_SECONDS if taken else delay
             if not self._may_retry(error, delay):
                 return False
             delay = min(2 * delay, LAST_RETRY_SECONDS)
-
-    def _settle(self, taken: int) -> None:
-        """Take note of how many of the records that are left were written."""
-        left, size = self._left[taken:], self._left_bytes
-        if left:
-            size = sum(map(len, self._left[:taken]))
-        self._left = left
-        self._left_bytes -= size
-        self._written_records += taken
-        self._written_bytes += size
 
     def _replay(self, spooler: Spooler) -> None:
         """Write what was spilled, until records wait in memory or the end has come."""

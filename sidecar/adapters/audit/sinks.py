@@ -298,8 +298,8 @@ class FileOfLines:
         # Without the slot nothing is written: a kill amid the write would end the chain.
         heads.put(self._slot_at, role, slot)
         taken, error = _push(self._descriptor, payload)
-        written = self._lines.keep(batch, max(taken - len(start), 0))
-        end = batch.end_after(max(taken - len(start), 0))
+        size = max(taken - len(start), 0)
+        written, end = self._lines.keep(batch, size), batch.end_after(size)
         self._slot = heads.put(self._slot_at, role, Slot(end, end, found.st_ino))
         return written, error
 
