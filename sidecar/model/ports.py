@@ -78,7 +78,8 @@ class Changes:
     Attributes:
         revision: the newest revision.
         items: the changes, oldest first.
-        is_complete: false when the log does not reach back: all that is remembered must go.
+        is_complete: false when the log does not reach back, or the store may have lost changes: all
+            that is remembered must go.
         now: Unix seconds when it answered, by the clock that `Change.at` is of.
     """
 

@@ -1,6 +1,7 @@
 """The change feed: what changed is forgotten and passed on; silence of the store is said once."""
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import AsyncIterator
 
@@ -252,6 +253,34 @@ async def test_a_reading_that_fails_halfway_is_done_again(following: Following) 
     following.store.revocations = whole  # type: ignore[method-assign]  # as it was
     await following.feed.read()
     assert following.memories.revocations.number == 1
+    assert len(following.heard) == 1
+
+
+async def test_a_loss_is_told_although_its_first_reading_failed_halfway(
+    following: Following,
+) -> None:
+    """A store says once that changes were lost; revocations are read and listeners told later."""
+    await following.store.revoke(a_revocation())
+    await following.feed.read()
+    changes, revocations = following.store.changes, following.store.revocations
+
+    async def lost(after: int | None) -> Changes:
+        return dataclasses.replace(await changes(after), is_complete=False)
+
+    async def broken(after: int) -> tuple[int, list[object]]:
+        raise StoreUnavailableError(f"broken after {after}")
+
+    following.store.changes = lost  # type: ignore[method-assign]  # for one reading
+    following.store.revocations = broken  # type: ignore[method-assign, assignment]  # for one reading
+    with pytest.raises(StoreUnavailableError):
+        await following.feed.read()
+    assert not following.memories.revocations.is_current()
+    following.store.changes = changes  # type: ignore[method-assign]  # as it was
+    following.store.revocations = revocations  # type: ignore[method-assign]  # as it was
+    await following.feed.read()
+    assert following.memories.revocations.is_current()
+    assert [one.is_complete for one in following.heard] == [False]
+    await following.feed.read()
     assert len(following.heard) == 1
 
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from sidecar.adapters.stores.blocks import RememberedBlocks
@@ -129,6 +129,7 @@ class Feed:
         self._revision: int | None = None
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._is_heard = True
+        self._is_lost = False
         self._blocks_changed = True
         self._is_to_tell = False
         self.errors = 0
@@ -178,7 +179,10 @@ class Feed:
         asked_at = self._memories.freshness.now()
         is_first = self._revision is None
         changes = await self._store.changes(self._revision)
-        if not changes.is_complete:
+        # A store says it once: a reading that fails below leaves it to the next one.
+        self._is_lost = self._is_lost or not changes.is_complete
+        if self._is_lost:
+            changes = replace(changes, is_complete=False)
             self._memories.forget_all()
         for change in changes.items:
             self._memories.forget(change)
@@ -186,6 +190,7 @@ class Feed:
             await self._read_revocations()
         unread = await self._read_blocks(changes, asked_at)
         self._revision = changes.revision
+        self._is_lost = False
         self._memories.freshness.note(asked_at)
         # Only now: whoever listens and fails must not have the same changes read for ever.
         self._tell_of_blocks()

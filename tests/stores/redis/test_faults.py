@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from sidecar.adapters.stores.redis.store import RedisStore
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeyId
+from sidecar.policy.schema.state import State
 from tests.stores.rows import a_digest, a_key, a_state
 from tests.stores.servers import Valkey, valkey, wait_until
 
@@ -21,12 +23,20 @@ def server() -> Iterator[Valkey]:
         yield server
 
 
+@asynccontextmanager
+async def opened(state: State) -> AsyncIterator[RedisStore]:
+    store = RedisStore(state)
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()
+
+
 @pytest.fixture
 async def store(server: Valkey) -> AsyncIterator[RedisStore]:
-    store = RedisStore(a_state(server.url, timeout="500ms"))
-    await store.open()
-    yield store
-    await store.close()
+    async with opened(a_state(server.url, timeout="500ms")) as store:
+        yield store
 
 
 async def _run(server: Valkey, *words: str) -> object:
@@ -163,6 +173,49 @@ async def test_lost_changes_are_noticed_although_the_numbers_fit(
     assert (await store.changes(told.revision)).is_complete
 
 
+async def test_a_server_that_is_empty_again_is_told_from_one_that_was_empty_before(
+    server: Valkey, store: RedisStore
+) -> None:
+    first = await store.changes(None)
+    await store.add_key(a_key())
+    await asyncio.to_thread(server.restart)
+    told = await store.changes(first.revision)
+    assert (first.revision, told.revision, told.is_complete) == (0, 0, False)
+    assert (await store.changes(told.revision)).is_complete
+
+
+async def test_a_store_that_was_flushed_is_told_from_one_that_was_empty_before(
+    server: Valkey, store: RedisStore
+) -> None:
+    first = await store.changes(None)
+    await store.add_key(a_key())
+    await _run(server, "FLUSHALL")
+    assert not (await store.changes(first.revision)).is_complete
+
+
+async def test_a_server_that_lost_a_change_nobody_had_read_of_is_noticed(
+    server: Valkey, store: RedisStore
+) -> None:
+    # What was looked up between two readings may never have been, as after a failover.
+    await store.add_key(a_key("k1"))
+    first = await store.changes(None)
+    await _run(server, "SAVE")
+    await store.add_key(a_key("k2"))
+    assert await store.find_key([a_digest("k2")]) == a_key("k2")
+    await asyncio.to_thread(server.restart)
+    assert await store.find_key([a_digest("k1")]) == a_key("k1")
+    assert await store.find_key([a_digest("k2")]) is None
+    told = await store.changes(first.revision)
+    assert (told.revision, told.items, told.is_complete) == (1, (), False)
+
+
+async def test_a_full_server_does_not_pass_for_another(server: Valkey, store: RedisStore) -> None:
+    await store.add_key(a_key())
+    await _run(server, "CONFIG", "SET", "maxmemory", "1")
+    seen = (await store.changes(None)).revision
+    assert (await store.changes(seen)).is_complete
+
+
 async def test_a_log_that_does_not_reach_back_says_so(server: Valkey, store: RedisStore) -> None:
     for number in range(5):
         await store.put_secret("", str(number), b"sealed")
@@ -178,10 +231,9 @@ async def test_a_store_of_another_version_is_left_alone(server: Valkey, store: R
     assert "another version" in await _reason(store)
     with pytest.raises(StoreUnavailableError, match="another version"):
         await store.add_key(a_key("k2"))
-    again = RedisStore(a_state(server.url))
     with pytest.raises(StoreUnavailableError, match="another version"):
-        await again.open()
-    await again.close()
+        async with opened(a_state(server.url)):
+            pass
 
 
 async def test_a_server_that_may_evict_keys_is_refused(server: Valkey) -> None:
@@ -193,23 +245,40 @@ async def test_a_server_that_may_evict_keys_is_refused(server: Valkey) -> None:
     await store.close()
 
 
+RIGHTS = (
+    "on", f">{PASSWORD}", "resetkeys", "~{sidecar}:*", "&{sidecar}:*", "-@all", "+@read", "+@write",
+    "+@scripting", "+@connection", "+@pubsub", "+time", "+info",
+)  # fmt: skip
+
+
 async def test_a_user_with_just_the_rights_that_the_manual_names_can_do_everything(
-    server: Valkey,
+    server: Valkey, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await _run(server, "ACL", "SETUSER", "sidecar", "on", f">{PASSWORD}", "resetkeys",
-               "~{sidecar}:*", "&{sidecar}:*", "-@all", "+@read", "+@write", "+@scripting",
-               "+@connection", "+@pubsub", "+time")  # fmt: skip
-    store = RedisStore(a_state(server.url, user="sidecar", password=PASSWORD))
-    await store.open()
-    assert await store.add_key(a_key())
-    assert await store.find_key([a_digest("k1")]) == a_key()
-    woken = asyncio.Event()
-    watching = asyncio.create_task(store.watch(woken.set))
-    async with asyncio.timeout(5):
-        await woken.wait()
-    watching.cancel()
-    await asyncio.wait([watching])
-    await store.close()
+    await _run(server, "ACL", "SETUSER", "sidecar", *RIGHTS)
+    async with opened(a_state(server.url, user="sidecar", password=PASSWORD)) as store:
+        assert await store.add_key(a_key())
+        assert await store.find_key([a_digest("k1")]) == a_key()
+        woken = asyncio.Event()
+        watching = asyncio.create_task(store.watch(woken.set))
+        async with asyncio.timeout(5):
+            await woken.wait()
+        watching.cancel()
+        await asyncio.wait([watching])
+    assert not caplog.records
+
+
+async def test_a_server_that_does_not_say_what_it_is_is_warned_of(
+    server: Valkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _run(server, "ACL", "SETUSER", "sidecar", *RIGHTS, "-info")
+    async with opened(a_state(server.url, user="sidecar", password=PASSWORD)) as store:
+        (record,) = caplog.records
+        assert record.levelname == "WARNING"
+        assert "+info" in record.getMessage()
+        first = await store.changes(None)
+        assert await store.add_key(a_key())
+        await _run(server, "FLUSHALL")
+        assert not (await store.changes(first.revision)).is_complete
 
 
 @pytest.mark.parametrize(

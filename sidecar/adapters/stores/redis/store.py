@@ -1,5 +1,6 @@
 """The state store in Redis: the ports in terms of scripts."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -20,6 +21,8 @@ from sidecar.model.identity import (
 from sidecar.model.ports import Change, ChangeKind, Changes
 from sidecar.policy.schema.state import State
 
+_LOG: Final = logging.getLogger("sidecar.state")
+
 SCHEMA_VERSION: Final = 1
 PAGE: Final = 500
 """Revocations, blocks, or uses of keys, in one script: it must not keep the server from others."""
@@ -38,8 +41,9 @@ class RedisStore:
     def __init__(self, state: State) -> None:
         self._names = Names(state.prefix)
         self._server = Server(state)
-        # The newest entry of the log that was read, by which lost changes are known.
+        # The newest entry of the log that was read, and whose it was: they tell lost changes.
         self._seen: tuple[int, bytes] = (0, b"")
+        self._origin = b""
 
     async def open(self) -> None:
         """Connect, and take possession of an empty store.
@@ -48,7 +52,11 @@ class RedisStore:
             StoreUnavailableError: it cannot be reached, is of another version, or may evict keys.
         """
         self._server.connect()
-        await self._run("open")
+        if not await self._run("open"):
+            _LOG.warning(
+                "the user of the state store may not run INFO: nobody can tell whether the server"
+                " may evict keys or lost changes in a failover; give the user +info"
+            )
 
     async def close(self) -> None:
         """Close all connections."""
@@ -213,11 +221,12 @@ class RedisStore:
     async def changes(self, after: int | None) -> Changes:
         """Return the changes after a revision."""
         seen, entry = self._seen
-        words = ("" if after is None else after, entry if after == seen else b"")
+        words = ("" if after is None else after, entry if after == seen else b"", self._origin)
         told = _listed(await self._run("changes", words=words))
-        now, (revision, newest, is_complete) = _number(told[0]), told[1:4]
+        now, (revision, newest, origin, is_complete) = _number(told[0]), told[1:5]
         self._seen = (int(_number(revision)), _text(newest))
-        items = tuple(_change(_text(one)) for one in _listed(told[4]))
+        self._origin = _text(origin)
+        items = tuple(_change(_text(one)) for one in _listed(told[5]))
         return Changes(self._seen[0], items, is_complete=bool(is_complete), now=now)
 
     async def watch(self, wake: Callable[[], None]) -> None:
