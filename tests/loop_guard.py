@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import Final
 
@@ -23,6 +24,22 @@ ROUND_SECONDS: Final = 0.05
 # still hangs is ended: pytest-xdist then names the test and goes on with another process.
 EARLY_SECONDS: Final = 2.0
 GRACE_SECONDS: Final = 60.0
+
+
+class _Loop(uvloop.Loop):
+    """A loop that fails the test which left a connection open, and does not wait for it.
+
+    pytest makes an error of the warning, which then ends the closing of that connection, and the
+    loop goes on to wait until it is closed.
+    """
+
+    def close(self) -> None:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            super().close()
+        left = [str(one.message) for one in caught if issubclass(one.category, ResourceWarning)]
+        if left:
+            raise ResourceWarning("; ".join(left))
 
 
 class LoopGuard:
@@ -64,7 +81,7 @@ class LoopGuard:
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
         """Make the loop of a test: uvloop, as in production."""
-        self._loop = uvloop.new_event_loop()
+        self._loop = _Loop()
         return self._loop
 
     def take(self) -> list[str]:

@@ -1,6 +1,7 @@
 """The guard sees what blocks a loop, and lets pass what only waits."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Coroutine, Iterator
 
@@ -60,3 +61,18 @@ def test_what_waits_for_ever_is_ended_with_the_line_that_waited(guard: LoopGuard
     guard.unlimit()
     assert "await asyncio.Event().wait()" in guard.take_overdue()[0]
     assert guard.take_overdue() == []
+
+
+async def _connect(end: socket.socket, left: list[asyncio.Transport]) -> None:
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=end)
+    left.append(transport)
+
+
+def test_a_connection_that_is_left_open_fails_its_test_and_holds_up_no_other(
+    guard: LoopGuard,
+) -> None:
+    left: list[asyncio.Transport] = []
+    near, far = socket.socketpair()
+    with far, pytest.raises(ResourceWarning, match="unclosed resource <"):
+        _run(guard, _connect(near, left))
+    assert "closed=True" in repr(left[0])
