@@ -5,10 +5,25 @@ import sys
 
 import click
 
+from sidecar.model.errors import Problem
+
 
 def print_json(document: object) -> None:
     """Print a document for programs."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def problem_document(problem: Problem) -> dict[str, object]:
+    """Write a mistake in a policy, for programs."""
+    return {
+        "severity": "warning" if problem.warning else "error",
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "path": problem.path,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
 
 
 def tell(text: str) -> None:
