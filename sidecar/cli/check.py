@@ -3,10 +3,10 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
+from sidecar.adapters.reading import reading
 from sidecar.cli.exit_codes import DONE, NO
 from sidecar.cli.printing import print_json, problem_document
 from sidecar.decision.pipeline import build
@@ -58,7 +58,7 @@ def command(policies: tuple[str, ...], *, strict: bool, is_json: bool) -> int:
 
 def _judge(name: str) -> _Verdict:
     try:
-        loaded = load(name, lambda file: Path(file).read_bytes(), os.environ, RULES)
+        loaded = load(name, reading(name), os.environ, RULES)
         # Patterns and expressions of a policy are compiled here; a bad one is its author's too.
         build(loaded.policy)
     except PolicyError as error:

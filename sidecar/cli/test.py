@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from sidecar.adapters.ids import UuidV7
+from sidecar.adapters.reading import read_file, reading
 from sidecar.cli.exit_codes import DONE, NO, CommandError
 from sidecar.cli.printing import print_json
 from sidecar.cli.tested import Broken, Ran, summary, to_json, to_junit, to_lines
@@ -88,7 +89,7 @@ def _tried(name: str, only: str | None) -> Ran | Broken:
 
 
 def _run(name: str, only: str | None) -> Ran:
-    read = load_cases(name, _content)
+    read = load_cases(name, reading(name))
     text = load_text(
         read.policy,
         _reading(read.cases.files, Path(read.policy).parent),
@@ -109,10 +110,6 @@ def _run(name: str, only: str | None) -> Ran:
     return Ran(read, text, results, reach_of(policy, results))
 
 
-def _content(name: str) -> bytes:
-    return Path(name).read_bytes()
-
-
 def _reading(files: dict[str, str], folder: Path) -> Callable[[str], bytes]:
     """Read files, those first that a test gives in the place of what is not here.
 
@@ -124,6 +121,6 @@ def _reading(files: dict[str, str], folder: Path) -> Callable[[str], bytes]:
 
     def read(name: str) -> bytes:
         content = given.get(os.path.normpath(name))
-        return _content(name) if content is None else content
+        return read_file(name) if content is None else content
 
     return read

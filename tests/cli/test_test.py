@@ -165,6 +165,7 @@ def test_programs_get_json(capture: pytest.CaptureFixture[str]) -> None:
         ("policy: policy.yaml", "policy: gone.yaml", "gone.yaml", NO),
         ("outcome: admit", "outcom: admit", "good.yaml:10:14: error: tests[0].expect.outcom", NO),
         ("policy: policy.yaml", 'policy: "a\\0b"', "cannot be read", NO),
+        ("policy: policy.yaml", "policy: /dev/zero", "it is a device, not a file", NO),
         ("/secrets/pepper", "/secrets/other", "cannot be read as a file", NO),
         (
             "variables:",
