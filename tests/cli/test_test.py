@@ -194,7 +194,7 @@ def test_a_file_that_is_broken_is_an_error_in_every_report(
     capture: pytest.CaptureFixture[str],
 ) -> None:
     broken = Path("good.yaml").read_text().replace("outcome: admit", "outcom: admit")
-    Path("broken.yaml").write_text(broken.replace("status: 401", "statu\\0: 401"))
+    Path("broken.yaml").write_text(broken.replace("status: 401", "states\\0: 401"))
     Path("lost.yaml").write_text(Path("good.yaml").read_text().replace("policy.yaml", "gone.yaml"))
     files = ("broken.yaml", "good.yaml", "lost.yaml")
     answer = ran(capture, *files, "--junit", "report.xml")
