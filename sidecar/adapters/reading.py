@@ -49,24 +49,28 @@ def chunks_of(name: str, most_bytes: int = MOST_BYTES, *, seconds: float = 0.0) 
     # Not blocking: without it, opening a pipe waits until somebody opens its other end.
     descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
-        mode = os.fstat(descriptor).st_mode
-        is_pipe = seconds > 0 and stat.S_ISFIFO(mode)
-        if not is_pipe and not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, f"it is {_kind(mode)}, not a file", name)
-        end = time.monotonic() + seconds
-        left = most_bytes
-        while True:
-            if is_pipe:
-                _wait(name, descriptor, seconds, end)
-            chunk = os.read(descriptor, min(left + 1, _CHUNK_BYTES))
-            if not chunk:
-                return
-            left -= len(chunk)
-            if left < 0:
-                raise OSError(errno.EFBIG, f"it has more than {most_bytes >> 20} MiB", name)
-            yield chunk
+        yield from _chunks(name, descriptor, most_bytes, seconds)
     finally:
         os.close(descriptor)
+
+
+def _chunks(name: str, descriptor: int, most_bytes: int, seconds: float) -> Iterator[bytes]:
+    mode = os.fstat(descriptor).st_mode
+    is_pipe = seconds > 0 and stat.S_ISFIFO(mode)
+    if not is_pipe and not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, f"it is {_kind(mode)}, not a file", name)
+    end = time.monotonic() + seconds
+    left = most_bytes
+    while True:
+        if is_pipe:
+            _wait(name, descriptor, seconds, end)
+        chunk = os.read(descriptor, min(left + 1, _CHUNK_BYTES))
+        if not chunk:
+            return
+        left -= len(chunk)
+        if left < 0:
+            raise OSError(errno.EFBIG, f"it has more than {most_bytes >> 20} MiB", name)
+        yield chunk
 
 
 def _wait(name: str, descriptor: int, seconds: float, end: float) -> None:

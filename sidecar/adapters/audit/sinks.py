@@ -257,17 +257,18 @@ class FileOfLines:
         """Write records and wait until they are taken."""
         if self._is_stream:
             return self._stream.write(records)
-        written = 0
         with self._heads.locked():
-            try:
-                while True:
-                    part = self._part(records[written:] if written else records)
-                    taken, error = self._append(part)
-                    written += taken
-                    if error is not None or written == len(records):
-                        return written, error
-            except OSError as error:
-                return written, error
+            written, error = self._write_part(records)
+            while error is None and written < len(records):
+                more, error = self._write_part(records[written:])
+                written += more
+            return written, error
+
+    def _write_part(self, records: Sequence[bytes]) -> tuple[int, OSError | None]:
+        try:
+            return self._append(self._part(records))
+        except OSError as error:
+            return 0, error
 
     def _part(self, records: Sequence[bytes]) -> Sequence[bytes]:
         """Give the first records, as many as the file may take; it is rotated if it is time."""
