@@ -28,7 +28,7 @@ from sidecar.cli.exit_codes import FAILED, NO, USAGE, CommandError, ExitCode
 from sidecar.lifecycle.desk import operations_of
 from sidecar.lifecycle.errors import BadValueError, LifecycleError
 from sidecar.lifecycle.keys import Source
-from sidecar.lifecycle.operations import Operation
+from sidecar.lifecycle.operations import PAGE_MAX, Operation
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.ports import Store
 from sidecar.policy.load import load
@@ -192,6 +192,27 @@ def _token(token_file: str | None) -> str:
     if not token or not token.isascii() or not token.isprintable():
         raise CommandError(f"{token_file} holds no token", USAGE)
     return token
+
+
+async def all_of(
+    desk: Desk, path: str, name: str, query: Mapping[str, str] = _WITHOUT
+) -> list[Document]:
+    """Fetch a list, page by page.
+
+    Args:
+        desk: who has it.
+        path: where it is.
+        name: member of each page that holds a part of it.
+        query: which part of it is wanted.
+    """
+    found: list[Document] = []
+    after: object = ""
+    while after is not None:
+        asked = {**query, "limit": str(PAGE_MAX), "after": str(after)}
+        page = await desk.call("GET", path, query=asked)
+        listed, after = page[name], page["next"]
+        found += listed if isinstance(listed, list) else []
+    return found
 
 
 # --- on a store
