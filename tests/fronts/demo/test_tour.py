@@ -9,7 +9,6 @@ from sidecar.fronts.demo.tour import Tour
 from sidecar.fronts.demo.upstream import serving
 from sidecar.fronts.demo.visit import Answer, Plain
 
-
 # No sidecar gives up before the service answers, so nothing is shown by its taking 5 s.
 SLOWEST = 0.1
 
