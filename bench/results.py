@@ -1,5 +1,6 @@
 """What a measurement found: plain values, medians and ratios."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from statistics import median
 
@@ -146,13 +147,11 @@ class Results:
 
     def limits_ratio(self, name: str, other: str) -> float | None:
         """Compare two who count requests, by what each does in a second of its core."""
-        mine, theirs = (self.limits.get(one, Row(one)) for one in (name, other))
-        return _ratio(mine.core_rates, theirs.core_rates)
+        return _core_ratio(self.limits, name, other)
 
     def observed_ratio(self, name: str) -> float | None:
         """Compare a sidecar with the same one without audit and metrics, likewise."""
-        mine, theirs = (self.observed.get(one, Row(one)) for one in (name, unobserved(name)))
-        return _ratio(mine.core_rates, theirs.core_rates)
+        return _core_ratio(self.observed, name, unobserved(name))
 
     def many_ratio(self, name: str, other: str) -> float | None:
         """Compare two by their rates with many callers in turn."""
@@ -181,6 +180,11 @@ class Results:
 
     def _caller(self, name: str) -> Row:
         return self.callers.get(name, Row(name))
+
+
+def _core_ratio(rows: Mapping[str, Row], name: str, other: str) -> float | None:
+    mine, theirs = (rows.get(one, Row(one)) for one in (name, other))
+    return _ratio(mine.core_rates, theirs.core_rates)
 
 
 def _ratio(mine: list[float], theirs: list[float]) -> float | None:

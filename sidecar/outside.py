@@ -11,9 +11,9 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from sidecar.adapters.reading import read_file
 from sidecar.adapters.stores.answers import NothingToAsk, StoreAnswers
 from sidecar.adapters.stores.blocks import RememberedBlocks
 from sidecar.adapters.stores.feed import Feed, Memories, Rhythm
@@ -131,7 +131,9 @@ class Outside:
         if section.jwt:
             from sidecar.adapters.clients.key_sets import KeySets, Pace
 
-            self.key_sets = KeySets(section.jwt, session, Pace(around.clock, random.random), _read)
+            self.key_sets = KeySets(
+                section.jwt, session, Pace(around.clock, random.random), read_file
+            )
         if section.introspection is not None:
             from sidecar.adapters.clients.introspections import Introspections
 
@@ -262,7 +264,3 @@ def _memories(policy: Policy, store: Store, around: Around) -> Memories:
         vault = Vault(store, Box(policy.secrets.master_key, os.urandom))
         memories.secrets = UnsealedSecrets(vault, freshness.is_current, around.events)
     return memories
-
-
-def _read(name: str) -> bytes:
-    return Path(name).read_bytes()

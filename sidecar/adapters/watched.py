@@ -9,12 +9,12 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
+
+from sidecar.adapters.reading import chunks_of
 
 _RECENT_SECONDS: Final = 5.0
 """A file system may give two writes within this time the same time."""
-_CHUNK_BYTES: Final = 1 << 20
 
 Files = dict[str, str]
 """By name, the hex digest (SHA-256) of the content; empty for a file that cannot be read."""
@@ -53,7 +53,6 @@ class Watched:
 
 def _digest_of(name: str) -> str:
     digest = hashlib.sha256()
-    with Path(name).open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
+    for chunk in chunks_of(name):
+        digest.update(chunk)
     return digest.hexdigest()

@@ -6,13 +6,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import wraps
-from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 import click
 
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
+from sidecar.adapters.reading import reading
 from sidecar.cli.exit_codes import FAILED, CommandError
 from sidecar.cli.operator import Desk, Direct, Document, Place, actor_name, opened_store
 from sidecar.cli.printing import columns, plain, tell
@@ -93,7 +93,7 @@ async def _read_here(policy: str, work: Callable[[Desk], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def _desk(name: str) -> AsyncIterator[Desk]:
-    policy = load(name, lambda file: Path(file).read_bytes(), os.environ).policy
+    policy = load(name, reading(name), os.environ).policy
     new_id = UuidV7(time.time, os.urandom)
     audit = AuditLedger(
         policy.audit.on(policy.state), time.time, new_id, role="command", standard=_STDERR

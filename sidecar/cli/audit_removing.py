@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 import click
@@ -14,6 +13,7 @@ from sidecar.adapters.audit.exchanges import Timestamps
 from sidecar.adapters.audit.scribe import COMMAND
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
+from sidecar.adapters.reading import reading
 from sidecar.cli.exit_codes import FAILED, NO, CommandError
 from sidecar.cli.printing import plain
 from sidecar.knowledge.audit.certificate import counted
@@ -78,7 +78,7 @@ def removed_by(
 async def _act(
     name: str, work: Callable[[Audit, AuditLedger | None], Awaitable[T]], *, is_dry: bool
 ) -> T:
-    policy = load(name, lambda file: Path(file).read_bytes(), os.environ).policy
+    policy = load(name, reading(name), os.environ).policy
     section = policy.audit.on(policy.state)
     if is_dry:
         return await work(section, None)

@@ -10,6 +10,7 @@ import click
 
 from sidecar.adapters.audit.files import LINE_BYTES, UnreadableFileError, opened, with_rotated
 from sidecar.adapters.audit.heads import written_heads
+from sidecar.adapters.reading import reading
 from sidecar.cli.exit_codes import DONE, FAILED, NO, USAGE, CommandError
 from sidecar.knowledge.audit.findings import Chain, Finding, Place, Report
 from sidecar.knowledge.audit.signing import SignatureChecker
@@ -76,7 +77,7 @@ def command(
 
 def _checker(name: str) -> SignatureChecker:
     try:
-        return SignatureChecker(Path(name).read_bytes())
+        return SignatureChecker(reading(name)(name))
     except ValueError as error:
         hint = "openssl pkey -in audit.pem -pubout -out audit.pub"
         raise CommandError(f"{name} is no Ed25519 public key in PEM ({hint})", USAGE) from error

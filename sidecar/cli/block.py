@@ -5,9 +5,8 @@ from typing import Final
 import click
 
 from sidecar.cli.exit_codes import DONE
-from sidecar.cli.operator import Desk, Document, Place, operated
-from sidecar.cli.printing import columns, plain, print_json, tell
-from sidecar.lifecycle.operations import PAGE_MAX
+from sidecar.cli.operator import Place, all_of, operated
+from sidecar.cli.printing import print_json, print_listed, tell
 from sidecar.model.blocks import BlockKind
 from sidecar.policy.schema.quantities import parse_duration
 from sidecar.policy.schema.words import PydanticCustomError
@@ -65,12 +64,8 @@ def add(
 @operated
 def list_blocks(place: Place, *, as_json: bool) -> int:
     """List the blocks in force."""
-    blocks = place.run(all_blocks)
-    if as_json:
-        print_json({"blocks": blocks})
-    else:
-        rows = [[plain(block.get(name)) for name in _COLUMNS] for block in blocks]
-        click.echo(columns([[name.upper() for name in _COLUMNS], *rows]))
+    blocks = place.run(lambda desk: all_of(desk, _BLOCKS, "blocks"))
+    print_listed("blocks", blocks, _COLUMNS, as_json=as_json)
     return DONE
 
 
@@ -83,18 +78,6 @@ def remove(place: Place, *, kind: str, value: str) -> int:
     document = place.call("DELETE", _BLOCKS, query={"kind": kind, "value": value})
     tell(f"{document['kind']} {document['value']} is not blocked any more")
     return DONE
-
-
-async def all_blocks(desk: Desk) -> list[Document]:
-    """Fetch all blocks, page by page."""
-    found: list[Document] = []
-    after: object = ""
-    while after is not None:
-        query = {"limit": str(PAGE_MAX), "after": str(after)}
-        page = await desk.call("GET", _BLOCKS, query=query)
-        blocks, after = page["blocks"], page["next"]
-        found += blocks if isinstance(blocks, list) else []
-    return found
 
 
 def _span(text: str) -> str:

@@ -1,14 +1,14 @@
 """`sidecar check`: every problem of a policy, or the routes as they will be matched."""
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
+from sidecar.adapters.reading import reading
 from sidecar.cli.exit_codes import DONE, NO
+from sidecar.cli.printing import print_json, problem_document
 from sidecar.decision.pipeline import build
 from sidecar.knowledge.rules import RULES
 from sidecar.model.errors import PolicyError, Problem
@@ -49,7 +49,7 @@ def command(policies: tuple[str, ...], *, strict: bool, is_json: bool) -> int:
     verdicts = [_judge(name) for name in policies]
     good = [verdict.is_good(is_strict=strict) for verdict in verdicts]
     if is_json:
-        click.echo(json.dumps(_report(verdicts, good), indent=2, ensure_ascii=False))
+        print_json(_report(verdicts, good))
     else:
         for verdict, is_good in zip(verdicts, good, strict=True):
             _print(verdict, is_good=is_good)
@@ -58,7 +58,7 @@ def command(policies: tuple[str, ...], *, strict: bool, is_json: bool) -> int:
 
 def _judge(name: str) -> _Verdict:
     try:
-        loaded = load(name, lambda file: Path(file).read_bytes(), os.environ, RULES)
+        loaded = load(name, reading(name), os.environ, RULES)
         # Patterns and expressions of a policy are compiled here; a bad one is its author's too.
         build(loaded.policy)
     except PolicyError as error:
@@ -136,25 +136,13 @@ def _report(verdicts: list[_Verdict], good: list[bool]) -> dict[str, object]:
             "file": verdict.name,
             "ok": is_good,
             "sha256": verdict.loaded.sha256 if verdict.loaded else None,
-            "problems": [_problem(problem) for problem in verdict.problems],
+            "problems": [problem_document(problem) for problem in verdict.problems],
             "audit_signed": verdict.loaded is not None and _is_signed(verdict.loaded.policy),
             "routes": _routes(verdict.loaded),
         }
         for verdict, is_good in zip(verdicts, good, strict=True)
     ]
     return {"ok": all(good), "policies": policies}
-
-
-def _problem(problem: Problem) -> dict[str, object]:
-    return {
-        "severity": "warning" if problem.warning else "error",
-        "file": problem.file,
-        "line": problem.line,
-        "column": problem.column,
-        "path": problem.path,
-        "message": problem.message,
-        "hint": problem.hint,
-    }
 
 
 def _routes(loaded: Loaded | None) -> list[dict[str, object]]:

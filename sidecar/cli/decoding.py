@@ -9,10 +9,10 @@ serves holds neither what decodes policies nor what compares them.
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Final
 
 from sidecar.adapters.handover import Handover, put, written
+from sidecar.adapters.reading import read_file
 from sidecar.cli.differences import line
 from sidecar.cli.exit_codes import DONE
 from sidecar.decision.diff.compare import compare
@@ -55,7 +55,7 @@ def decoded(name: str, old: int, new: int) -> dict[str, object]:
     """
     files: dict[str, str] = {}
     try:
-        text = load_text(name, noting(_read, files), os.environ, RULES)
+        text = load_text(name, noting(read_file, files), os.environ, RULES)
         loaded = text.loaded
         # Patterns and expressions of a policy are compiled here; a bad one is its author's too.
         build(loaded.policy)
@@ -85,10 +85,6 @@ def _compared(old: Loaded, text: Text) -> dict[str, object]:
             "lines": lines,
         },
     }
-
-
-def _read(name: str) -> bytes:
-    return Path(name).read_bytes()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import click
 import uvloop
 
 from sidecar.adapters.ids import UuidV7
+from sidecar.adapters.reading import read_file
 from sidecar.app import Sidecar, serve
 from sidecar.cli.exit_codes import DONE, FAILED, NO
 from sidecar.fronts.demo.stops import ACME_KEY, REVOKED_KEY
@@ -123,7 +124,7 @@ async def _sidecar(
         "SIDECAR_DEMO_AUDIT": str(stage.audit),
         "SIDECAR_DEMO_PEPPER": os.urandom(32).hex(),
     }
-    loaded = load(str(stage.policy), lambda name: Path(name).read_bytes(), variables)
+    loaded = load(str(stage.policy), read_file, variables)
     sidecar = Sidecar(loaded)
     await sidecar.start()
     try:

@@ -1,10 +1,10 @@
 """`sidecar diff`: who gains and who loses by another policy."""
 
 import os
-from pathlib import Path
 
 import click
 
+from sidecar.adapters.reading import reading
 from sidecar.cli.differences import document, table
 from sidecar.cli.exit_codes import DONE, NO
 from sidecar.cli.printing import print_json
@@ -50,7 +50,7 @@ def command(old: str, new: str, form: str, *, is_judged: bool) -> int:
 
 
 def _loaded(name: str) -> Text:
-    text = load_text(name, lambda file: Path(file).read_bytes(), os.environ, RULES)
+    text = load_text(name, reading(name), os.environ, RULES)
     # Patterns and expressions of a policy are compiled here; a bad one is its author's too.
     build(text.loaded.policy)
     return text

@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from sidecar.adapters.ids import UuidV7
+from sidecar.adapters.reading import PIPE_SECONDS, read_file, reading
 from sidecar.adapters.stores.opening import default_file
 from sidecar.cli.exit_codes import DONE, FAILED, NO, USAGE, CommandError, ExitCode
 from sidecar.cli.explained import tell
@@ -136,7 +137,7 @@ def command(  # noqa: PLR0913 -- as many as a request has parts
         return _met(expect, _TOLD, tell(request, admin, token_file, policy, is_json=is_json))
     if policy is None:
         raise click.UsageError("Missing argument 'POLICY', or --request ID of a running sidecar")
-    text = load_text(policy, lambda file: Path(file).read_bytes(), os.environ, RULES)
+    text = load_text(policy, reading(policy), os.environ, RULES)
     fields = [*([("Host", host)] if host is not None else []), *map(_field, headers)]
     if credential is not None:
         fields.append(_credential(text.loaded.policy, credential))
@@ -180,12 +181,7 @@ def _field(written: str) -> tuple[str, str]:
 
 
 def _body(file: Path) -> bytes:
-    """Read a body; a device has no end, and what is above the bound no memory."""
-    with file.open("rb") as opened:
-        content = opened.read(_BODY_BYTES + 1)
-    if len(content) > _BODY_BYTES:
-        raise click.UsageError("--body has more than 64 MiB, which is not read")
-    return content
+    return read_file(str(file), _BODY_BYTES, seconds=PIPE_SECONDS)
 
 
 def _credential(policy: Policy, credential: str) -> tuple[str, str]:
@@ -311,7 +307,7 @@ def _key_sets(policy: Policy, given: tuple[str, ...]) -> dict[str, KeySet]:
         names = [issuer] if mark else issuers
         if not set(names) <= set(issuers) or len(names) != 1:
             raise click.UsageError(f"--jwks ISSUER=FILE, with one of: {', '.join(issuers)}")
-        published = read_key_set(names[0], Path(name).read_bytes(), time.time())
+        published = read_key_set(names[0], reading(name)(name), time.time())
         if isinstance(published, str):
             raise CommandError(f"{name}: {published}", USAGE)
         found[names[0]] = published.key_set

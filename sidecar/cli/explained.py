@@ -3,11 +3,11 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 import click
 
+from sidecar.adapters.reading import reading
 from sidecar.cli.operator import running
 from sidecar.cli.printing import plain
 from sidecar.fronts.proxy.rehearsal.report import value_of_fact
@@ -53,7 +53,7 @@ def _line(name: str, found: Document) -> str | None:
     path = found.get("key_path")
     if not isinstance(path, list) or not all(isinstance(step, str | int) for step in path):
         return None
-    text = load_text(name, lambda file: Path(file).read_bytes(), os.environ)
+    text = load_text(name, reading(name), os.environ)
     if text.loaded.sha256 != found.get("policy"):
         click.echo(f"{name} is not the policy that decided: no line is named", err=True)
         return None

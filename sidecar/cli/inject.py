@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from sidecar.adapters.reading import MOST_BYTES, reading
 from sidecar.cli.exit_codes import DONE, NO, USAGE, CommandError
 from sidecar.cli.injecting import about_the_sidecar, settings
 from sidecar.cli.printing import tell
@@ -18,7 +19,6 @@ from sidecar.knowledge.kube.tree import ManifestError
 from sidecar.knowledge.kube.wishes import Settings
 from sidecar.knowledge.kube.yaml_edit import edited, read, split
 
-_MOST_BYTES: Final = 16 << 20
 _STDIN: Final = "-"
 
 
@@ -93,9 +93,7 @@ def command(
 
 
 def _documents(name: str) -> list[_Document]:
-    content = sys.stdin.buffer.read(_MOST_BYTES + 1) if name == _STDIN else Path(name).read_bytes()
-    if len(content) > _MOST_BYTES:
-        raise CommandError(f"{name}: more than {_MOST_BYTES >> 20} MiB are no manifest", USAGE)
+    content = _typed() if name == _STDIN else reading(name)(name)
     try:
         texts = split(content.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -104,6 +102,13 @@ def _documents(name: str) -> list[_Document]:
         [name] if len(texts) == 1 else [f"{name}: document {at + 1}" for at in range(len(texts))]
     )
     return [_read(place, text) for place, text in zip(places, texts, strict=True)]
+
+
+def _typed() -> bytes:
+    content = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise CommandError(f"-: it has more than {MOST_BYTES >> 20} MiB", USAGE)
+    return content
 
 
 def _read(place: str, text: str) -> _Document:

@@ -7,12 +7,12 @@ from typing import BinaryIO, Final
 import click
 
 from sidecar.cli.exit_codes import DONE, FAILED, USAGE, CommandError
-from sidecar.cli.operator import Desk, Document, Place, operated
-from sidecar.cli.printing import columns, plain, print_json, tell
+from sidecar.cli.operator import Desk, Document, Place, all_of, operated
+from sidecar.cli.printing import columns, plain, print_json, print_listed, tell
 from sidecar.lifecycle.errors import BadValueError
 from sidecar.lifecycle.key_import import BATCH_MAX
 from sidecar.lifecycle.keys import KEY_ID
-from sidecar.lifecycle.operations import PAGE_MAX, read_members
+from sidecar.lifecycle.operations import read_members
 
 _KEYS: Final = "/v1/keys"
 _KEY: Final = "/v1/keys/{id}"
@@ -71,12 +71,9 @@ def create(place: Place, /, *, as_json: bool, **members: object) -> int:
 @operated
 def list_keys(place: Place, *, tenant: str | None, as_json: bool) -> int:
     """List keys, the oldest first."""
-    keys = place.run(lambda desk: _all_keys(desk, tenant))
-    if as_json:
-        print_json({"keys": keys})
-    else:
-        rows = [[plain(key.get(name)) for name in _COLUMNS] for key in keys]
-        click.echo(columns([[name.upper() for name in _COLUMNS], *rows]))
+    query = {} if tenant is None else {"tenant": tenant}
+    keys = place.run(lambda desk: all_of(desk, _KEYS, "keys", query))
+    print_listed("keys", keys, _COLUMNS, as_json=as_json)
     return DONE
 
 
@@ -246,19 +243,6 @@ def _print_ended(tenant: str, ended: _Ended, *, as_json: bool) -> None:
     )
     if not ended.revoked and not ended.rotated:
         tell(f"no live key belongs to {tenant}: is it the right tenant?")
-
-
-async def _all_keys(desk: Desk, tenant: str | None) -> list[Document]:
-    query = {"limit": str(PAGE_MAX)}
-    if tenant is not None:
-        query["tenant"] = tenant
-    found: list[Document] = []
-    after: object = ""
-    while after is not None:
-        page = await desk.call("GET", _KEYS, query={**query, "after": str(after)})
-        keys, after = page["keys"], page["next"]
-        found += keys if isinstance(keys, list) else []
-    return found
 
 
 async def _imported(desk: Desk, batches: list[list[Document]]) -> tuple[int, int]:

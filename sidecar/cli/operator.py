@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -23,12 +22,13 @@ from click.core import ParameterSource
 from sidecar.adapters.audit.scribe import COMMAND
 from sidecar.adapters.audit.writer import AuditLedger
 from sidecar.adapters.ids import UuidV7
+from sidecar.adapters.reading import reading
 from sidecar.adapters.stores.opening import open_store
 from sidecar.cli.exit_codes import FAILED, NO, USAGE, CommandError, ExitCode
 from sidecar.lifecycle.desk import operations_of
 from sidecar.lifecycle.errors import BadValueError, LifecycleError
 from sidecar.lifecycle.keys import Source
-from sidecar.lifecycle.operations import Operation
+from sidecar.lifecycle.operations import PAGE_MAX, Operation
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.ports import Store
 from sidecar.policy.load import load
@@ -187,11 +187,32 @@ def _url(admin: str) -> str:
 
 
 def _token(token_file: str | None) -> str:
-    content = b"" if token_file is None else Path(token_file).read_bytes()
+    content = b"" if token_file is None else reading(token_file)(token_file)
     token = content.decode("ascii", "replace").strip()
     if not token or not token.isascii() or not token.isprintable():
         raise CommandError(f"{token_file} holds no token", USAGE)
     return token
+
+
+async def all_of(
+    desk: Desk, path: str, name: str, query: Mapping[str, str] = _WITHOUT
+) -> list[Document]:
+    """Fetch a list, page by page.
+
+    Args:
+        desk: who has it.
+        path: where it is.
+        name: member of each page that holds a part of it.
+        query: which part of it is wanted.
+    """
+    found: list[Document] = []
+    after: object = ""
+    while after is not None:
+        asked = {**query, "limit": str(PAGE_MAX), "after": str(after)}
+        page = await desk.call("GET", path, query=asked)
+        listed, after = page[name], page["next"]
+        found += listed if isinstance(listed, list) else []
+    return found
 
 
 # --- on a store
@@ -227,7 +248,7 @@ class Direct:
 
 @asynccontextmanager
 async def _direct(name: str) -> AsyncIterator[Desk]:
-    loaded = load(name, lambda file: Path(file).read_bytes(), os.environ)
+    loaded = load(name, reading(name), os.environ)
     policy = loaded.policy
     new_id = UuidV7(time.time, os.urandom)
     audit = AuditLedger(

@@ -2,13 +2,47 @@
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 
 import click
+
+from sidecar.model.errors import Problem
 
 
 def print_json(document: object) -> None:
     """Print a document for programs."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_listed(
+    name: str, listed: Sequence[Mapping[str, object]], members: Sequence[str], *, as_json: bool
+) -> None:
+    """Print a list: for programs all of it, under its name; for people a table.
+
+    Args:
+        name: what is listed.
+        listed: documents.
+        members: of each, those that people see, a column each.
+        as_json: whether a program reads it.
+    """
+    if as_json:
+        print_json({name: listed})
+        return
+    rows = [[plain(one.get(member)) for member in members] for one in listed]
+    click.echo(columns([[member.upper() for member in members], *rows]))
+
+
+def problem_document(problem: Problem) -> dict[str, object]:
+    """Write a mistake in a policy, for programs."""
+    return {
+        "severity": "warning" if problem.warning else "error",
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "path": problem.path,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
 
 
 def tell(text: str) -> None:

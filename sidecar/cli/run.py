@@ -2,12 +2,12 @@
 
 import os
 import sys
-from pathlib import Path
 from typing import Final, NoReturn
 
 import click
 
 from sidecar.adapters.handover import hand_over
+from sidecar.adapters.reading import read_file, reading
 from sidecar.cli.exit_codes import NO
 from sidecar.knowledge.rules import RULES
 from sidecar.model.errors import PolicyError
@@ -32,9 +32,9 @@ def command(policy: str | None, upstream: str | None) -> int:
     """
     try:
         if upstream is not None and policy is None:
-            become(load_try(upstream, _read, os.environ), "upstream")
+            become(load_try(upstream, read_file, os.environ), "upstream")
         elif policy is not None and upstream is None:
-            become(load(policy, _read, os.environ, RULES), "policy")
+            become(load(policy, reading(policy), os.environ, RULES), "policy")
     except PolicyError as error:
         click.echo(str(error), err=True)
         return NO
@@ -56,7 +56,3 @@ def become(loaded: Loaded, kind: str) -> NoReturn:
     # -P: a module in the folder where the sidecar was started must not become part of it.
     arguments = [sys.executable, "-P", "-m", _SERVING, str(descriptor), kind]
     os.execve(sys.executable, arguments, environment)  # noqa: S606 -- our own program, no shell
-
-
-def _read(name: str) -> bytes:
-    return Path(name).read_bytes()

@@ -6,9 +6,8 @@ from typing import Final, TypeVar
 import click
 
 from sidecar.cli.exit_codes import DONE
-from sidecar.cli.operator import Desk, Document, Place, operated
-from sidecar.cli.printing import columns, plain, print_json, tell
-from sidecar.lifecycle.operations import PAGE_MAX
+from sidecar.cli.operator import Desk, Document, Place, all_of, operated
+from sidecar.cli.printing import columns, plain, print_json, print_listed, tell
 from sidecar.lifecycle.tenant_facts import FIELDS
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -92,12 +91,7 @@ def create(place: Place, /, *, tenant: str, as_json: bool, **said: object) -> in
 @operated
 def list_tenants(place: Place, *, as_json: bool) -> int:
     """List the tenants of the policy and of the store."""
-    tenants = place.run(all_tenants)
-    if as_json:
-        print_json({"tenants": tenants})
-    else:
-        rows = [[plain(tenant.get(name)) for name in _COLUMNS] for tenant in tenants]
-        click.echo(columns([[name.upper() for name in _COLUMNS], *rows]))
+    print_listed("tenants", place.run(all_tenants), _COLUMNS, as_json=as_json)
     return DONE
 
 
@@ -170,15 +164,8 @@ def delete(place: Place, *, tenant: str) -> int:
 
 
 async def all_tenants(desk: Desk) -> list[Document]:
-    """Fetch all tenants, page by page."""
-    found: list[Document] = []
-    after: object = ""
-    while after is not None:
-        query = {"limit": str(PAGE_MAX), "after": str(after)}
-        page = await desk.call("GET", _TENANTS, query=query)
-        tenants, after = page["tenants"], page["next"]
-        found += tenants if isinstance(tenants, list) else []
-    return found
+    """Fetch all tenants."""
+    return await all_of(desk, _TENANTS, "tenants")
 
 
 def _facts(said: Mapping[str, object]) -> dict[str, object]:

@@ -7,6 +7,10 @@ from sidecar.model.fields import NAMED, Field
 
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
+METHOD_NAMES: Final = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+}
+"""Methods as text; a client may send any other token."""
 
 
 @dataclass(init=False, slots=True)

@@ -1,6 +1,7 @@
 """`sidecar check`, `sidecar schema` and what all commands do with a user's mistake."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,62 @@ def test_secrets_and_files_come_from_beside_the_policy(
     text = GOOD + "admin: {tokens: [{name: a, token: 'file:token', role: '${ROLE}'}]}\n"
     (folder / "policy.yaml").write_text(text)
     assert invoke(["check", "--strict", "deep/policy.yaml"]) == DONE
+
+
+NO_FILE = [
+    pytest.param("/dev/zero", "it is a device, not a file", id="a device without end"),
+    pytest.param("large.bin", "it has more than 16 MiB", id="more than memory holds"),
+]
+
+
+@pytest.mark.parametrize(("name", "message"), NO_FILE)
+@pytest.mark.parametrize("command", ["check", "run", "diff", "explain", "test", "keys list"])
+def test_what_is_no_policy_but_without_end_is_one_line(
+    policy: Path, command: str, name: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy.write_text(GOOD)
+    a_large_file()
+    words = {"diff": [str(policy), name], "keys list": ["--policy", name]}.get(command, [name])
+    assert invoke([*command.split(), *words]) == NO
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{name}: error: cannot be read: {message} (hint: name a ")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [*NO_FILE, pytest.param("pipe.bin", "it is a pipe, not a file", id="a pipe")],
+)
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param('secrets: {pepper: "file:FILE"}\n', id="secret"),
+        pytest.param("errors: {FORBIDDEN: {html: FILE}}\n", id="error page"),
+        pytest.param("openapi: {file: FILE}\n", id="document"),
+        pytest.param("listen: {tls: {certificate: FILE, key: FILE}}\n", id="certificate"),
+        pytest.param("extends: FILE\n", id="policy that it extends"),
+        pytest.param(
+            "authentication: {jwt: [{issuer: https://idp.example, audiences: [a],"
+            " algorithms: [RS256], jwks: 'file:FILE'}]}\n",
+            id="key set",
+        ),
+    ],
+)
+def test_what_a_policy_names_is_a_file_of_bounded_size(
+    policy: Path, lines: str, name: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_large_file()
+    os.mkfifo("pipe.bin")
+    policy.write_text(GOOD + lines.replace("FILE", name))
+    assert invoke(["check", str(policy)]) == NO
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith(f"policy.yaml:{GOOD.count(chr(10)) + 1}:")
+    assert "cannot be read" in first
+    assert message in first
+
+
+def a_large_file() -> None:
+    with Path("large.bin").open("wb") as file:
+        file.truncate(1 << 40)
 
 
 @pytest.mark.parametrize(

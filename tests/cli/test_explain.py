@@ -170,12 +170,15 @@ def test_a_state_in_memory_is_asked_of_the_running_sidecar(
         (["--as", "k", "--principal", "{}"], "either --as or --principal"),
         (["--principal", "{}"], "says nothing of the caller"),
         (["--jwks", "keys.json"], "--jwks ISSUER=FILE"),
-        (["--body", "/dev/zero"], "more than 64 MiB"),
+        (["--body", "/dev/zero"], "/dev/zero: it is a device, not a file"),
+        (["--body", "large"], "large: it has more than 64 MiB"),
     ],
 )
 def test_wrong_usage_is_one_line(
     capture: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
+    with Path("large").open("wb") as file:
+        file.truncate((64 << 20) + 1)
     answer = explained(capture, *words)
     assert answer.code == USAGE
     assert message in answer.err

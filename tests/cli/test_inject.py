@@ -104,7 +104,8 @@ def test_the_options_say_which_sidecar(file: Path, capfd: pytest.CaptureFixture[
         (["-f", "latin.yaml"], NO, "latin.yaml: is not in UTF-8"),
         (["-f", "odd.yaml"], NO, "odd.yaml: the document: is no YAML: "),
         (["-f", "shared.yaml"], NO, "shared by an anchor"),
-        (["-f", "large.yaml"], USAGE, "more than 16 MiB are no manifest"),
+        (["-f", "large.yaml"], USAGE, "large.yaml: it has more than 16 MiB"),
+        (["-f", "/dev/zero"], USAGE, "/dev/zero: it is a device, not a file"),
     ],
 )
 def test_a_mistake_is_one_readable_line(

@@ -165,6 +165,7 @@ def test_programs_get_json(capture: pytest.CaptureFixture[str]) -> None:
         ("policy: policy.yaml", "policy: gone.yaml", "gone.yaml", NO),
         ("outcome: admit", "outcom: admit", "good.yaml:10:14: error: tests[0].expect.outcom", NO),
         ("policy: policy.yaml", 'policy: "a\\0b"', "cannot be read", NO),
+        ("policy: policy.yaml", "policy: /dev/zero", "it is a device, not a file", NO),
         ("/secrets/pepper", "/secrets/other", "cannot be read as a file", NO),
         (
             "variables:",
@@ -187,6 +188,45 @@ def test_a_mistake_is_said_as_in_a_policy(
     answer = ran(capture, "good.yaml")
     assert answer.code == code
     assert message in answer.err
+
+
+def test_a_file_that_is_broken_is_an_error_in_every_report(
+    capture: pytest.CaptureFixture[str],
+) -> None:
+    broken = Path("good.yaml").read_text().replace("outcome: admit", "outcom: admit")
+    Path("broken.yaml").write_text(broken.replace("status: 401", "states\\0: 401"))
+    Path("lost.yaml").write_text(Path("good.yaml").read_text().replace("policy.yaml", "gone.yaml"))
+    files = ("broken.yaml", "good.yaml", "lost.yaml")
+    answer = ran(capture, *files, "--junit", "report.xml")
+    assert answer.code == NO
+    mistakes = answer.err.splitlines()
+    assert mistakes[0].startswith("broken.yaml:10:14: error: tests[0].expect.outcom: unknown key")
+    assert mistakes[-1].startswith("gone.yaml: error: cannot be read")
+    assert answer.out[0].startswith("good.yaml: reached")
+    assert answer.out[-1].startswith("3 passed, 0 failed, 2 files broken in ")
+    report = ET.fromstring(Path("report.xml").read_text())  # noqa: S314 -- our own
+    suites = report.findall("testsuite")
+    assert [one.get("name") for one in suites] == list(files)
+    assert [one.get("errors") for one in suites] == ["1", "0", "1"]
+    assert [len(one.findall("testcase")) for one in suites] == [1, 3, 1]
+    errors = report.findall("testsuite/testcase/error")
+    assert [one.get("message") for one in errors] == ["\n".join(mistakes[:-1]), mistakes[-1]]
+    found = json.loads("\n".join(ran(capture, *files, "--json").out))
+    assert found["ok"] is False
+    assert [bool(one["problems"]) for one in found["files"]] == [True, False, True]
+    assert found["files"][0]["problems"][0]["path"] == "tests[0].expect.outcom"
+    assert (found["files"][0]["tests"], found["files"][0]["reach"]) == ([], None)
+
+
+def test_a_choice_among_files_of_which_one_is_broken_fails_by_that_one(
+    capture: pytest.CaptureFixture[str],
+) -> None:
+    Path("broken.yaml").write_text("policy: policy.yaml\n")
+    answer = ran(capture, "good.yaml", "broken.yaml", "-k", "stranger", "--junit", "report.xml")
+    assert (answer.code, Path("report.xml").exists()) == (NO, True)
+    answer = ran(capture, "good.yaml", "broken.yaml", "-k", "strnager")
+    assert answer.code == NO
+    assert "broken.yaml:1:1: error" in answer.err
 
 
 def test_a_file_that_is_not_there_is_wrong_usage(capture: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,7 @@ from sidecar.model.events import (
 )
 from sidecar.model.exchange import Exchange
 from sidecar.model.memo import Memo
-from sidecar.model.message import RequestHead
+from sidecar.model.message import METHOD_NAMES, RequestHead
 from sidecar.model.verdict import Verdict
 
 USER_AGENT_CHARACTERS: Final = 256
@@ -35,9 +35,8 @@ TOOL_CHARACTERS: Final = 256
 RESOURCE_CHARACTERS: Final = 256
 
 _USER_AGENT: Final = b"user-agent"
-METHODS: Final = {
-    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-}
+# A name of this module: compiled, it finds it without asking another module.
+_METHODS: Final = METHOD_NAMES
 # Looking a number up takes a tenth of writing it down.
 FRACTIONS: Final = [f".{number:03d}".encode() for number in range(1000)]
 
@@ -126,7 +125,7 @@ class Composer:
         upstream_seconds = verdict.upstream_seconds
         method = host = path = None
         if head is not None:
-            method = METHODS.get(head.method) or _ascii(head.method, METHOD_CHARACTERS)
+            method = _METHODS.get(head.method) or _ascii(head.method, METHOD_CHARACTERS)
             path = path_of(head)
             if head.host is not None:
                 host = self._hosts.known.get(head.host) or self._hosts(head.host)

@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
 
 from sidecar.adapters.audit.scribe import Scribe
-from sidecar.knowledge.audit.chain import Head, Link, head_after, link_of
+from sidecar.knowledge.audit.chain import LAST_SEQ, Head, Link, head_after, link_of
 from sidecar.knowledge.audit.linking import link
+
+STATEMENT_BYTES: Final = 1024
+"""More than the longest line has that a trail says about itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,8 @@ class Lines:
 
     def __init__(self, scribe: Scribe, *, has_start: bool) -> None:
         self._scribe = scribe
+        # What the chain adds to a record, with the largest number that there can be.
+        self._added = len(link([b""], Head(scribe.new_head().writer, LAST_SEQ - 1))[0])
         self._has_start = has_start
         self._owed: list[bytes] = []
         self._starts = self._vouchers = 0
@@ -62,6 +69,16 @@ class Lines:
     def forget(self) -> None:
         """Forget fragments: they stand in a place that nothing is written to any more."""
         self._owed = []
+
+    def sizes(self, records: Sequence[bytes]) -> list[int]:
+        """Say how many bytes none, one, two, … of the first records take at most.
+
+        What the trail says about itself is among them, a signature behind the last line too.
+        """
+        starts = self._has_start and (self.head is None or not self.head.seq)
+        statements = starts + len(self._owed) + 2 * self._scribe.signs
+        lengths = (len(record) + self._added for record in records)
+        return list(accumulate(lengths, initial=statements * STATEMENT_BYTES))
 
     def next(self, records: Sequence[bytes], previous: Link | None = None) -> Batch:
         """Chain records, after what the trail has to say about itself.

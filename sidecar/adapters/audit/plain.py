@@ -10,7 +10,6 @@ from msgspec.json import Encoder
 
 from sidecar.adapters.audit.exchanges import (
     FRACTIONS,
-    METHODS,
     Timestamps,
     agent_of,
     host_of,
@@ -22,7 +21,7 @@ from sidecar.model.events import REQUEST
 from sidecar.model.exchange import Exchange
 from sidecar.model.identity import TenantRecord
 from sidecar.model.memo import Memo
-from sidecar.model.message import RequestHead
+from sidecar.model.message import METHOD_NAMES, RequestHead
 from sidecar.model.route import RoutePlan
 from sidecar.model.trace import Trace
 from sidecar.model.verdict import Ending, Verdict
@@ -37,7 +36,8 @@ _BACKSLASH: Final = 0x5C
 # What stands around the values that differ from request to request; the order is the record's.
 _ID_UNTIL_TIMESTAMP: Final = b'","timestamp":"%b",'
 _METHODS: Final = {
-    method: f'","metadata":{{"method":"{name}","host":'.encode() for method, name in METHODS.items()
+    method: f'","metadata":{{"method":"{name}","host":'.encode()
+    for method, name in METHOD_NAMES.items()
 }
 _NO_AGENT: Final = b',"user_agent":null,"outcome":"admitted","reason":null,"request_id":"'
 _BODY: Final = b',"received_bytes":%d,"sent_bytes":'

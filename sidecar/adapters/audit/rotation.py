@@ -58,6 +58,10 @@ class Rotation:
             self._inode, self._began = found.st_ino, _began(descriptor)
         return self._began is not None and time.time() - self._began >= self._section.age
 
+    def room(self, descriptor: int) -> int:
+        """Say how many bytes more the file may get."""
+        return self._section.size - os.fstat(descriptor).st_size
+
     def rotate(self) -> bool:
         """Give the file its next name; under its lock. False if that cannot be done."""
         try:

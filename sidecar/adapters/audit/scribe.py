@@ -31,6 +31,7 @@ class Scribe:
 
     Attributes:
         role: name of the process, which it has again after a restart.
+        signs: whether it has a key to sign with.
         is_passing: whether the process is a command, which ends at once.
         has_unsigned: whether it wrote something since the last checkpoint.
     """
@@ -44,6 +45,7 @@ class Scribe:
         every: float = 60.0,
     ) -> None:
         self._signer = signer
+        self.signs: Final = signer is not None
         self._every = every
         self._due = 0.0
         self.has_unsigned = False

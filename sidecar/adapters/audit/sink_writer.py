@@ -3,8 +3,8 @@
 A stalled sink stalls its thread, never the event loop. What waits for a sink is bounded. When the
 bound is reached the policy's rule holds: `drop` gives up the newest records, `spill` puts them on
 disk, `block` has new requests refused while what is under way, and the refusals themselves, have
-as much room again. Whatever is given up is counted, and a record of the gap takes its place as
-soon as there is room.
+as much room again, and some at any rate. Whatever is given up is counted, and a record of the gap
+takes its place as soon as there is room.
 """
 
 import asyncio
@@ -31,6 +31,8 @@ _CLOSING_RETRY_SECONDS: Final = 0.05
 _LOOK_SECONDS: Final = 0.5
 _LEAST_CHECKPOINT_SECONDS: Final = 1.0
 _WRITE_BYTES: Final = 256 << 10
+# Dozens of records; those of the exchanges that end together are handed over together.
+_LEAST_ROOM_BYTES: Final = 64 << 10
 
 _LOG: Final = logging.getLogger("sidecar.audit")
 
@@ -58,7 +60,7 @@ class SinkWriter:
         self._sink = sink
         self._scribe = scribe
         self.section: Final = section
-        self._bound = section.queue
+        self._bound = self._ceiling = section.queue
         self._spooler: Spooler | None = None
         if section.on_full == "spill" and section.spill is not None:
             file = SpillFile(section.spill.file, section.spill.size)
@@ -193,11 +195,16 @@ class SinkWriter:
         _LOG.error("%d audit records were not written to %s", len(left), self.name)
 
     def _has_room(self, size: int) -> bool:
-        # What is under way when requests begin to be refused, and the refusals, need room too.
-        bound = 2 * self._bound if self.rule == "block" else self._bound
         waiting_bytes = self._accepted_bytes - self._written_bytes
-        # Where nothing waits, a batch that is larger than the bound is taken all the same.
-        return not waiting_bytes or waiting_bytes + size <= bound
+        if self.rule != "block":
+            # Where nothing waits, a batch that is larger than the bound is taken all the same.
+            return not waiting_bytes or waiting_bytes + size <= self._bound
+        if waiting_bytes < self._bound:
+            # Taken whole, however large: nobody was refused yet. What is under way when requests
+            # begin to be refused, and the refusals, need room behind it.
+            self._ceiling = waiting_bytes + size + max(self._bound, _LEAST_ROOM_BYTES)
+            return True
+        return waiting_bytes + size <= self._ceiling
 
     def _spill(self, spooler: Spooler, records: list[bytes], size: int) -> None:
         if spooler.put(records, size, self._missing):

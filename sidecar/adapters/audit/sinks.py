@@ -12,6 +12,7 @@ import logging
 import os
 import select
 import stat
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -257,23 +258,38 @@ class FileOfLines:
         if self._is_stream:
             return self._stream.write(records)
         with self._heads.locked():
-            try:
-                if self._rotation is not None:
-                    self._rotate(self._rotation, records)
-                return self._append(records)
-            except OSError as error:
-                return 0, error
+            written, error = self._write_part(records)
+            while error is None and written < len(records):
+                more, error = self._write_part(records[written:])
+                written += more
+            return written, error
 
-    def _rotate(self, rotation: "Rotation", records: Sequence[bytes]) -> None:
-        """Rotate the file if it is time, or go on in the one that took its place."""
+    def _write_part(self, records: Sequence[bytes]) -> tuple[int, OSError | None]:
+        try:
+            return self._append(self._part(records))
+        except OSError as error:
+            return 0, error
+
+    def _part(self, records: Sequence[bytes]) -> Sequence[bytes]:
+        """Give the first records, as many as the file may take; it is rotated if it is time."""
+        rotation = self._rotation
+        if rotation is None:
+            return records
         if rotation.has_moved(self._descriptor):
+            # Another process rotated it: go on in the one that took its place.
             self._move()
-        if rotation.is_due(self._descriptor, sum(map(len, records))):
+        self._look()
+        sizes = self._lines.sizes(records)
+        if rotation.is_due(self._descriptor, sizes[min(1, len(records))]):
             # What a process wrote to a file is signed before it leaves it.
             self._scribe.sign_now()
             self._append(())
-            if rotation.rotate():
-                self._move()
+            if not rotation.rotate():
+                return records
+            self._move()
+        # A record that is larger than a file has one of its own.
+        fitting = bisect_right(sizes, rotation.room(self._descriptor)) - 1
+        return records[: max(fitting, 1)]
 
     def _move(self) -> None:
         fresh = _opened(self.name)
@@ -283,12 +299,8 @@ class FileOfLines:
 
     def _append(self, records: Sequence[bytes]) -> tuple[int, OSError | None]:
         heads, role = self._heads, self._scribe.role
-        if self._slot_at < 0 or heads.at(self._slot_at) != self._slot:
-            self._slot_at, self._lines.head = heads.find(role)
-        found = os.fstat(self._descriptor)
-        tail = self._tail(found.st_size)
+        found, tail = self._look()
         before, _, fragment = tail.rpartition(b"\n")
-        self._lines.owe(fragment)
         batch = self._lines.next(records, link_of(fragment) or _last_link(before))
         if not batch.payload:
             return 0, None
@@ -302,6 +314,15 @@ class FileOfLines:
         written, end = self._lines.keep(batch, size), batch.end_after(size)
         self._slot = heads.put(self._slot_at, role, Slot(end, end, found.st_ino))
         return written, error
+
+    def _look(self) -> tuple[os.stat_result, bytes]:
+        """Find the end of the chain, and what stands at the end of the file."""
+        if self._slot_at < 0 or self._heads.at(self._slot_at) != self._slot:
+            self._slot_at, self._lines.head = self._heads.find(self._scribe.role)
+        found = os.fstat(self._descriptor)
+        tail = self._tail(found.st_size)
+        self._lines.owe(tail[tail.rfind(b"\n") + 1 :])
+        return found, tail
 
     def _tail(self, size: int) -> bytes:
         """Read the end of the file: its last byte, or as much as has to be looked at."""

@@ -6,7 +6,7 @@ Records are written on the event loop, a batch at a time; each sink has a thread
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +28,7 @@ from sidecar.model.events import ALERTS
 from sidecar.model.exchange import Exchange
 from sidecar.model.ports import Event, Events, Ledger, RequestIds
 from sidecar.model.verdict import Ending, Verdict
-from sidecar.policy.schema.audit import Audit, FileSink, Sink
+from sidecar.policy.schema.audit import Audit, Sink
 
 # What a batch costs by itself is then a tenth of what its records do; chaining them holds up the
 # event loop for a millisecond or two.
@@ -98,7 +98,7 @@ class AuditLedger(Ledger):
 
     def _compose_by(self, section: Audit) -> None:
         # A batch that fills a queue by itself would leave no room for those under way.
-        self._most_bytes = min([BATCH_BYTES, *(size // 4 for size in _bounds(section))])
+        self._most_bytes = min([BATCH_BYTES, *(sink.queue // 4 for sink in section.sinks)])
         self._record: Callable[[Exchange, Verdict], Record] = Composer().record
         self._plain: PlainRecords | None = PlainRecords()
         self._disguise = _disguise_of(section)
@@ -308,14 +308,6 @@ class AuditLedger(Ledger):
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(self._flush_seconds, self.flush)
-
-
-def _bounds(section: Audit) -> Iterator[int]:
-    """List the bytes that queues and rotated files may have."""
-    for sink in section.sinks:
-        yield sink.queue
-        if isinstance(sink, FileSink) and sink.rotate is not None:
-            yield sink.rotate.size
 
 
 def _disguise_of(section: Audit) -> "Disguise | None":

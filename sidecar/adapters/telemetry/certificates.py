@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
+from sidecar.adapters.reading import read_file
 from sidecar.adapters.telemetry.metrics import NamedRow
 from sidecar.knowledge.certificates import certificates_in, not_after
 from sidecar.policy.schema.audit import HttpSink, RedisSink, SyslogSink
@@ -38,7 +38,7 @@ class CertificateEnds:
         ends = {}
         for used_by, file in sorted(_files(policy)):
             try:
-                ends[used_by, file] = _end_of(used_by, Path(file).read_bytes())
+                ends[used_by, file] = _end_of(used_by, read_file(file))
             except (OSError, ValueError) as error:
                 # No reason to serve nobody: TLS itself refuses what it cannot use.
                 _LOG.warning("the end of the certificate in %s cannot be told: %s", file, error)

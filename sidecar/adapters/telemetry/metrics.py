@@ -12,6 +12,7 @@ from typing import Final
 from sidecar.adapters.telemetry.table import BUCKETS, METRICS, OVERHEAD_BUCKETS
 from sidecar.model.exchange import Exchange
 from sidecar.model.limits import Outcome, Taken
+from sidecar.model.message import METHOD_NAMES
 from sidecar.model.ports import Ledger
 from sidecar.model.refusals import RefusalCode
 from sidecar.model.trace import Trace
@@ -19,11 +20,8 @@ from sidecar.model.verdict import Ending, Verdict
 
 UNROUTED: Final = "-"
 OTHER: Final = "OTHER"
-# A method is a label only if it is one of these: a client may send any token.
-METHODS: Final[dict[bytes, str]] = {
-    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-}
 # Names of this module: compiled, it finds them without asking another module.
+_METHODS: Final = METHOD_NAMES
 _BUCKETS: Final = BUCKETS
 _OVERHEAD_BUCKETS: Final = OVERHEAD_BUCKETS
 
@@ -93,7 +91,7 @@ class _Route:
         self._last.number += 1
 
     def _remember(self, method: bytes, verdict: Verdict) -> None:
-        key = (METHODS.get(method, OTHER), verdict.status, verdict.ending)
+        key = (_METHODS.get(method, OTHER), verdict.status, verdict.ending)
         counted = self.endings.get(key)
         if counted is None:
             counted = self.endings[key] = _Count()

@@ -1,7 +1,7 @@
 """What another value of a field of answers means for pages: proven stricter, or unknown.
 
 Sources: CSP level 3 §6.8.3 (what stands in for a directive that is not there), §6.7.3.2 (what makes
-`'unsafe-inline'` count for nothing).
+`'unsafe-inline'` count for nothing), §6.7.2.8 (what `*` admits).
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from sidecar.decision.diff.changes import Judging, Spot, verdict_of
 from sidecar.decision.diff.rules import CHANGES, NARROWS, WIDENS, Rule
 from sidecar.decision.diff.values import from_to
 from sidecar.decision.steps.security_headers import REVEALING
-from sidecar.policy.schema.csp import DIRECTIVES, NONCE, SOURCE_LISTS
+from sidecar.policy.schema.csp import DIRECTIVES, NONCE, SOURCE_LISTS, is_web_source
 
 Directives = Mapping[str, tuple[str, ...]]
 _Words = frozenset[str] | None
@@ -163,8 +163,11 @@ def _holds(name: str, old: _Words, new: _Words) -> bool:
         return old is None if new is None else not new
     if old is None:
         return True
+    come = new - old
+    if "*" in old and name in SOURCE_LISTS:
+        come = frozenset(word for word in come if not is_web_source(word))
     # Without these `'unsafe-inline'` and hosts count again.
-    return new <= old and (not new or not any(map(_silences, old - new)))
+    return not come and (not new or not any(map(_silences, old - new)))
 
 
 def _silences(word: str) -> bool:

@@ -19,6 +19,8 @@ MAX_LINES: Final = 100_000
 MAX_SECONDS: Final = 60.0
 MAX_DOWNLOAD_BYTES: Final = 4 << 30
 
+_SLOWEST: Final = web.AppKey("slowest", float)
+
 _PAGES: Final = files("sidecar.fronts.demo") / "pages"
 _PAGE_TYPES: Final = {
     "index.html": "text/html",
@@ -28,9 +30,14 @@ _PAGE_TYPES: Final = {
 _BLOCK: Final = bytes(range(256)) * 256
 
 
-def application() -> web.Application:
-    """Build the service: every kind of answer that a proxy has to carry, and some it must mend."""
+def application(slowest: float = MAX_SECONDS) -> web.Application:
+    """Build the service: every kind of answer that a proxy has to carry, and some it must mend.
+
+    Args:
+        slowest: seconds that `/slow` takes at most, whatever is asked for.
+    """
     app = web.Application()
+    app[_SLOWEST] = slowest
     app.add_routes(
         [
             web.get("/", _index),
@@ -54,12 +61,15 @@ def application() -> web.Application:
 
 
 @asynccontextmanager
-async def serving(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
+async def serving(
+    host: str = "127.0.0.1", port: int = 0, slowest: float = MAX_SECONDS
+) -> AsyncIterator[int]:
     """Serve the application while the block runs.
 
     Args:
         host: loopback address to bind; nothing but the sidecar should reach the service.
         port: TCP port, 0 for any free one.
+        slowest: as of `application`; for whoever asks without a sidecar, which would not wait.
 
     Yields:
         The port that was bound.
@@ -68,7 +78,7 @@ async def serving(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
         OSError: the port cannot be bound.
     """
     # The default of 60 s would let one open event stream hold up the end of the demo.
-    runner = web.AppRunner(application(), access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(application(slowest), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
@@ -197,7 +207,7 @@ async def _internal_report(_: web.Request) -> web.Response:
 
 async def _slow(request: web.Request) -> web.Response:
     seconds = _number(request, "seconds", 5, MAX_SECONDS)
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(min(seconds, request.app[_SLOWEST]))
     return web.Response(text=f"after {seconds:g} s\n")
 
 

@@ -2,9 +2,9 @@
 
 import logging
 import ssl
-from pathlib import Path
 from typing import Final
 
+from sidecar.adapters.reading import read_file
 from sidecar.adapters.sockets import server_context
 from sidecar.adapters.watched import Watched
 from sidecar.knowledge.certificates import certificates_in, not_after
@@ -64,7 +64,7 @@ def _context(certificate: str, key: str) -> ssl.SSLContext:
 
 def _end_of(file: str) -> float | None:
     try:
-        return min(not_after(der) for der in certificates_in(Path(file).read_bytes()))
+        return min(not_after(der) for der in certificates_in(read_file(file)))
     except (OSError, ValueError) as error:
         # No reason to serve nobody: TLS itself refuses what it cannot use.
         _LOG.warning("the end of the certificate in %s cannot be told: %s", file, error)

@@ -19,6 +19,8 @@ from hashlib import sha256
 from typing import Final
 
 NO_HASH: Final = b"0" * 64
+LAST_SEQ: Final = 10**18 - 1
+"""The largest number that a line can have."""
 HOST_CHARACTERS: Final = 48
 _HASH_BYTES: Final = 64
 # What follows the hashed part: `,"hash":"`, the digits and `"}`.

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from sidecar.model.errors import PolicyError
+from sidecar.model.errors import PolicyError, Problem
 from sidecar.policy.cases.callers import Caller
 from sidecar.policy.cases.schema import Cases
 from sidecar.policy.decode import mistakes_of, problems_of, value_of
@@ -54,7 +54,13 @@ def load_cases(name: str, read: Callable[[str], bytes]) -> Read:
     Raises:
         PolicyError: with every mistake, in the order of the text.
     """
-    document = parse(name, read(name), {}, TESTS)
+    try:
+        content = read(name)
+    except OSError as error:
+        hint = "name a test file that exists and may be read"
+        message = f"cannot be read: {error.strerror}"
+        raise PolicyError([Problem(name, 0, 0, "", message, hint)]) from error
+    document = parse(name, content, {}, TESTS)
     if document.root is None or document.problems:
         raise PolicyError(document.problems)
     values = {key: value_of(entry.node) for key, entry in document.root.entries.items()}

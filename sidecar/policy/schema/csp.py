@@ -53,6 +53,8 @@ _HOST: Final = re.compile(
     r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?(?:\*|(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)"
     r"(?::(?:[0-9]{1,5}|\*))?(?:/[^?#]*)?\Z"
 )
+_WEB: Final = frozenset(("http", "https"))
+_WEB_SCHEMES: Final = frozenset(("http:", "https:"))
 _UNQUOTED: Final = frozenset(keyword.strip("'") for keyword in KEYWORDS)
 _DIRECTIVE_HINT: Final = "one of CSP level 3, such as default-src, script-src or frame-ancestors"
 
@@ -85,6 +87,18 @@ def _is_quoted(text: str) -> bool:
 def is_source(text: str) -> bool:
     """Whether a word is a source: a keyword, a hash, a nonce, a scheme or a host."""
     return text in KEYWORDS or any(form.match(text) for form in (_HASH, _SCHEME, _HOST))
+
+
+def is_web_source(text: str) -> bool:
+    """Whether a word is a source of URLs with http and https alone: `*` admits each of them.
+
+    A host without a scheme has that of the page, or https (CSP level 3 §6.7.2.8). Not so `'self'`,
+    which may be the page's own `blob:`, and hosts with other schemes.
+    """
+    scheme, mark, _ = text.partition("://")
+    if _HOST.match(text) and text != NONCE:
+        return not mark or scheme.lower() in _WEB
+    return text.lower() in _WEB_SCHEMES
 
 
 def _words(value: object) -> object:

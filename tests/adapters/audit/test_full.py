@@ -17,7 +17,7 @@ from sidecar.adapters.ids import UuidV7
 from sidecar.policy.schema.audit import Audit
 from tests.adapters.audit.test_sinks import files_no_larger_than
 from tests.adapters.audit.test_writer import read_into, until
-from tests.adapters.exchanges import admitted, an_exchange
+from tests.adapters.exchanges import a_head, admitted, an_exchange
 
 Start = Callable[[dict[str, object]], Awaitable[AuditLedger]]
 
@@ -217,6 +217,29 @@ async def test_a_full_sink_that_blocks_says_so_until_there_is_room(
     assert ledger.full_sink() == ""
     assert fifo.routes() == [str(number) for number in range(noted + 20)]
     assert sink.dropped == 0
+
+
+@pytest.mark.parametrize("queue", ["1B", "4KB", "24KB", "32KiB", "64KiB"])
+async def test_a_sink_that_blocks_drops_nothing_before_it_is_full_however_small_its_queue(
+    start: Start, fifo: Fifo, queue: str
+) -> None:
+    """Records are handed over several at a time: these may be more than a queue holds."""
+    ledger = await start({"file": str(fifo.name), "queue": queue, "on_full": "block"})
+    sink = ledger.sinks[0]
+    long_path = b"/" + b"p" * 1023
+    noted = 0
+    while not ledger.full_sink():
+        ledger.note(an_exchange(a_head(path=long_path), route=str(noted)), admitted())
+        noted += 1
+    # Refusals, and what is under way, come together as well.
+    for _ in range(16):
+        ledger.note(an_exchange(a_head(path=long_path), route=str(noted)), admitted())
+        noted += 1
+    ledger.flush()
+    assert sink.dropped == 0
+    await until(lambda: fifo.read() and sink.waiting == 0)
+    fifo.read()
+    assert fifo.routes() == [str(number) for number in range(noted)]
 
 
 async def test_the_room_of_a_sink_that_blocks_has_an_end_too(start: Start, fifo: Fifo) -> None:

@@ -1,25 +1,31 @@
 """Audit files that the sidecar rotates itself, alone and with other processes."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from sidecar.adapters.audit.scribe import Scribe
 from sidecar.adapters.audit.sinks import Sink, open_sink
+from sidecar.knowledge.audit.signing import StatementSigner
 from sidecar.policy.schema.audit import FileSink
 from tests.architecture.sources import HOUSE
+from tests.knowledge.audit.removals import SIGNER
 
 pytestmark = pytest.mark.control("AU-1")
 
 
-def a_sink(name: Path, role: str = "0", **rotate: object) -> Sink:
+def a_sink(
+    name: Path, role: str = "0", signer: StatementSigner | None = None, **rotate: object
+) -> Sink:
     section = FileSink.model_validate({"file": str(name), "rotate": rotate})
-    sink = open_sink(section, Scribe(role))
+    sink = open_sink(section, Scribe(role, signer=signer, every=0.0))
     sink.open()
     return sink
 
@@ -39,6 +45,18 @@ def kept(name: Path) -> list[str]:
     return sorted(one.name for one in name.parent.iterdir() if not one.name.startswith("."))
 
 
+@contextmanager
+def files_opened_no_more(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the system out of descriptors."""
+
+    def refuse(name: str, *_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files", name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sidecar.adapters.audit.sinks.os.open", refuse)
+        yield
+
+
 def is_whole(names: Sequence[Path]) -> bool:
     command = [sys.executable, "-m", "sidecar", "audit", "verify", *map(str, names)]
     return subprocess.run(command, cwd=HOUSE, check=False, capture_output=True).returncode == 0  # noqa: S603  our own command
@@ -53,7 +71,60 @@ def test_a_file_is_rotated_before_it_grows_beyond_its_size(tmp_path: Path) -> No
     old = sorted(tmp_path.glob("audit.jsonl.*"), key=lambda one: -int(one.suffix[1:]))
     assert len(old) > 2
     assert [i for file in (*old, name) for i in ids(file)] == [str(n) for n in range(20)]
-    assert max(file.stat().st_size for file in (*old, name)) < 1200
+    assert max(file.stat().st_size for file in (*old, name)) <= 1000
+    assert is_whole([name])
+
+
+def test_many_records_at_once_are_spread_over_files(tmp_path: Path) -> None:
+    """What waited for a disk that stood still may be more than a file holds."""
+    name = tmp_path / "audit.jsonl"
+    sink = a_sink(name, size="4KB", keep=100)
+    assert sink.write([a_record(number) for number in range(200)]) == (200, None)
+    sink.close()
+    old = sorted(tmp_path.glob("audit.jsonl.*"), key=lambda one: -int(one.suffix[1:]))
+    assert [i for file in (*old, name) for i in ids(file)] == [str(n) for n in range(200)]
+    sizes = [file.stat().st_size for file in old]
+    assert max(sizes) <= 4000
+    # None was given up long before it was full.
+    assert min(sizes) > 3400
+    assert is_whole([name])
+
+
+def test_a_file_is_no_larger_for_being_signed_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The longest names: nothing that a trail says of itself is longer.
+    monkeypatch.setattr("sidecar.adapters.audit.scribe.gethostname", lambda: "h" * 64)
+    name = tmp_path / "audit.jsonl"
+    sinks = [
+        a_sink(name, role * 16, signer=SIGNER, size="8KB", keep=100) for role in ("a", "b", "c")
+    ]
+    for number in range(300):
+        assert sinks[number % 3].write([a_record(number)] * (number % 5)) == (number % 5, None)
+    old = sorted(tmp_path.glob("audit.jsonl.*"), key=lambda one: -int(one.suffix[1:]))
+    assert sum(len(ids(file)) for file in (*old, name)) == 600
+    assert max(file.stat().st_size for file in (*old, name)) <= 8000
+    assert all(b'"audit.checkpoint"' in file.read_bytes().splitlines()[-1] for file in old)
+    for sink in sinks:
+        sink.close()
+    assert is_whole([name])
+
+
+def test_records_that_were_written_before_a_disk_is_full_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second file cannot be opened: what is in the first one must not be written again."""
+    name = tmp_path / "audit.jsonl"
+    sink = a_sink(name, size="4KB")
+    records = [a_record(number) for number in range(30)]
+    with files_opened_no_more(monkeypatch):
+        taken, error = sink.write(records)
+    assert 0 < taken < 30
+    assert error is not None
+    assert sink.write(records[taken:]) == (30 - taken, None)
+    sink.close()
+    old = sorted(tmp_path.glob("audit.jsonl.*"), key=lambda one: -int(one.suffix[1:]))
+    assert [i for file in (*old, name) for i in ids(file)] == [str(n) for n in range(30)]
     assert is_whole([name])
 
 

@@ -30,6 +30,29 @@ CASES: Final = [
     ("widens csp.enforce", "script-src 'none'", "script-src 'none'; worker-src 'self'"),
     ("narrows csp.enforce", "script-src 'self' *", "script-src 'self' *; worker-src 'self'"),
     ("narrows csp.enforce", "child-src *", "child-src *; frame-src 'none'"),
+    # A star admits whatever any host does, and nothing with another scheme than http and https.
+    ("narrows csp.enforce", "default-src *", "default-src a.example"),
+    ("widens csp.enforce", "default-src a.example", "default-src *"),
+    ("narrows csp.enforce", "img-src * data:", "img-src HTTPS://*.a.example:*/x b.example:8080"),
+    ("narrows csp.enforce", "img-src *", "img-src https:"),
+    ("widens csp.enforce", "img-src http:", "img-src *"),
+    ("neutral csp.enforce", "img-src *", "img-src * a.example"),
+    ("narrows csp.enforce", "default-src *", "default-src *; img-src a.example"),
+    ("narrows csp.enforce", "frame-ancestors *", "frame-ancestors a.example"),
+    ("narrows csp.enforce", "script-src nonce *", "script-src nonce a.example"),
+    ("changes csp.enforce", "script-src 'strict-dynamic' *", "script-src a.example"),
+    ("changes csp.enforce", "script-src *", "script-src a.example 'unsafe-inline'"),
+    ("changes csp.enforce", "script-src *", "script-src nonce"),
+    ("changes csp.enforce", "img-src *", "img-src data:"),
+    ("changes csp.enforce", "img-src *", "img-src a.example blob:"),
+    ("changes csp.enforce", "img-src *", "img-src filesystem://a.example"),
+    ("changes csp.enforce", "connect-src *", "connect-src wss://a.example"),
+    ("changes csp.enforce", "connect-src *", "connect-src ws:"),
+    # It is the page's own blob: as well.
+    ("changes csp.enforce", "img-src *", "img-src 'self'"),
+    ("changes csp.enforce", "img-src https:", "img-src https://a.example"),
+    # Words, but no sources.
+    ("changes csp.enforce", "trusted-types *", "trusted-types a"),
     # 'unsafe-inline' counts for nothing beside a nonce or a hash, and hosts beside another.
     ("changes csp.enforce", "script-src nonce 'unsafe-inline'", "script-src 'unsafe-inline'"),
     ("changes csp.enforce", "script-src 'strict-dynamic' nonce *", "script-src nonce *"),
@@ -120,7 +143,7 @@ class Load(NamedTuple):
 
     Attributes:
         kind: the directive that it falls under.
-        host: where from; empty for what stands in the page.
+        host: where from; empty for what stands in the page, `data:` for what stands in its URL.
         has_nonce: whether it has the nonce of the answer.
         has_hash: whether its hash is known.
         is_inserted: whether a script that was let in put it there, without a parser.
@@ -134,7 +157,8 @@ class Load(NamedTuple):
 
 
 HASH: Final = "'sha256-AAAA'"
-WORDS: Final = ("a.example", "'unsafe-inline'", "nonce", HASH, "'strict-dynamic'")
+WORDS: Final = ("a.example", "*", "data:", "'unsafe-inline'", "nonce", HASH, "'strict-dynamic'")
+DATA: Final = "data:"
 FALLING_BACK: Final[Mapping[str, tuple[str, ...]]] = {
     "script-src-elem": ("script-src-elem", "script-src", "default-src"),
     "worker-src": ("worker-src", "child-src", "script-src", "default-src"),
@@ -142,10 +166,10 @@ FALLING_BACK: Final[Mapping[str, tuple[str, ...]]] = {
 }
 SIDE: Final = Side.of(loaded(HEAD + ROUTES))
 LOADS: Final = [
-    *(Load(kind, host) for kind in FALLING_BACK for host in ("a.example", "b.example")),
+    *(Load(kind, host) for kind in FALLING_BACK for host in ("a.example", "b.example", DATA)),
     *(
         Load("script-src-elem", host, *flags)
-        for host in ("", "a.example", "b.example")
+        for host in ("", "a.example", "b.example", DATA)
         for flags in itertools.product((False, True), repeat=3)
     ),
 ]
@@ -170,7 +194,7 @@ def lets_in(text: str, load: Load) -> bool:
         return (HASH in words and load.has_hash) or ("'unsafe-inline'" in words and not is_silenced)
     if is_script and "'strict-dynamic'" in words:
         return load.is_inserted
-    return load.host in words
+    return load.host in words or ("*" in words and load.host != DATA)
 
 
 def texts() -> list[str]:
@@ -180,7 +204,7 @@ def texts() -> list[str]:
         for words in itertools.combinations(WORDS, size)
     ]
     alone = [f"script-src {words}" for words in lists]
-    plain = ("'none'", "a.example", "a.example b.example")
+    plain = ("'none'", "a.example", "a.example b.example", "*")
     both = [
         f"{name} {first}; {other} {second}"
         for name, other in (("default-src", "img-src"), ("child-src", "worker-src"))

@@ -9,6 +9,9 @@ from sidecar.fronts.demo.tour import Tour
 from sidecar.fronts.demo.upstream import serving
 from sidecar.fronts.demo.visit import Answer, Plain
 
+# No sidecar gives up before the service answers, so nothing is shown by its taking 5 s.
+SLOWEST = 0.1
+
 
 def an_answer(status: int = 200, body: str = "Hello", pieces: int = 1) -> Answer:
     return Answer(status, "OK", [("Allow", "GET")], body, pieces)
@@ -46,7 +49,7 @@ def test_a_stop_names_what_is_not_as_expected(expected: Expected, fault: str | N
 
 async def test_without_a_sidecar_the_tour_fails_and_says_where(tmp_path: Path) -> None:
     lines: list[str] = []
-    async with serving() as port:
+    async with serving(slowest=SLOWEST) as port:
         assert not await Tour(("127.0.0.1", port), tmp_path / "none", lines.append).walk()
     shown = "\n".join(lines)
     assert f"0 of {len(STOPS)} stops gave the expected answer." in shown
@@ -80,7 +83,7 @@ def test_no_target_of_the_tour_is_tidied_up_on_its_way() -> None:
 async def test_keys_are_sent_but_not_shown(tmp_path: Path) -> None:
     keys = {ACME_KEY: "demo_ABC", REVOKED_KEY: "demo_XYZ"}
     lines: list[str] = []
-    async with serving() as port:
+    async with serving(slowest=SLOWEST) as port:
         tour = Tour(("127.0.0.1", port), tmp_path / "none", lines.append, keys=keys)
         await tour.walk()
     # This service, asked directly, shows all that it was sent.
