@@ -11,7 +11,7 @@ import select
 import stat
 import time
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import BinaryIO, Final
 
 MOST_BYTES: Final = 16 * 2**20
 """Largest file that is read; each kind of document has a smaller bound of its own."""
@@ -44,21 +44,45 @@ def read_file(name: str, most_bytes: int = MOST_BYTES, *, seconds: float = 0.0) 
     return b"".join(chunks_of(name, most_bytes, seconds=seconds))
 
 
+def opened_file(name: str) -> BinaryIO:
+    """Open a file that may be of any size, to read it.
+
+    Raises:
+        OSError: it cannot be opened, or is something else than a file.
+    """
+    descriptor = _opened(name)
+    try:
+        _check(name, os.fstat(descriptor).st_mode)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
 def chunks_of(name: str, most_bytes: int = MOST_BYTES, *, seconds: float = 0.0) -> Iterator[bytes]:
     """Read a file part by part, as `read_file` does."""
-    # Not blocking: without it, opening a pipe waits until somebody opens its other end.
-    descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    descriptor = _opened(name)
     try:
         yield from _chunks(name, descriptor, most_bytes, seconds)
     finally:
         os.close(descriptor)
 
 
+def _opened(name: str) -> int:
+    # Not blocking: without it, opening a pipe waits until somebody opens its other end.
+    return os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+
+
+def _check(name: str, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, f"it is {_kind(mode)}, not a file", name)
+
+
 def _chunks(name: str, descriptor: int, most_bytes: int, seconds: float) -> Iterator[bytes]:
     mode = os.fstat(descriptor).st_mode
     is_pipe = seconds > 0 and stat.S_ISFIFO(mode)
-    if not is_pipe and not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, f"it is {_kind(mode)}, not a file", name)
+    if not is_pipe:
+        _check(name, mode)
     end = time.monotonic() + seconds
     left = most_bytes
     while True:

@@ -9,6 +9,8 @@ import socket
 import ssl
 from typing import Final
 
+from sidecar.adapters.reading import opened_file
+
 # Listeners, sinks, pipes, and what libraries open for a moment.
 _OTHERS: Final = 256
 
@@ -67,6 +69,9 @@ def server_context(certificate: str, key: str, least: ssl.TLSVersion) -> ssl.SSL
 
     Controls: RS-1.
     """
+    for name in (certificate, key):
+        # OpenSSL would wait for a pipe.
+        opened_file(name).close()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = least
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION

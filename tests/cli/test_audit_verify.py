@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,11 @@ def test_a_packed_file_that_cannot_be_read_is_no_answer(trail: Path, capsys: Sai
     packed.write_bytes(packed.read_bytes()[:-9])
     code, _, err = verify(capsys, trail)
     assert (code, str(packed) in err) == (3, True)
+
+
+def test_what_has_no_end_and_what_nobody_writes_to_are_refused(
+    tmp_path: Path, capsys: Said
+) -> None:
+    os.mkfifo(tmp_path / "audit.jsonl")
+    for name, kind in ((Path("/dev/zero"), "a device"), (tmp_path / "audit.jsonl", "a pipe")):
+        assert verify(capsys, name) == (2, "", f"sidecar: {name}: it is {kind}, not a file\n")

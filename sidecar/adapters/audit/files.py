@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from sidecar.adapters.reading import opened_file
 from sidecar.knowledge.audit.query import Query, record_of
 
 PAGE_BYTES: Final = 32 << 20
@@ -68,7 +69,7 @@ def is_packed(file: BinaryIO) -> bool:
 @contextmanager
 def opened(name: Path) -> Iterator[BinaryIO]:
     """Open a file, unpacked if it is packed."""
-    with name.open("rb") as file:
+    with opened_file(str(name)) as file:
         if not is_packed(file):
             yield file
             return

@@ -39,6 +39,7 @@ def place(tmp_path: Path) -> Place:
 @pytest.fixture
 def in_place(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place.key.parent)
+    os.mkfifo("pipe")
 
 
 async def posted(port: int, path: str, body: bytes, trust: ssl.SSLContext) -> tuple[int, Tree]:
@@ -185,6 +186,7 @@ async def test_the_command_serves_until_it_is_told_to_end(place: Place) -> None:
         (["--key", "tls.key"], USAGE, "Missing option '--certificate'"),
         (["--certificate", "no.crt", "--key", "tls.key"], USAGE, "'no.crt' does not exist"),
         (["--certificate", "tls.crt", "--key", "tls.crt"], FAILED, "cannot be used: "),
+        (["--certificate", "tls.crt", "--key", "pipe"], USAGE, "pipe: it is a pipe, not a file"),
         (
             ["--certificate", "tls.crt", "--key", "tls.key", "--listen", "8443"],
             USAGE,
