@@ -95,13 +95,13 @@ class Revoker:
 
     async def _is_settled(self, flight: Flight) -> bool:
         """Judge an exchange again; False while nobody can tell."""
-        if flight.is_over:
+        if _is_over(flight):
             return True
         exchange = flight.exchange
         again = self._again(exchange)
         refusal = await self._judge(await self._identity(flight, again), again)
-        # It is not written yet: it is to be recorded as it was.
-        if flight.is_over:
+        # What ended meanwhile is not written yet: it is to be recorded as it was.
+        if _is_over(flight):
             return True
         if refusal is None:
             # It goes on under what the credential has become, a WebSocket until that ends.
@@ -158,10 +158,7 @@ class Revoker:
                 return True
             return await self._is_settled(flight)
         again = self._again(exchange)
-        refusal = await self._judge(_edge(generation), again, shadow=generation.shadow)
-        if refusal is None:
-            plan = again.route
-            refusal = await self._judge(_standing(plan), again, shadow=plan.shadow)
+        refusal = await self._refusal(generation, again)
         if self._is_past(flight, generation):
             return True
         if refusal is None:
@@ -171,6 +168,13 @@ class Revoker:
         elif refusal.code is not RefusalCode.STORE_UNAVAILABLE:
             flight.revoked(refusal, again.refused_by)
         return refusal is None or refusal.code is not RefusalCode.STORE_UNAVAILABLE
+
+    async def _refusal(self, generation: Generation, again: Exchange) -> Refuse | None:
+        refusal = await self._judge(_edge(generation), again, shadow=generation.shadow)
+        if refusal is None:
+            plan = again.route
+            refusal = await self._judge(_standing(plan), again, shadow=plan.shadow)
+        return refusal
 
     def _is_past(self, flight: Flight, generation: Generation) -> bool:
         """Tell whether there is nothing left to judge, as others may have seen to meanwhile.
@@ -224,6 +228,11 @@ def _standing(plan: RoutePlan) -> tuple[Step, ...]:
     # Those that say who is calling count no failure when they are asked again.
     again = {step.name: step for step in plan.identity}
     return tuple(again.get(step.name, step) for step in plan.steps if step.name in _STANDING)
+
+
+def _is_over(flight: Flight) -> bool:
+    # To be asked again after each wait: mypy would take the attribute for what it was before.
+    return flight.is_over
 
 
 def _end(flight: Flight, refusal: Refuse) -> None:
