@@ -137,6 +137,12 @@ class UpstreamTarget:
         return f"{'https' if self.tls else 'http'}://{self.authority.decode()}"
 
 
+class Mark:
+    """Tells a route from every other, also from one of the same name."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RoutePlan:
     """A route, compiled.
@@ -162,4 +168,4 @@ class RoutePlan:
     identity: Sequence[Step] = ()
     answers_preflights: bool = False
     actions: Sequence[RouteAction] = ()
-    mark: object = field(default_factory=object, init=False, compare=False, repr=False)
+    mark: Mark = field(default_factory=Mark, init=False, compare=False, repr=False)
