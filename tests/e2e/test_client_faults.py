@@ -128,6 +128,11 @@ async def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
         assert entry == Entry("abandoned", 200, None, LEFT)
 
 
+async def to_the_end(peer: Peer) -> None:
+    while await peer.more():
+        pass
+
+
 async def test_an_answer_that_is_cut_off_does_not_end_as_if_it_were_whole() -> None:
     async def pours(peer: Peer) -> None:
         await peer.request()
@@ -147,8 +152,7 @@ async def test_an_answer_that_is_cut_off_does_not_end_as_if_it_were_whole() -> N
         await proxy.rests()
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]  # likewise
         with pytest.raises(ConnectionResetError):
-            while await client.more():
-                pass
+            await to_the_end(client)
 
 
 async def test_refused_requests_are_not_read_while_their_answers_are_not() -> None:

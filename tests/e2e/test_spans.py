@@ -17,7 +17,7 @@ from tests.e2e.launch import serving
 from tests.e2e.reloading import loaded_again
 from tests.e2e.test_websockets import HANDSHAKE, opens, reads
 from tests.e2e.traces import LOCAL, PARENT, PATIENT, SPAN, STATE, TRACE, UNSAMPLED, told, traced
-from tests.e2e.wire import Echo, Peer, a_client, a_policy, a_service, answers, get, post
+from tests.e2e.wire import Echo, Peer, a_client, a_policy, a_service, answers, get, ok, post
 
 FreePort = Callable[[], int]
 
@@ -136,17 +136,40 @@ async def test_a_service_that_fails_is_an_error_of_both_spans() -> None:
         assert "http.response.status_code" not in seen(wait)
 
 
-async def test_a_service_that_says_500_is_an_error_of_its_status() -> None:
-    response = b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"
+@pytest.mark.parametrize(("status", "failed"), [(404, [CLIENT]), (500, [SERVER, CLIENT])])
+async def test_a_service_that_says_no_is_an_error_of_whom_the_conventions_say(
+    status: int, failed: list[int]
+) -> None:
+    response = b"HTTP/1.1 %d Oh\r\nContent-Length: 0\r\n\r\n" % status
     async with (
         a_collector() as collector,
         a_service(answers(response)) as service,
         traced(service.url, otlp=collector.url) as proxy,
         a_client(proxy.port) as client,
     ):
-        assert (await client.ask(get(b"/", PARENT))).status == 500
-        server = the(SERVER, await collector.has(2))
-        assert (seen(server)["error.type"], server.status.code) == ("500", ERROR)
+        assert (await client.ask(get(b"/", PARENT))).status == status
+        spans = await collector.has(2)
+        for kind in (SERVER, CLIENT):
+            span = the(kind, spans)
+            is_error = span.status.code == ERROR
+            assert is_error is (kind in failed)
+            assert seen(span).get("error.type") == (str(status) if is_error else None)
+            assert seen(span)["http.response.status_code"] == status
+
+
+async def test_an_answer_that_breaks_off_is_an_error_though_it_began_with_200() -> None:
+    async with (
+        a_collector() as collector,
+        a_service(answers(ok(100) + b"abc")) as service,
+        traced(service.url, otlp=collector.url) as proxy,
+        a_client(proxy.port) as client,
+    ):
+        await client.send(get(b"/", PARENT))
+        await client.ended()
+        for span in await collector.has(2):
+            assert span.status.code == ERROR
+            assert seen(span)["error.type"] == "BAD_GATEWAY"
+            assert seen(span)["http.response.status_code"] == 200
 
 
 async def test_a_websocket_is_one_span_from_handshake_to_end() -> None:
