@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from sidecar.adapters.telemetry.spans import CLOSE_SECONDS
 from tests.e2e.collector import CLIENT, ERROR, SERVER, a_collector, attributes_of
 from tests.e2e.conftest import running
 from tests.e2e.launch import serving
@@ -343,6 +344,26 @@ async def test_a_process_sends_what_it_noted_before_it_ends(tmp_path: Path) -> N
         recorded = {one["trace_id"] for one in metadata if isinstance(one, dict)}
         assert traces == recorded
         assert len(traces) == 5
+
+
+async def test_the_last_records_do_not_wait_for_a_collector_that_does_not_answer(
+    tmp_path: Path,
+) -> None:
+    async with a_collector(is_open=False) as collector, a_service(Echo()) as service:
+        policy = a_policy(
+            service.url,
+            listen=LOCAL,
+            tracing={"otlp": collector.url, "sample": 1, "timeout": PATIENT},
+            audit={"flush": "60s"},
+        )
+        async with serving(policy, tmp_path) as sidecar:
+            assert await sidecar.ask() == 200
+            sidecar.order(signal.SIGTERM)
+            async with asyncio.timeout(CLOSE_SECONDS - 1):
+                while not sidecar.records():  # noqa: ASYNC110 -- a file of another process
+                    await asyncio.sleep(0.02)
+            collector.is_open.set()
+            assert await sidecar.ended() == 0
 
 
 async def test_each_worker_sends_its_own(tmp_path: Path, free_port: FreePort) -> None:
