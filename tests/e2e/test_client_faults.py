@@ -128,33 +128,6 @@ async def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
         assert entry == Entry("abandoned", 200, None, LEFT)
 
 
-async def to_the_end(peer: Peer) -> None:
-    while await peer.more():
-        pass
-
-
-async def test_an_answer_that_is_cut_off_does_not_end_as_if_it_were_whole() -> None:
-    async def pours(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
-        while True:
-            await peer.send(bytes(1 << 16))
-
-    async with (
-        a_service(pours) as service,
-        running(quick(service)) as proxy,
-        a_client(proxy.port) as client,
-    ):
-        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a transport
-        # Of HTTP/1.0 the end of the connection is the end of the answer.
-        await client.send(b"GET / HTTP/1.0\r\nHost: a.example\r\n\r\n")
-        await service.lost(1)
-        await proxy.rests()
-        client.writer.transport.resume_reading()  # type: ignore[attr-defined]  # likewise
-        with pytest.raises(ConnectionResetError):
-            await to_the_end(client)
-
-
 async def test_refused_requests_are_not_read_while_their_answers_are_not() -> None:
     """Else what a client pipelines would fill the memory at the speed of the network."""
     flood = get(b"//") * 20_000

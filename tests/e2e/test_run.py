@@ -113,28 +113,6 @@ async def test_what_outlasts_the_drain_is_cut_off_and_recorded(tmp_path: Path) -
         assert told == [("abandoned", "the sidecar shut down")]
 
 
-async def test_an_answer_that_outlasts_the_drain_does_not_end_as_if_it_were_whole(
-    tmp_path: Path,
-) -> None:
-    async def endless(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(b"HTTP/1.1 200 OK\r\n\r\nbegun")
-        await peer.ended()
-
-    async with (
-        a_service(endless) as service,
-        serving(a_policy(service.url, listen={"drain": "200ms"}), tmp_path) as sidecar,
-        a_client(sidecar.port) as client,
-    ):
-        # Of HTTP/1.0 the end of the connection is the end of the answer.
-        await client.send(b"GET / HTTP/1.0\r\nHost: a.example\r\n\r\n")
-        await client.until(b"begun")
-        sidecar.order(signal.SIGTERM)
-        with pytest.raises(ConnectionResetError):
-            await client.more()
-        assert await sidecar.ended() == 0
-
-
 async def test_sighup_opens_the_audit_file_again(tmp_path: Path) -> None:
     async with (
         a_service(Echo()) as service,
