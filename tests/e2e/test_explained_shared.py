@@ -1,6 +1,7 @@
 """Decisions are told to operators whatever other clients do about them: ids, floods, readers."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from sidecar.fronts.proxy.recent import SHARES
 from tests.e2e.callers import ROUTES
 from tests.e2e.conftest import Running, running
 from tests.e2e.guarded import GOOD, guarded
+from tests.e2e.launch import serving
 from tests.e2e.test_explained_live import TOKEN, a_guarded_policy, asked
 from tests.e2e.traces import LOCAL
 from tests.e2e.wire import Echo, a_client, a_service, get
@@ -59,6 +61,22 @@ async def test_of_requests_with_one_id_the_last_is_told_and_names_the_others(
         assert found["path"] == "/last"
         others = [await told(proxy.admin_port, one) for one in found["others"]]
         assert [one["path"] for one in others] == ["/first", "/inside"]
+
+
+async def test_all_workers_are_asked_about_an_id_that_several_have_seen(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    listen = {**LOCAL, "proxy": f"127.0.0.1:{free_port()}", "drain": "1s"}
+    async with a_service(Echo()) as service:
+        policy = a_guarded_policy(service.url, tmp_path, workers=2, listen=listen)
+        async with serving(policy, tmp_path) as sidecar:
+            await sidecar.becomes_ready()
+            paths = [f"/missing/{number}" for number in range(8)]
+            for path in paths:
+                await refusal(sidecar.port, path.encode(), NAMED)
+            found = await told(sidecar.admin_port, "chosen-by-a-client")
+            others = [await told(sidecar.admin_port, one) for one in found["others"]]
+            assert sorted(one["path"] for one in (found, *others)) == paths
 
 
 def of_another_share(address: str) -> list[str]:
