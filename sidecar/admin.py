@@ -216,4 +216,9 @@ def _explaining(policy: Policy, status: Status, events: Events) -> Sequence["Ope
         return ()
     from sidecar.lifecycle.explain_operations import ExplainDesk
 
-    return ExplainDesk(status.explained, events).operations()
+    operations = ExplainDesk(status.explained, events).operations()
+    if policy.audit.alerts is None:
+        return operations
+    from sidecar.lifecycle.alerts import alerting
+
+    return alerting(operations, events)

@@ -264,9 +264,12 @@ class Supervisor(Status):
 
     async def explained(self, request_id: str) -> Mapping[str, object] | None:
         """Have the worker that decided a request explain it; None if none keeps it."""
+        # Whoever can ask has it in memory already.
+        from sidecar.lifecycle.explain_operations import chosen
+
         answers = await self._workers.ask("explain", request_id)
-        found = (answer.get("explained") for answer in answers)
-        return next((one for one in found if isinstance(one, dict)), None)
+        found = [answer.get("explained") for answer in answers]
+        return chosen([one for one in found if isinstance(one, dict)], request_id)
 
     def _remember(self, answer: Mapping[str, object]) -> None:
         from sidecar.adapters.telemetry.exposition import merge

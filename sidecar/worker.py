@@ -267,6 +267,8 @@ class Proxy:
     async def stop(self) -> None:
         """Drain the listener, then write the last records."""
         await self._listener.drain()
+        # At once: whoever stops us may not wait for a collector or a store that does not answer.
+        self.audit.flush()
         self._context.alarm.close()
         await asyncio.gather(*self._retiring)
         await self.outside.close()

@@ -84,6 +84,8 @@ def _lines(found: Document) -> Iterator[str]:
     yield " ".join(words)
     if found.get("reason"):
         yield f"reason: {plain(found['reason'])}"
+    if found.get("others"):
+        yield f"others with this request id: {_listed(found['others'])}"
 
 
 def _verb(found: Document) -> str:

@@ -12,6 +12,11 @@ from typing import Final
 from sidecar.model.trace import RANDOM, SAMPLED, Trace
 
 MOST_MEMBERS: Final = 32
+STATE_BYTES: Final = 2048
+"""Longest tracestate that goes on: four times what everybody is to hand on (§3.3.1.5).
+
+Spans that wait for a collector and the last request of each bucket of a histogram hold one.
+"""
 
 # §3.2: digits in lower case; what follows the flags in a later version begins with another dash.
 _PARENT: Final = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?\Z")
@@ -83,7 +88,8 @@ def _joined(states: Sequence[bytes]) -> bytes:
             return b""
         # §3.3.1.3: a key stands once; who repeats one lost its place, not the whole list.
         members.setdefault(found[1], stripped)
-    return b",".join(members.values()) if len(members) <= MOST_MEMBERS else b""
+    joined = b",".join(members.values())
+    return joined if len(members) <= MOST_MEMBERS and len(joined) <= STATE_BYTES else b""
 
 
 def write_parent(trace: Trace) -> bytes:

@@ -1,7 +1,7 @@
 """What an operator may ask of decisions that were made: why a request was refused."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from sidecar.lifecycle.errors import BadValueError, NotFoundError, audited
@@ -18,6 +18,39 @@ Explained = Callable[[str], Awaitable[Mapping[str, object] | None]]
 def is_request_id(text: str) -> bool:
     """Tell whether a text can be the id of a request."""
     return _ID.match(text) is not None
+
+
+def tenant_of(found: Mapping[str, object]) -> str | None:
+    """Name the tenant whose caller a decision is about; None where nobody is known."""
+    facts = found.get("facts")
+    tenant = facts.get("tenant") if isinstance(facts, Mapping) else None
+    name = tenant.get("id") if isinstance(tenant, Mapping) else None
+    return name if isinstance(name, str) else None
+
+
+def is_of_a_caller(found: Mapping[str, object]) -> bool:
+    """Tell whether a decision says anything of somebody who is known."""
+    facts = found.get("facts")
+    caller = facts.get("principal") if isinstance(facts, Mapping) else None
+    return tenant_of(found) is not None or (isinstance(caller, Mapping) and "nobody" not in caller)
+
+
+def chosen(found: Sequence[Mapping[str, object]], request_id: str) -> Mapping[str, object] | None:
+    """Choose of the decisions that several processes tell, as one of them chooses of its own.
+
+    Args:
+        found: what they tell of a request id, which they may all have seen: proxies try again.
+        request_id: that id.
+    """
+    if not found:
+        return None
+    newest = sorted(found, key=lambda one: str(one["at"]), reverse=True)
+    told = next((one for one in newest if one["id"] == request_id), newest[0])
+    others = [str(one["id"]) for one in newest if one is not told]
+    for one in newest:
+        named = one.get("others")
+        others += map(str, named) if isinstance(named, list) else ()
+    return {**told, "others": others}
 
 
 class ExplainDesk:
@@ -45,8 +78,9 @@ class ExplainDesk:
         name = call.ids["id"]
         if not is_request_id(name):
             raise BadValueError("this is no id of a request", "the value of X-Request-Id")
-        with audited(self._events, Event("explain.read", call.actor, None, "request", name)):
-            found = await self._find(name)
+        found = await self._find(name)
+        tenant = None if found is None else tenant_of(found)
+        with audited(self._events, Event("explain.read", call.actor, tenant, "request", name)):
             if found is None:
                 raise NotFoundError(
                     "no decision with this id is kept",

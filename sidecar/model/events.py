@@ -156,7 +156,9 @@ EVENTS: Final[dict[str, EventKind]] = {
     "block.create": _of_security("block", "an address, a key or a tenant was shut out"),
     "block.remove": _of_security("block", "who was shut out was let in again"),
     ADMIN_ACCESS: _alert(
-        "key", "an operator read keys, tenants or names of secrets; `resource` is what was read"
+        "key",
+        "an operator read keys, tenants, names of secrets or why a known caller was refused;"
+        " `resource` is what was read",
     ),
     STAFF_ACCESS: _alert(
         "route", "a caller with a role of staff got an answer about a tenant; of `request_id`"

@@ -1,7 +1,7 @@
 """What the policy says of one route, compiled: which steps run, and where the request goes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from sidecar.model.events import RouteAction
@@ -137,6 +137,12 @@ class UpstreamTarget:
         return f"{'https' if self.tls else 'http'}://{self.authority.decode()}"
 
 
+class Mark:
+    """Tells a route from every other, also from one of the same name."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RoutePlan:
     """A route, compiled.
@@ -151,6 +157,7 @@ class RoutePlan:
             of an exchange under way may not hold any more.
         answers_preflights: whether CORS preflights for it are answered here.
         actions: what its exchanges are called in the audit; the first that fits, else as always.
+        mark: tells it from every other; who only has to know it again holds this, and no policy.
     """
 
     name: str
@@ -161,3 +168,4 @@ class RoutePlan:
     identity: Sequence[Step] = ()
     answers_preflights: bool = False
     actions: Sequence[RouteAction] = ()
+    mark: Mark = field(default_factory=Mark, init=False, compare=False, repr=False)

@@ -109,7 +109,8 @@ async def test_what_outlasts_the_drain_is_cut_off_and_recorded(tmp_path: Path) -
         sidecar.order(signal.SIGTERM)
         assert await client.ended() == b""
         assert await sidecar.ended() == 0
-        assert [record["outcome"] for record in sidecar.records()] == ["abandoned"]
+        told = [(record["outcome"], record["reason"]) for record in sidecar.records()]
+        assert told == [("abandoned", "the sidecar shut down")]
 
 
 async def test_sighup_opens_the_audit_file_again(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.e2e.launch import serving
 from tests.e2e.reloading import loaded_again
 from tests.e2e.test_websockets import HANDSHAKE, opens, reads
 from tests.e2e.traces import LOCAL, PARENT, PATIENT, SPAN, STATE, TRACE, UNSAMPLED, told, traced
-from tests.e2e.wire import Echo, Peer, a_client, a_policy, a_service, answers, get, post
+from tests.e2e.wire import Echo, a_client, a_policy, a_service, get, post
 
 FreePort = Callable[[], int]
 
@@ -115,38 +115,6 @@ async def test_a_refusal_says_its_code_and_step_and_waits_for_nobody() -> None:
         assert attributes["sidecar.outcome"] == "refused"
         assert "error.type" not in attributes
         assert server.status.code != ERROR
-
-
-async def test_a_service_that_fails_is_an_error_of_both_spans() -> None:
-    async def hang_up(peer: Peer) -> None:
-        await peer.request()
-
-    async with (
-        a_collector() as collector,
-        a_service(hang_up) as service,
-        traced(service.url, otlp=collector.url) as proxy,
-        a_client(proxy.port) as client,
-    ):
-        assert (await client.ask(post(b"x", b"/", PARENT))).status == 502
-        spans = await collector.has(2)
-        server, wait = the(SERVER, spans), the(CLIENT, spans)
-        assert server.status.code == wait.status.code == ERROR
-        assert seen(server)["error.type"] == seen(wait)["error.type"]
-        assert seen(server)["sidecar.refusal.step"] == "upstream"
-        assert "http.response.status_code" not in seen(wait)
-
-
-async def test_a_service_that_says_500_is_an_error_of_its_status() -> None:
-    response = b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"
-    async with (
-        a_collector() as collector,
-        a_service(answers(response)) as service,
-        traced(service.url, otlp=collector.url) as proxy,
-        a_client(proxy.port) as client,
-    ):
-        assert (await client.ask(get(b"/", PARENT))).status == 500
-        server = the(SERVER, await collector.has(2))
-        assert (seen(server)["error.type"], server.status.code) == ("500", ERROR)
 
 
 async def test_a_websocket_is_one_span_from_handshake_to_end() -> None:

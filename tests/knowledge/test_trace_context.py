@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sidecar.knowledge.trace_context import (
     MOST_MEMBERS,
+    STATE_BYTES,
     Parent,
     bound_of,
     is_within,
@@ -81,6 +82,8 @@ def test_what_breaks_the_grammar_is_no_parent(values: list[bytes]) -> None:
 KEY = b"k" * 256
 VALUE = b"v" * 256
 MOST = b",".join(b"k%d=1" % n for n in range(MOST_MEMBERS))
+LONGEST = b",".join(b"k%02d=%b" % (n, b"v" * 200) for n in range(9))
+LONGEST += b"," + b"z" * (STATE_BYTES - len(LONGEST) - 3) + b"=1"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +104,8 @@ MOST = b",".join(b"k%d=1" % n for n in range(MOST_MEMBERS))
         pytest.param([b"a=" + VALUE], b"a=" + VALUE, id="a value of 256"),
         pytest.param([b"a=" + VALUE + b"v"], b"", id="a value of 257"),
         pytest.param([MOST], MOST, id="32 members"),
+        pytest.param([LONGEST], LONGEST, id="as long as may be"),
+        pytest.param([LONGEST + b"1"], b"", id="a byte longer"),
         pytest.param([MOST + b",one=more"], b"", id="33 members"),
         pytest.param([MOST, b"one=more"], b"", id="33 members in two lines"),
         pytest.param([b"a=1,a=2,b=3"], b"a=1,b=3", id="a key twice"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from sidecar.lifecycle.errors import BadValueError, NotFoundError
-from sidecar.lifecycle.explain_operations import EXPLAIN, ExplainDesk
+from sidecar.lifecycle.explain_operations import EXPLAIN, ExplainDesk, chosen
 from sidecar.model.ports import Event
 
 KEPT = "01a21a84-0d30-7142-8060-239ceaeda0cd"
@@ -53,3 +53,26 @@ async def test_what_is_no_id_is_not_looked_for(name: str) -> None:
     with pytest.raises(BadValueError):
         await asked(name, noting)
     assert noting.events == []
+
+
+def a_decision(name: str, at: int, *others: str) -> Mapping[str, object]:
+    return {"id": name, "at": f"2026-01-01T00:00:0{at}.000Z", "others": list(others)}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "others"),
+    [
+        pytest.param([a_decision("a", 1)], "a", [], id="one"),
+        pytest.param([a_decision("a", 1), a_decision("b", 2)], "b", ["a"], id="the last"),
+        pytest.param([a_decision(KEPT, 1), a_decision("b", 2)], KEPT, ["b"], id="its own id"),
+        pytest.param([a_decision("a", 2, "c"), a_decision("b", 1, "d")], "a", ["b", "c", "d"],
+                     id="the others of all"),
+    ],
+)  # fmt: skip
+def test_of_what_several_processes_keep_one_is_told_and_the_others_named(
+    found: list[Mapping[str, object]], expected: str, others: list[str]
+) -> None:
+    told = chosen(found, KEPT)
+    assert told is not None
+    assert (told["id"], told["others"]) == (expected, others)
+    assert chosen([], KEPT) is None

@@ -52,16 +52,17 @@ class _Plan:
     """What the records of a route have in common.
 
     Attributes:
-        plan: the route: while it is held, nothing else has its identity.
+        mark: the route's: while it is held, nothing else has its identity. The route itself would
+            keep its whole policy alive, where an exchange ends after a reload.
         action: members that name action and resource, and the name of the one that follows.
         has_principal: whether a step of the route finds out who calls; else nothing wrote it.
         has_tenant: the same for the tenant.
     """
 
-    __slots__ = ("action", "has_principal", "has_tenant", "plan")
+    __slots__ = ("action", "has_principal", "has_tenant", "mark")
 
     def __init__(self, plan: RoutePlan) -> None:
-        self.plan = plan
+        self.mark = plan.mark
         named = b',"action":"%b","resource_type":"route","resource_id":%b,"ip_address":'
         self.action = named % (REQUEST.encode(), _quoted(plan.name))
         written = [step.writes for step in plan.steps]
@@ -130,7 +131,7 @@ class PlainRecords:
         if method is None or plan.actions:
             return None
         known = self._known
-        if known is None or known.plan is not plan:
+        if known is None or known.mark is not plan.mark:
             known = self._learn(plan)
         timestamp = self._timestamps.ascii(exchange.now)
         if timestamp is not self._timestamp:
@@ -157,9 +158,10 @@ class PlainRecords:
         ])  # fmt: skip
 
     def _learn(self, plan: RoutePlan) -> _Plan:
-        known = self._plans.get(id(plan))
+        place = id(plan.mark)
+        known = self._plans.get(place)
         if known is None:
-            known = self._plans[id(plan)] = _Plan(plan)
+            known = self._plans[place] = _Plan(plan)
         self._known = known
         return known
 

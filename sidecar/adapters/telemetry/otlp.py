@@ -47,6 +47,7 @@ except ImportError as error:
 COMPLAINT_SECONDS: Final = 60.0
 
 _NANOSECONDS: Final = 1_000_000_000
+_CLIENT_ERROR: Final = 400
 _SERVER_ERROR: Final = 500
 _NO_CONTEXT: Final = Context()
 _METHODS: Final = frozenset(
@@ -167,7 +168,7 @@ class OtlpExporter:
         )
         if noted.handed_over is not None:
             self._wait(noted, server, started, ended)
-        server.set_status(_ERROR if noted.status >= _SERVER_ERROR else _UNSET)
+        server.set_status(_ERROR if _is_failed(noted) else _UNSET)
         server.end(ended)
 
     def _wait(self, noted: Noted, server: Span, started: int, ended: int) -> None:
@@ -193,8 +194,15 @@ def _name_of(method: str, route: str) -> str:
     return word if route == _UNROUTED else f"{word} {route}"
 
 
+def _is_failed(noted: Noted) -> bool:
+    # An answer that was broken off has the status with which it began.
+    return noted.status >= _SERVER_ERROR or noted.ending is Ending.FAILED
+
+
 def _is_failed_wait(noted: Noted) -> bool:
-    return noted.upstream_seconds is None or noted.ending is Ending.FAILED
+    # Of a client span 4xx is an error too: it sent what the service does not take.
+    is_answered = noted.upstream_seconds is not None and noted.ending is not Ending.FAILED
+    return not is_answered or noted.status >= _CLIENT_ERROR
 
 
 def authorities_of(section: Tracing) -> str | None:
@@ -249,8 +257,8 @@ def _server_attributes(noted: Noted, method: str) -> Attributes:
         attributes["sidecar.refusal.code"] = noted.code.value
     if noted.step:
         attributes["sidecar.refusal.step"] = noted.step
-    if noted.status >= _SERVER_ERROR:
-        attributes["error.type"] = str(noted.status) if noted.code is None else noted.code.value
+    if _is_failed(noted):
+        attributes["error.type"] = _error_of(noted)
     return attributes
 
 
@@ -260,11 +268,18 @@ def _client_attributes(noted: Noted, method: str) -> Attributes:
         "network.protocol.version": "1.1",
         **_address(noted.upstream),
     }
-    if noted.upstream_seconds is not None and noted.ending is Ending.ADMITTED:
+    if noted.upstream_seconds is not None:
+        # What became of the answer later changes nothing of what the service said.
         attributes["http.response.status_code"] = noted.status
     if _is_failed_wait(noted):
-        attributes["error.type"] = noted.ending.value if noted.code is None else noted.code.value
+        attributes["error.type"] = _error_of(noted)
     return attributes
+
+
+def _error_of(noted: Noted) -> str:
+    if noted.code is not None:
+        return noted.code.value
+    return noted.ending.value if noted.upstream_seconds is None else str(noted.status)
 
 
 def _address(authority: bytes) -> Attributes:

@@ -116,6 +116,14 @@ class Admission:
         exchange.route = again.route
         if hasattr(again, "principal") and hasattr(again, "tenant"):
             exchange.principal, exchange.tenant = again.principal, again.tenant
+        # What it would refuse is noted, as of a request that begins.
+        exchange.shadow.extend(one for one in again.shadow if one not in exchange.shadow)
+
+    def outlive(self) -> None:
+        """Go on for long from now: the policy in force judges it, if it began on another."""
+        context = self._context
+        if self._generation is not context.generation and context.outlived is not None:
+            context.outlived(self)
 
     def asks(self, answers: Answers) -> bool:
         """Tell whether it may still ask these."""

@@ -22,6 +22,7 @@ from sidecar.model.ports import Answers, Ledger, RequestIds
 from sidecar.model.refusals import RefusalCode
 
 if TYPE_CHECKING:
+    from sidecar.fronts.proxy.admission import Admission
     from sidecar.fronts.proxy.downstream import Downstream
     from sidecar.fronts.proxy.pool import Pools
 
@@ -92,6 +93,8 @@ class Context:
         floor: the time floor of authentication, from the policy in force.
         generation: the policy in force; an exchange ends on the one that it began with.
         ledgers: who takes note of each exchange.
+        outlived: judges an exchange that begins to go on for long on a policy that is not in force
+            any more; None where nobody judges.
         new_id: makes request ids.
         clock: Unix seconds.
         monotonic: monotonic seconds, precise.
@@ -129,6 +132,7 @@ class Context:
         "live",
         "monotonic",
         "new_id",
+        "outlived",
         "pools",
         "request_lines",
         "response_lines",
@@ -155,6 +159,7 @@ class Context:
         self.wheel = wheel
         self.alarm = Alarm()
         self.full_sink: Callable[[], str] | None = None
+        self.outlived: Callable[[Admission], None] | None = None
         self.pools = pools
         self.live = Live()
         bodies = generation.policy.bodies

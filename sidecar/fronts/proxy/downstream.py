@@ -373,7 +373,7 @@ class Downstream(asyncio.Protocol):
                 self._unsent = unsent
                 self._deadline.arm(self._context.timeouts.write)
             else:
-                self._transport.abort()
+                self._flow.abort(resets=self._flight is not None)
         elif state is _HEAD and self._is_head_begun:
             self._refuse(ProtocolError(RefusalCode.REQUEST_TIMEOUT, "the head took too long"))
         elif state is _BODY:

@@ -129,11 +129,11 @@ class Flight(RequestSide):
         if self._upstream is not None:
             self._upstream.hold()
 
-    def client_left(self) -> None:
-        """End the exchange: nobody waits for the answer."""
+    def client_left(self, reason: str = "client closed the connection") -> None:
+        """End the exchange: nobody waits for the answer, or may any more."""
         self._drop_upstream()
         status = self.exchange.status if self.is_response_begun else CLIENT_LEFT
-        self._finish(Ending.ABANDONED, status, None, "client closed the connection", "")
+        self._finish(Ending.ABANDONED, status, None, reason, "")
 
     def client_failed(self, error: ProtocolError) -> None:
         """End the exchange: the client broke the protocol, or was too slow, inside its body."""

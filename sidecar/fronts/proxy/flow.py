@@ -54,8 +54,11 @@ class Flow:
         self._holders |= holder
 
     def abort(self, *, resets: bool) -> None:
-        """Break the connection, by a reset where its end in order would mean something."""
-        if resets:
+        """Break the connection, by a reset where its end in order would mean something.
+
+        It would where bytes are left: who takes the end for that of an answer has less than all.
+        """
+        if resets or self._transport.get_write_buffer_size():
             reset(self._transport)
         else:
             self._transport.abort()

@@ -121,7 +121,11 @@ class Listener:
             async with asyncio.timeout(self._section.drain):
                 await context.live.emptied()
         for connection in tuple(context.live.connections):
-            connection.abort()
+            flight = connection.flight
+            if flight is not None:
+                flight.client_left("the sidecar shut down")
+            # Without a reset HTTP/1.0 takes the end of the connection for the end of an answer.
+            connection.abort(resets=flight is not None)
         # One turn of the loop, so that the aborted exchanges reach audit and metrics.
         await asyncio.sleep(0)
         for task in tuple(context.tasks):

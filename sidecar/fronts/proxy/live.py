@@ -14,6 +14,7 @@ from typing import Final
 
 from sidecar.decision.pipeline import Generation
 from sidecar.decision.runner import Waiting, decide, refuse_unanswered, resume
+from sidecar.fronts.proxy.admission import Admission
 from sidecar.fronts.proxy.context import Context
 from sidecar.fronts.proxy.driver import Flight
 from sidecar.knowledge.auth.prover import unauthorized
@@ -54,6 +55,7 @@ class Revoker:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        context.outlived = self.outlived
 
     def blocked(self) -> None:
         """End the exchanges of those who are blocked now; shadow mode lets none of them go on."""
@@ -93,11 +95,14 @@ class Revoker:
 
     async def _is_settled(self, flight: Flight) -> bool:
         """Judge an exchange again; False while nobody can tell."""
-        if flight.is_over:
+        if _is_over(flight):
             return True
         exchange = flight.exchange
         again = self._again(exchange)
         refusal = await self._judge(await self._identity(flight, again), again)
+        # What ended meanwhile is not written yet: it is to be recorded as it was.
+        if _is_over(flight):
+            return True
         if refusal is None:
             # It goes on under what the credential has become, a WebSocket until that ends.
             exchange.principal = again.principal
@@ -118,10 +123,19 @@ class Revoker:
 
     def renewed(self) -> None:
         """Judge again what is under way: another policy is in force."""
-        _ = self._context.spawn(self._judge_anew(self._context.generation))
+        self._renew(self._routed())
 
-    async def _judge_anew(self, generation: Generation) -> None:
-        flights = [flight for flight in self._routed() if flight.generation is not generation]
+    def outlived(self, exchange: Admission) -> None:
+        """Judge an exchange that only now goes on for long; its policy is not in force any more."""
+        self._renew([exchange] if isinstance(exchange, Flight) else [])
+
+    def _renew(self, flights: list[Flight]) -> None:
+        generation = self._context.generation
+        former = [flight for flight in flights if flight.generation is not generation]
+        if former:
+            _ = self._context.spawn(self._judge_anew(former, generation))
+
+    async def _judge_anew(self, flights: list[Flight], generation: Generation) -> None:
         wait = _AGAIN_SECONDS
         while flights and self._context.generation is generation:
             late = []
@@ -135,7 +149,7 @@ class Revoker:
 
     async def _is_judged(self, flight: Flight, generation: Generation) -> bool:
         """Judge an exchange by another policy; False while nobody can tell."""
-        if flight.is_over:
+        if self._is_past(flight, generation):
             return True
         exchange = flight.exchange
         if flight.tunnel is None and not flight.is_streaming:
@@ -144,10 +158,9 @@ class Revoker:
                 return True
             return await self._is_settled(flight)
         again = self._again(exchange)
-        refusal = await self._judge(_edge(generation), again, shadow=generation.shadow)
-        if refusal is None:
-            plan = again.route
-            refusal = await self._judge(_standing(plan), again, shadow=plan.shadow)
+        refusal = await self._refusal(generation, again)
+        if self._is_past(flight, generation):
+            return True
         if refusal is None:
             flight.adopt(generation, again)
             if flight.tunnel is not None:
@@ -155,6 +168,21 @@ class Revoker:
         elif refusal.code is not RefusalCode.STORE_UNAVAILABLE:
             flight.revoked(refusal, again.refused_by)
         return refusal is None or refusal.code is not RefusalCode.STORE_UNAVAILABLE
+
+    async def _refusal(self, generation: Generation, again: Exchange) -> Refuse | None:
+        refusal = await self._judge(_edge(generation), again, shadow=generation.shadow)
+        if refusal is None:
+            plan = again.route
+            refusal = await self._judge(_standing(plan), again, shadow=plan.shadow)
+        return refusal
+
+    def _is_past(self, flight: Flight, generation: Generation) -> bool:
+        """Tell whether there is nothing left to judge, as others may have seen to meanwhile.
+
+        What is over is not written yet, and is to be recorded as it was. What another policy has
+        judged must not fall back to one before it.
+        """
+        return flight.is_over or self._context.generation is not generation
 
     def _routed(self) -> list[Flight]:
         flights = [connection.flight for connection in self._context.live.connections]
@@ -200,6 +228,11 @@ def _standing(plan: RoutePlan) -> tuple[Step, ...]:
     # Those that say who is calling count no failure when they are asked again.
     again = {step.name: step for step in plan.identity}
     return tuple(again.get(step.name, step) for step in plan.steps if step.name in _STANDING)
+
+
+def _is_over(flight: Flight) -> bool:
+    # To be asked again after each wait: mypy would take the attribute for what it was before.
+    return flight.is_over
 
 
 def _end(flight: Flight, refusal: Refuse) -> None:

@@ -15,6 +15,7 @@ from sidecar.decision.facts import shown, shown_refusal, shown_taken, text_of
 from sidecar.decision.pipeline import Generation
 from sidecar.decision.ruling import ruling
 from sidecar.model.exchange import Connection, Exchange
+from sidecar.model.identity import Principal, TenantRecord
 from sidecar.model.limits import Taken
 from sidecar.model.moments import write_moment
 from sidecar.model.outcome import Refuse
@@ -26,6 +27,10 @@ from sidecar.policy.schema.explain import Explain
 
 _PATH_BYTES: Final = 1024
 _NAME_BYTES: Final = 255
+SHARES: Final = 32
+"""Shares of those who are known, and as many of strangers; a share may have several owners."""
+_OTHERS: Final = 100
+"""How many decisions with the same request id are named beside the one that is told."""
 # Facts that outlive an exchange: each is small, or shared with what the process holds anyway.
 _FACTS: Final = (
     "body_limit", "client", "is_from_proxy", "is_secure", "principal", "roles", "route", "target",
@@ -38,7 +43,7 @@ class Kept:
 
     __slots__ = (
         "connection", "facts", "host", "method", "now", "own_id", "path", "request_id", "shadow",
-        "taken", "verdict",
+        "share", "taken", "verdict",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, verdict: Verdict) -> None:
@@ -57,6 +62,7 @@ class Kept:
         self.facts = {name: value for name, value in found if value is not None}
         self.shadow: Sequence[Refuse] = tuple(exchange.shadow)
         self.taken: Sequence[Taken] = exchange.taken
+        self.share = _share_of(self.facts, exchange.connection.peer)
 
     def exchange(self) -> Exchange:
         """Write the facts into a notebook again, for whoever reads notebooks."""
@@ -75,10 +81,11 @@ class Told:
         document: as JSON.
     """
 
-    __slots__ = ("document", "own_id", "request_id")
+    __slots__ = ("document", "now", "own_id", "request_id", "share")
 
     def __init__(self, kept: Kept, document: Mapping[str, object]) -> None:
         self.request_id, self.own_id = kept.request_id, kept.own_id
+        self.now, self.share = kept.now, kept.share
         self.document = json.dumps(document).encode()
 
 
@@ -105,6 +112,56 @@ class _Former:
     sha256: str
 
 
+class Ring:
+    """Decisions, the oldest forgotten first, of whoever has most of them.
+
+    Else a stranger with a hundred requests for nothing would have all others forgotten, and with
+    them what an operator is asked about. Those who proved who they are share one half, by tenant,
+    strangers the other, by address; what one half does not need, the other has.
+    """
+
+    __slots__ = ("_most", "_shares", "_sizes")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._shares: list[deque[Kept | Told]] = [deque() for _ in range(2 * SHARES)]
+        self._sizes = [0, 0]
+
+    def __len__(self) -> int:
+        """Return the number of decisions."""
+        return self._sizes[0] + self._sizes[1]
+
+    def ordered(self) -> "list[Kept | Told]":
+        """List all, the oldest first."""
+        return sorted((one for share in self._shares for one in share), key=_time_of)
+
+    def add(self, one: "Kept | Told") -> None:
+        """Keep one more; where there is no room, another goes."""
+        half = one.share // SHARES
+        self._shares[one.share].append(one)
+        self._sizes[half] += 1
+        if len(self) > self._most:
+            self._drop(half if self._sizes[half] > self._sizes[1 - half] else 1 - half)
+
+    def put_before(self, older: "Sequence[Told]") -> None:
+        """Keep what is older than all that is here, the oldest first, as far as there is room."""
+        for one in reversed(older):
+            self._shares[one.share].appendleft(one)
+            self._sizes[one.share // SHARES] += 1
+        while len(self) > self._most:
+            self._drop(0 if self._sizes[0] > self._sizes[1] else 1)
+
+    def _drop(self, half: int) -> None:
+        """Forget the oldest of the largest share; of shares alike, the oldest of all."""
+        largest, most, oldest = self._shares[half * SHARES], 0, 0.0
+        for share in self._shares[half * SHARES : (half + 1) * SHARES]:
+            size = len(share)
+            if size > most or (size == most and size and share[0].now < oldest):
+                largest, most, oldest = share, size, share[0].now
+        largest.popleft()
+        self._sizes[half] -= 1
+
+
 class Recent(Ledger):
     """Keeps the last decisions, also those under policies that came before.
 
@@ -118,7 +175,7 @@ class Recent(Ledger):
     """
 
     def __init__(self, section: Explain, era: Era, former: "Recent | None" = None) -> None:
-        self._ring: deque[Kept | Told] = deque(maxlen=section.last)
+        self._ring = Ring(section.last)
         self._keeps_all = section.requests == "all"
         self._era = era
         self._own = frozenset(map(id, _plans(era.generation)))
@@ -133,21 +190,35 @@ class Recent(Ledger):
         """Keep an exchange if it is one that may be asked about."""
         if self._keeps_all or verdict.code is not None or exchange.shadow:
             kept = Kept(exchange, verdict)
-            self._ring.append(self._late(kept) if self._formers and self._is_late(kept) else kept)
+            self._ring.add(self._late(kept) if self._formers and self._is_late(kept) else kept)
 
     def explained(self, request_id: str) -> Mapping[str, object] | None:
         """Explain an exchange; None for one that is not kept.
 
         Args:
-            request_id: as in X-Request-Id, or the id of its audit record.
+            request_id: as in X-Request-Id, or the id of its audit record, which goes before. Of
+                several exchanges with one X-Request-Id the last is told; `others` names the rest.
         """
         wanted = request_id.encode("utf-8", "surrogateescape")
-        for kept in reversed(self._ring):
-            if wanted in (kept.request_id, kept.own_id):
-                return self._shown(kept)
-        return None if self._before is None else self._before.explained(request_id)
+        found = self.bearing(wanted)
+        if not found:
+            return None
+        # The id that we gave is one request's alone; others may bear it in X-Request-Id.
+        told = next((one for one in found if one[1].own_id == wanted), found[0])
+        others = [text_of(kept.own_id) for _, kept in found if kept is not told[1]]
+        return {**told[0].shown(told[1]), "others": others[:_OTHERS]}
 
-    def _shown(self, kept: Kept | Told) -> Mapping[str, object]:
+    def bearing(self, wanted: bytes) -> "list[tuple[Recent, Kept | Told]]":
+        """Find all that bear an id, the newest first."""
+        mine = [
+            (self, kept)
+            for kept in reversed(self._ring.ordered())
+            if wanted in (kept.request_id, kept.own_id)
+        ]
+        return mine if self._before is None else [*mine, *self._before.bearing(wanted)]
+
+    def shown(self, kept: Kept | Told) -> Mapping[str, object]:
+        """Explain one that is kept here."""
         if isinstance(kept, Kept):
             return self._document(kept, self._era)
         found: Mapping[str, object] = json.loads(kept.document)
@@ -164,12 +235,12 @@ class Recent(Ledger):
         """Write all explanations out; nothing is noted here any more."""
         return [
             Told(kept, self._document(kept, self._era)) if isinstance(kept, Kept) else kept
-            for kept in self._ring
+            for kept in self._ring.ordered()
         ]
 
     def put_before(self, told: Sequence[Told]) -> None:
         """Take over what `told` of the one before gave; the oldest goes where there is no room."""
-        self._ring = deque((*told, *self._ring), self._ring.maxlen)
+        self._ring.put_before(told)
         self._before = None
 
     def _is_late(self, kept: Kept) -> bool:
@@ -217,6 +288,19 @@ class Recent(Ledger):
             "would_refuse": [shown_refusal(one) for one in kept.shadow],
             "charges": shown_taken(kept.taken),
         }
+
+
+def _time_of(one: Kept | Told) -> float:
+    return one.now
+
+
+def _share_of(facts: Mapping[str, object], peer: str) -> int:
+    """Say whose share a decision is counted to: nobody chooses it who has not proven a caller."""
+    principal, tenant = facts.get("principal"), facts.get("tenant")
+    if not isinstance(principal, Principal) or not principal.credential_id:
+        return SHARES + hash(facts.get("client", peer)) % SHARES
+    owner = tenant.id if isinstance(tenant, TenantRecord) else principal.credential_id
+    return hash(owner) % SHARES
 
 
 def _plans(generation: Generation) -> Sequence[RoutePlan]:

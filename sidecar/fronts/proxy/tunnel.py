@@ -85,6 +85,7 @@ class Tunnel:
         rest = upstream.become_tunnel(self)
         if rest:
             self.from_upstream(rest)
+        self.flight.outlive()
 
     def from_client(self, data: bytes) -> None:
         """Pass bytes to the upstream."""

@@ -292,7 +292,10 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._decoder = LengthDecoder(head.length)
         timeouts = flight.timeouts
-        self._wait = timeouts.event_stream if head.is_event_stream else timeouts.idle
+        self._wait = timeouts.idle
+        if head.is_event_stream:
+            self._wait = timeouts.event_stream
+            flight.outlive()
         try:
             flight.response_began(head)
         except UpstreamError as error:

@@ -1,6 +1,8 @@
 """What is written at once of an admitted exchange says what a whole record of it says."""
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
@@ -216,3 +218,27 @@ def test_a_fact_that_no_step_wrote_is_left_to_a_whole_record() -> None:
 
 def test_what_could_not_be_read_is_left_to_a_whole_record() -> None:
     assert PlainRecords().record(an_unreadable_exchange(), admitted()) is None
+
+
+def test_what_is_remembered_of_a_route_keeps_no_policy_alive() -> None:
+    records = PlainRecords()
+    exchange = an_exchange()
+    step = Writes("principal")
+    exchange.route = replace(exchange.route, steps=(step,))
+    exchange.principal = NOBODY
+    assert records.record(exchange, admitted()) is not None
+    former = weakref.ref(step)
+    del exchange, step
+    gc.collect()
+    assert former() is None
+
+
+def test_a_route_is_known_again_and_taken_for_no_other() -> None:
+    records = PlainRecords()
+    first, second = an_exchange(route="/a"), an_exchange(route="/b")
+    named = [
+        json.loads((records.record(one, admitted()) or b"") + b"}")["resource_id"]
+        for one in (first, second, first)
+    ]
+    assert named == ["/a", "/b", "/a"]
+    assert replace(first.route).mark is not first.route.mark

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from sidecar.decision.pipeline import Generation, build
-from sidecar.fronts.proxy.recent import Era, Recent
+from sidecar.fronts.proxy.recent import SHARES, Era, Kept, Recent, Ring, Told
 from sidecar.fronts.proxy.rehearsal.asked import Asked
 from sidecar.fronts.proxy.rehearsal.known import Careful, assumed
 from sidecar.fronts.proxy.rehearsal.play import Stage
@@ -213,6 +213,84 @@ def test_a_thousand_kept_decisions_hold_no_head_and_no_body() -> None:
     kept = reached(recent)
     assert not [one for one in kept if isinstance(one, Exchange)]
     assert max(len(one) for one in kept if isinstance(one, bytes)) <= 1024
+
+
+# --- whose decisions are forgotten
+
+
+def kept(share: int, now: float) -> Kept:
+    exchange = an_unread_exchange()
+    verdict = a_verdict(Ending.REFUSED, RefusalCode.BAD_REQUEST, "no", "framing", 400)
+    made = Kept(exchange, verdict)
+    made.share, made.now = share, now
+    return made
+
+
+def flooded(ring: Ring, shares: range, decisions: int = 300) -> None:
+    for at in range(decisions):
+        ring.add(kept(shares[at % len(shares)], 100.0 + at))
+
+
+def left(ring: Ring, share: int) -> list[float]:
+    return [one.now for one in ring.ordered() if one.share == share]
+
+
+KNOWN, STRANGERS = range(SHARES), range(SHARES, 2 * SHARES)
+
+
+def a_ring(share: int, decisions: int) -> Ring:
+    ring = Ring(20)
+    for now in range(decisions):
+        ring.add(kept(share, float(now)))
+    return ring
+
+
+@pytest.mark.parametrize(
+    ("share", "others", "expected"),
+    [
+        pytest.param(0, STRANGERS, 10, id="a tenant, and strangers from everywhere"),
+        pytest.param(0, KNOWN[1:2], 10, id="a tenant, and another"),
+        pytest.param(SHARES, STRANGERS[1:2], 10, id="a stranger, and another"),
+        pytest.param(SHARES, KNOWN, 10, id="a stranger, and all tenants"),
+        pytest.param(0, KNOWN[1:4], 5, id="a tenant, and three others"),
+        pytest.param(0, KNOWN[:1], 0, id="a tenant, and nobody else"),
+    ],
+)
+def test_nobody_has_more_forgotten_than_the_share_of_others(
+    share: int, others: range, expected: int
+) -> None:
+    ring = a_ring(share, 10)
+    flooded(ring, others)
+    assert len(ring) == 20
+    found = [now for now in left(ring, share) if now < 100]
+    assert found == [float(now) for now in range(10 - expected, 10)]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_the_last_decision_is_kept_however_few_are(most: int) -> None:
+    ring = Ring(most)
+    for at, share in enumerate([0, SHARES, 1, 0, SHARES + 1, SHARES, 2, SHARES + 2] * 3):
+        ring.add(kept(share, float(at)))
+        assert ring.ordered()[-1].now == at
+        assert len(ring) == min(most, at + 1)
+
+
+def test_what_is_put_before_goes_where_there_is_no_room() -> None:
+    ring = a_ring(0, 15)
+    older = [Told(kept(SHARES, now - 100.0), {}) for now in range(30)]
+    ring.put_before(older)
+    assert [len(left(ring, share)) for share in (0, SHARES)] == [10, 10]
+    assert left(ring, SHARES)[-1] == -71.0
+
+
+def test_a_caller_who_is_known_is_counted_to_the_tenant_and_nobody_else_is() -> None:
+    generation = a_generation()
+    recent = Recent(Explain(last=3), era(generation))
+    noted(recent, generation, asking("/admin", principal=VIEWER), "own-id-0")
+    for at in range(1, 9):
+        noted(recent, generation, asking("/nowhere"), f"own-id-{at}")
+    found = [recent.explained(f"own-id-{at}") is not None for at in range(9)]
+    assert found == [True, *[False] * 6, True, True]
 
 
 # --- another policy
