@@ -45,10 +45,10 @@ class FailingStore(MemoryStore):
         await self.gate.wait()
         return record
 
-    async def changes(self, after: int | None) -> Changes:
+    async def changes(self, after: int | None, mark: bytes = b"") -> Changes:
         """Return the changes after a revision."""
         self._note_asked("changes")
-        return await super().changes(after)
+        return await super().changes(after, mark)
 
     async def revocations(self, after: int) -> tuple[int, list[Revocation]]:
         """Return the revocations after a number."""

@@ -259,13 +259,13 @@ async def test_a_reading_that_fails_halfway_is_done_again(following: Following) 
 async def test_a_loss_is_told_although_its_first_reading_failed_halfway(
     following: Following,
 ) -> None:
-    """A store says once that changes were lost; revocations are read and listeners told later."""
+    """The store may be the one from before by then; revocations are read and listeners told."""
     await following.store.revoke(a_revocation())
     await following.feed.read()
     changes, revocations = following.store.changes, following.store.revocations
 
-    async def lost(after: int | None) -> Changes:
-        return dataclasses.replace(await changes(after), is_complete=False)
+    async def lost(after: int | None, mark: bytes = b"") -> Changes:
+        return dataclasses.replace(await changes(after, mark), is_complete=False)
 
     async def broken(after: int) -> tuple[int, list[object]]:
         raise StoreUnavailableError(f"broken after {after}")
@@ -289,8 +289,8 @@ async def test_freshness_counts_from_the_question_not_from_the_answer(
 ) -> None:
     changes = following.store.changes
 
-    async def slow(after: int | None) -> Changes:
-        found = await changes(after)
+    async def slow(after: int | None, mark: bytes = b"") -> Changes:
+        found = await changes(after, mark)
         following.clock.advance(3.0)
         return found
 

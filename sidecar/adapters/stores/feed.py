@@ -127,6 +127,7 @@ class Feed:
         self._blocks_listeners: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._revision: int | None = None
+        self._mark = b""
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._is_heard = True
         self._is_lost = False
@@ -178,8 +179,8 @@ class Feed:
         """
         asked_at = self._memories.freshness.now()
         is_first = self._revision is None
-        changes = await self._store.changes(self._revision)
-        # A store says it once: a reading that fails below leaves it to the next one.
+        changes = await self._store.changes(self._revision, self._mark)
+        # A reading that fails below leaves it to the next one, whatever the store is by then.
         self._is_lost = self._is_lost or not changes.is_complete
         if self._is_lost:
             changes = replace(changes, is_complete=False)
@@ -189,7 +190,7 @@ class Feed:
         if is_first or _is_about(ChangeKind.REVOCATION, changes):
             await self._read_revocations()
         unread = await self._read_blocks(changes, asked_at)
-        self._revision = changes.revision
+        self._revision, self._mark = changes.revision, changes.mark
         self._is_lost = False
         self._memories.freshness.note(asked_at)
         # Only now: whoever listens and fails must not have the same changes read for ever.

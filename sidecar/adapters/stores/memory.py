@@ -209,8 +209,9 @@ class MemoryStore:
 
     # --- changes
 
-    async def changes(self, after: int | None) -> Changes:
-        """Return the changes after a revision."""
+    async def changes(self, after: int | None, mark: bytes = b"") -> Changes:
+        """Return the changes after a revision; it is always the same store."""
+        del mark
         now = self._clock()
         if after is None:
             return Changes(self._revision, (), is_complete=True, now=now)

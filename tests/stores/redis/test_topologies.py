@@ -179,9 +179,9 @@ async def test_a_failover_needs_no_restart(watched: Watched) -> None:
         assert found is not None
         assert found.label == "new"
         # It has everything, which nobody can know of a server that was another's copy.
-        told = await store.changes(seen.revision)
+        told = await store.changes(seen.revision, seen.mark)
         assert (told.revision, told.is_complete) == (seen.revision, False)
-        assert (await store.changes(told.revision)).is_complete
+        assert (await store.changes(told.revision, told.mark)).is_complete
         assert await store.add_key(a_key("k2"))
         await _hears_a_change(store)
 

@@ -52,6 +52,14 @@ _CLASSES: Final[tuple[tuple[type[Exception], str], ...]] = (
 )
 
 
+_DEPOSED: Final = re.compile(r"\b(?:READONLY|NOREPLICAS)\b")
+
+
+def is_deposed(error: Exception) -> bool:
+    """Tell whether a server did nothing since it is no master, or none that may be believed."""
+    return isinstance(error, exceptions.ReadOnlyError) or bool(_DEPOSED.search(str(error)))
+
+
 def unavailable(error: Exception) -> StoreUnavailableError:
     """Translate an error of the library; its text may name addresses and goes no further."""
     text = str(error)
