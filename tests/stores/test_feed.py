@@ -208,6 +208,71 @@ async def test_blocks_that_cannot_be_read_keep_no_revocation_back(following: Fol
     assert (len(following.heard), following.swept) == (1, 2)
 
 
+@pytest.mark.control("AN-10")
+async def test_revocations_that_cannot_be_read_keep_no_revoked_key_back(
+    following: Following,
+) -> None:
+    """A record of a newer version: tokens are refused, keys that are changed are told as ever."""
+    keys, revocations = following.memories.keys, following.memories.revocations
+    await following.store.add_key(a_key())
+    await following.feed.read()
+    keys.put(a_digest("k1"), a_key(), keys.forgotten)
+    following.store.revocations_are_broken = True
+    await following.store.revoke(a_revocation("jti-9"))
+    await following.store.replace_key(changed(a_key()))
+    following.clock.advance(LIMIT)
+    assert revocations.is_current()
+    following.clock.advance(1)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError, match="garbage"):
+            await following.feed.read()
+    assert keys.at_hand(a_digest("k1")) is UNKNOWN
+    assert following.memories.freshness.is_current()
+    assert not revocations.is_current()
+    assert [[one.id for one in told.items] for told in following.heard] == [["k1"]]
+    # They come back although nothing has changed since: whoever is revoked is ended then.
+    following.store.revocations_are_broken = False
+    await following.feed.read()
+    assert revocations.is_current()
+    assert revocations.is_revoked("https://idp.example", {"token": "jti-9"}, 1.0)
+    told = [[(one.kind, one.id) for one in told.items] for told in following.heard]
+    assert told[1:] == [[(ChangeKind.REVOCATION, "1")]]
+    await following.feed.read()
+    assert len(following.heard) == 2
+
+
+async def test_a_loss_is_told_although_revocations_cannot_be_read(following: Following) -> None:
+    await following.feed.read()
+    following.store.revocations_are_broken = True
+    await following.store.revoke(a_revocation("jti-9"))
+    for n in range(LOG_ENTRIES + 1):
+        await following.store.put_secret("", f"s{n}", b"sealed")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError, match="garbage"):
+            await following.feed.read()
+    assert [one.is_complete for one in following.heard] == [False]
+    assert not following.memories.revocations.is_current()
+    following.store.revocations_are_broken = False
+    await following.feed.read()
+    assert following.memories.revocations.is_current()
+
+
+async def test_revocations_that_cannot_be_read_stop_the_start(following: Following) -> None:
+    following.store.revocations_are_broken = True
+    with pytest.raises(StoreUnavailableError):
+        await following.feed.start()
+
+
+async def test_what_ended_knows_nothing_whatever_is_noted(following: Following) -> None:
+    blocks = following.remember_blocks()
+    await following.feed.read()
+    following.memories.end()
+    await following.feed.read()
+    assert not following.memories.freshness.is_current()
+    assert not following.memories.revocations.is_current()
+    assert not blocks.is_current()
+
+
 async def test_blocks_that_cannot_be_read_stop_the_start(following: Following) -> None:
     following.remember_blocks()
     following.store.blocks_are_broken = True

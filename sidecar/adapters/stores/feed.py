@@ -58,7 +58,7 @@ class Memories:
         self.freshness = freshness
         self.keys = RememberedKeys(freshness)
         self.tenants = tenants
-        self.revocations = RememberedRevocations(freshness)
+        self.revocations = RememberedRevocations(freshness.another())
         self.secrets = secrets
         self.blocks: RememberedBlocks | None = None
 
@@ -75,6 +75,7 @@ class Memories:
     def end(self) -> None:
         """Know nothing any more."""
         self.freshness.end()
+        self.revocations.end()
         if self.blocks is not None:
             self.blocks.end()
 
@@ -131,6 +132,8 @@ class Feed:
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._is_heard = True
         self._is_lost = False
+        self._revocations_changed = True
+        self._untold: tuple[Change, ...] = ()
         self._blocks_changed = True
         self._is_to_tell = False
         self.errors = 0
@@ -187,9 +190,10 @@ class Feed:
             self._memories.forget_all()
         for change in changes.items:
             self._memories.forget(change)
-        if is_first or _is_about(ChangeKind.REVOCATION, changes):
-            await self._read_revocations()
-        unread = await self._read_blocks(changes, asked_at)
+        unread = (
+            await self._read_revocations(changes, asked_at),
+            await self._read_blocks(changes, asked_at),
+        )
         self._revision, self._mark = changes.revision, changes.mark
         self._is_lost = False
         self._memories.freshness.note(asked_at)
@@ -197,10 +201,16 @@ class Feed:
         self._tell_of_blocks()
         if not is_first:
             self._tell(changes)
-        if unread is not None:
-            raise unread
+        for error in unread:
+            if error is not None:
+                raise error
 
     def _tell(self, changes: Changes) -> None:
+        items = (*self._untold, *changes.items)
+        # Whoever listens asks who is revoked now: that must have been read by then.
+        held = ChangeKind.REVOCATION if self._revocations_changed else None
+        self._untold = tuple(one for one in items if one.kind is held)
+        changes = replace(changes, items=tuple(one for one in items if one.kind is not held))
         for change in changes.items:
             self._rhythm.took(max(changes.now - change.at, 0.0))
         if changes.items or not changes.is_complete:
@@ -217,8 +227,8 @@ class Feed:
         """Read the list of blocks anew if it was changed.
 
         Returns:
-            Why it could not be read, for the end of the reading: a list that nobody can read must
-            not keep revocations from those who are revoked.
+            Why it could not be read, for the end of the reading: what nobody can read must not keep
+            other changes from those whom they are about.
         """
         blocks = self._memories.blocks
         if blocks is None:
@@ -234,10 +244,22 @@ class Feed:
         blocks.note(asked_at)
         return None
 
-    async def _read_revocations(self) -> None:
+    async def _read_revocations(
+        self, changes: Changes, asked_at: float
+    ) -> StoreUnavailableError | None:
+        """Read new revocations if there are any; returns why they could not be read."""
         revocations = self._memories.revocations
-        number, news = await self._store.revocations(revocations.number)
-        revocations.load(number, news, self._rhythm.clock())
+        is_changed = self._revocations_changed or _is_about(ChangeKind.REVOCATION, changes)
+        self._revocations_changed = is_changed
+        if is_changed:
+            try:
+                number, news = await self._store.revocations(revocations.number)
+            except StoreUnavailableError as error:
+                return error
+            revocations.load(number, news, self._rhythm.clock())
+            self._revocations_changed = False
+        revocations.note(asked_at)
+        return None
 
     async def _poll(self) -> None:
         while True:

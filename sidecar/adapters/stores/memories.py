@@ -44,6 +44,10 @@ class Freshness:
         """Return monotonic seconds."""
         return self._monotonic()
 
+    def another(self) -> "Freshness":
+        """Return one with the same bound, for what may be silent while all else is heard."""
+        return Freshness(self._monotonic, self._limit_seconds)
+
     def note(self, asked_at: float) -> None:
         """Note an answer of the store.
 
@@ -204,6 +208,10 @@ class RememberedTenants:
 class RememberedRevocations:
     """All revocations of tokens that are in force.
 
+    Args:
+        freshness: how long ago the set was known to be whole; its own, since it may be unreadable
+            while everything else can be read.
+
     Attributes:
         number: number of the newest one.
     """
@@ -219,6 +227,18 @@ class RememberedRevocations:
     def is_current(self) -> bool:
         """Tell whether the set is fresh enough to admit anybody on its word."""
         return self._is_loaded and self._freshness.is_current()
+
+    def note(self, asked_at: float) -> None:
+        """Note that the store knows of no other revocation.
+
+        Args:
+            asked_at: when it was asked, monotonic seconds.
+        """
+        self._freshness.note(asked_at)
+
+    def end(self) -> None:
+        """Be out of date from now on."""
+        self._freshness.end()
 
     def is_revoked(
         self, issuer: str, identities: Mapping[str, str], issued_at: float | None
