@@ -154,7 +154,8 @@ class Outside:
         """Open the store and read what it has changed; begin to fetch keys of issuers.
 
         Args:
-            former: that of the policy before; keys of issuers that stayed the same are its.
+            former: that of the policy before; keys of issuers that stayed the same are its, and
+                so are revocations, which a store that lost them must not withdraw.
 
         Raises:
             KeySetMissingError: an issuer whose keys the policy before did not fetch from there
@@ -165,6 +166,9 @@ class Outside:
         await self.lasting.open()
         if self.feed is None:
             return
+        known = None if former is None else former.memories
+        if known is not None and self.memories is not None:
+            self.memories.revocations.take_over(known.revocations)
         await self.feed.start()
         if self.key_sets is None:
             return

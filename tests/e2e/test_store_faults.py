@@ -192,15 +192,14 @@ async def test_a_revocation_that_cannot_be_read_admits_no_token_and_keeps_no_key
 ) -> None:
     async with asked(tmp_path, state_of(server)) as (proxy, _):
         assert await status(proxy, TOKEN) == 200
-        record = ("ZADD", "{sidecar}:revocations", "1", '1|{"mood":"good"}')
-        await asyncio.to_thread(server.command, *record)
+        garbage, name = '1|{"mood":"good"}', "{sidecar}:revocations"
+        await asyncio.to_thread(server.command, "ZADD", name, "1", garbage)
         await proxy.store.revoke(Revocation(RevocationKind.TOKEN, "", "other", 1.0, 9e9))
         await becomes(proxy, 503, TOKEN)
         assert list(proxy.sidecar.is_ready()) == ["revocations cannot be read"]
         assert proxy.gauge("sidecar_degraded", "revocations") == 1
         assert await status(proxy, GOOD) == 200
-        record = ("ZREM", "{sidecar}:revocations", '1|{"mood":"good"}')
-        await asyncio.to_thread(server.command, *record)
+        await asyncio.to_thread(server.command, "ZREM", name, garbage)
         await becomes(proxy, 200, TOKEN)
 
 

@@ -269,6 +269,10 @@ class RememberedRevocations:
         self.number = number
         self._is_loaded = True
 
+    def take_over(self, former: "RememberedRevocations") -> None:
+        """Know what another set knows, before the store is read: it may have lost some."""
+        self._by_value = dict(former._by_value)
+
     def begin_anew(self) -> None:
         """Read all revocations again, and keep those that are known.
 
