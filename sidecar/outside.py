@@ -168,7 +168,7 @@ class Outside:
             return
         known = None if former is None else former.memories
         if known is not None and self.memories is not None:
-            self.memories.revocations.take_over(known.revocations)
+            self.memories.revocations.keep(known.revocations.known())
         await self.feed.start()
         if self.key_sets is None:
             return

@@ -153,7 +153,7 @@ class RevocationStore(Protocol):
         """Add a revocation."""
 
     async def revocations(self, after: int) -> tuple[int, list[Revocation]]:
-        """Return the unexpired revocations with a number above `after`, and the newest number."""
+        """Return the revocations in force with a number above `after`, and the newest number."""
 
 
 class BlockStore(Protocol):

@@ -138,7 +138,7 @@ class Guarded:
         await self._write(self._store.revoke, revocation)
 
     async def revocations(self, after: int) -> tuple[int, list[Revocation]]:
-        """Return the unexpired revocations with a number above `after`, and the newest number."""
+        """Return the revocations in force with a number above `after`, and the newest number."""
         return await self._read(self._store.revocations, after)
 
     # --- blocks

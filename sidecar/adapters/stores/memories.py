@@ -260,18 +260,21 @@ class RememberedRevocations:
             revocations: those that were added.
             now: Unix seconds.
         """
-        known = [one for values in self._by_value.values() for one in values]
-        kept: dict[tuple[str, str], list[Revocation]] = {}
-        for one in dict.fromkeys((*known, *revocations)):
-            if one.expires_at > now:
-                kept.setdefault((one.kind.value, one.value), []).append(one)
-        self._by_value = kept
+        known = dict.fromkeys((*self.known(), *revocations))
+        self.keep(one for one in known if one.kept_until > now)
         self.number = number
         self._is_loaded = True
 
-    def take_over(self, former: "RememberedRevocations") -> None:
-        """Know what another set knows, before the store is read: it may have lost some."""
-        self._by_value = dict(former._by_value)
+    def known(self) -> list[Revocation]:
+        """List what the set holds."""
+        return [one for values in self._by_value.values() for one in values]
+
+    def keep(self, revocations: Iterable[Revocation]) -> None:
+        """Hold these and no others; what the store has is added when it is read."""
+        kept: dict[tuple[str, str], list[Revocation]] = {}
+        for one in revocations:
+            kept.setdefault((one.kind.value, one.value), []).append(one)
+        self._by_value = kept
 
     def begin_anew(self) -> None:
         """Read all revocations again, and keep those that are known.

@@ -142,7 +142,7 @@ class RedisStore:
     async def revoke(self, revocation: Revocation) -> None:
         """Add a revocation."""
         names = self._names
-        words = (revocation.expires_at, encode(revocation))
+        words = (revocation.kept_until, encode(revocation))
         await self._run("revoke", names.revocations, names.ends, words=words)
 
     async def revocations(self, after: int) -> tuple[int, list[Revocation]]:
@@ -154,7 +154,7 @@ class RedisStore:
             now, newest, page = _three(told)
             rows = [one.partition(b"|") for one in map(_text, _listed(page))]
             made = (decode(Revocation, text) for _, _, text in rows)
-            found += [one for one in made if one.expires_at > _number(now)]
+            found += [one for one in made if one.kept_until > _number(now)]
             if len(rows) < PAGE:
                 return max(int(_number(newest)), after), found
             after = int(rows[-1][0])

@@ -205,7 +205,7 @@ class Tables:
 
     def revoke(self, revocation: Revocation) -> None:
         """Add a revocation."""
-        row = (revocation.expires_at, encode(revocation))
+        row = (revocation.kept_until, encode(revocation))
         with self._writing():
             self._ask("DELETE FROM revocations WHERE expires <= ?", (self._clock(),))
             added = self._ask("INSERT INTO revocations (expires, record) VALUES (?, ?)", row)
