@@ -387,8 +387,8 @@ async def test_a_server_that_may_evict_keys_is_refused(server: Valkey) -> None:
 
 
 RIGHTS = (
-    "on", f">{PASSWORD}", "resetkeys", "~{sidecar}:*", "&{sidecar}:*", "-@all", "+@read", "+@write",
-    "+@scripting", "+@connection", "+@pubsub", "+time", "+info",
+    "on", f">{PASSWORD}", "resetkeys", "resetchannels", "~{sidecar}:*", "&{sidecar}:*", "-@all",
+    "+@read", "+@write", "+@scripting", "+@connection", "+@pubsub", "+time", "+info",
 )  # fmt: skip
 
 

@@ -186,6 +186,24 @@ async def test_a_failover_needs_no_restart(watched: Watched) -> None:
         await _hears_a_change(store)
 
 
+async def test_a_master_that_goes_on_without_its_replicas_is_warned_of(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = {"topology": "sentinel", "timeout": "1s"}
+    async with _opened(watched.url, **keys):
+        [record] = caplog.records
+        assert record.levelname == "WARNING"
+        assert "min-replicas-to-write" in record.getMessage()
+    caplog.clear()
+    option = ("CONFIG", "SET", "min-replicas-to-write", "1")
+    await asyncio.to_thread(watched.master.command, *option)
+    async with _opened(watched.url, **keys) as store:
+        assert await store.add_key(a_key())
+    async with _opened(watched.master.url):
+        pass
+    assert not caplog.records
+
+
 async def test_sentinels_that_know_no_master_say_so(watched: Watched) -> None:
     keys = {"topology": "sentinel", "master": "other", "timeout": "1s"}
     with pytest.raises(StoreUnavailableError, match="know no master"):

@@ -41,6 +41,7 @@ class RedisStore:
     def __init__(self, state: State) -> None:
         self._names = Names(state.prefix)
         self._server = Server(state)
+        self._has_replicas = state.topology != "single"
 
     async def open(self) -> None:
         """Connect, and take possession of an empty store.
@@ -49,10 +50,17 @@ class RedisStore:
             StoreUnavailableError: it cannot be reached, is of another version, or may evict keys.
         """
         self._server.connect()
-        if not await self._run("open"):
+        is_told, is_alone = _two(await self._run("open"))
+        if not is_told:
             _LOG.warning(
                 "the user of the state store may not run INFO: nobody can tell whether the server"
                 " may evict keys or lost changes in a failover; give the user +info"
+            )
+        elif is_alone and self._has_replicas:
+            _LOG.warning(
+                "a master of the state store that is cut off from the others is believed for as"
+                " long as that lasts, also of keys that were revoked meanwhile; set its"
+                " min-replicas-to-write to 1 or more"
             )
 
     async def close(self) -> None:
