@@ -410,6 +410,24 @@ async def test_a_subscription_that_broke_is_made_again_and_the_log_is_read_then(
     assert following.feed.errors >= 3
 
 
+async def test_a_subscription_that_fails_by_a_fault_of_ours_is_made_again(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    following = Following(clock, QUICK_SECONDS)
+
+    async def fails(wake: object) -> None:
+        following.store.watches.release()
+        raise ValueError(f"a fault of ours with {type(wake).__name__}")
+
+    following.store.watch = fails  # type: ignore[method-assign]  # a fault, each time
+    await following.feed.start()
+    async with asyncio.timeout(5):
+        for _ in range(2):
+            await following.store.watches.acquire()
+    await following.feed.close()
+    assert "a fault of ours" in caplog.text
+
+
 async def test_silence_of_the_store_is_said_once_and_its_return_too(
     clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -302,6 +302,8 @@ class Feed:
                 await self._store.watch(self._wake.set)
             except StoreUnavailableError:
                 self.errors += 1
+            except Exception:  # noqa: BLE001 -- the top of a task: without it pushes would end
+                _LOG.exception("the subscription to changes failed, and is made again")
             # Polling goes on meanwhile; what happened before the next subscription is read now.
             await asyncio.sleep(self._rhythm.poll_seconds)
             self._wake.set()

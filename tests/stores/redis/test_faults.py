@@ -366,6 +366,17 @@ async def test_a_record_that_cannot_be_read_is_nobody_s(
         await store.find_key([a_digest("k1")])
 
 
+async def test_a_record_that_cannot_be_read_keeps_no_use_of_another_key_back(
+    server: Valkey, store: RedisStore
+) -> None:
+    for name in ("k1", "k2", "k3"):
+        await store.add_key(a_key(name))
+    await _run(server, "HSET", "{sidecar}:keys", a_digest("k1"), "garbage")
+    await _run(server, "HDEL", "{sidecar}:keys", a_digest("k2"))
+    await store.note_uses({KeyId("k1"): 5.0, KeyId("k2"): 5.0, KeyId("k3"): 5.0})
+    assert await store.key(KeyId("k3")) == a_key("k3", last_used_at=5.0)
+
+
 async def test_a_store_of_another_version_is_left_alone(server: Valkey, store: RedisStore) -> None:
     await store.add_key(a_key())
     await _run(server, "HSET", "{sidecar}:store", "version", "2")
