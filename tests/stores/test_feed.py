@@ -292,14 +292,20 @@ async def test_a_log_that_does_not_reach_back_makes_everything_be_forgotten(
     following: Following,
 ) -> None:
     keys = following.memories.keys
+    tenants, acme = following.memories.tenants, TenantId("acme")
     await following.store.add_key(a_key())
     await following.store.revoke(a_revocation())
+    await following.vault.set("acme", "upstream", Secret(b"one"))
     await following.feed.read()
     keys.put(a_digest("k1"), a_key(), keys.forgotten)
+    tenants.put(acme, TenantRecord(acme), tenants.forgotten)
+    await following.secrets.find(FindCredential(acme, "upstream"))
     for n in range(LOG_ENTRIES + 1):
         await following.store.put_secret("", f"s{n}", b"sealed")
     await following.feed.read()
     assert keys.at_hand(a_digest("k1")) is UNKNOWN
+    assert tenants.at_hand(acme) is UNKNOWN
+    assert following.secrets.at_hand(acme, "upstream") is UNKNOWN
     assert not following.heard[0].is_complete
     assert following.memories.revocations.is_revoked("https://idp.example", {"token": "jti-1"}, 1.0)
 
@@ -333,11 +339,11 @@ async def test_a_loss_is_told_although_its_first_reading_failed_halfway(
         return dataclasses.replace(await changes(after, mark), is_complete=False)
 
     async def broken(after: int) -> tuple[int, list[object]]:
-        raise StoreUnavailableError(f"broken after {after}")
+        raise ValueError(f"a fault of ours after {after}")
 
     following.store.changes = lost  # type: ignore[method-assign]  # for one reading
     following.store.revocations = broken  # type: ignore[method-assign, assignment]  # for one reading
-    with pytest.raises(StoreUnavailableError):
+    with pytest.raises(ValueError, match="of ours"):
         await following.feed.read()
     assert not following.memories.revocations.is_current()
     following.store.changes = changes  # type: ignore[method-assign]  # as it was
@@ -360,8 +366,13 @@ async def test_freshness_counts_from_the_question_not_from_the_answer(
         return found
 
     following.store.changes = slow  # type: ignore[method-assign]  # a store that takes its time
+    blocks = following.remember_blocks()
     await following.feed.read()
     assert following.memories.freshness.age() == 3.0
+    following.clock.advance(LIMIT - 3.0)
+    assert (following.memories.revocations.is_current(), blocks.is_current()) == (True, True)
+    following.clock.advance(0.1)
+    assert (following.memories.revocations.is_current(), blocks.is_current()) == (False, False)
 
 
 @pytest.mark.control("AN-10")
