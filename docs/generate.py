@@ -71,8 +71,8 @@ message could not be read, `upstream` where the service failed.
 {table(("metric", "kind", "labels", "what it counts", "several workers"), rows)}
 
 `what` of `sidecar_degraded`: `store`, it failed so often that it is left alone for a moment;
-`revocations`, nothing was heard of the store for `authentication.max_staleness`, and what is
-remembered of keys and tenants is not used;
+`revocations`, nothing was heard of them for `authentication.max_staleness`: tokens are refused,
+and if the store is silent what is remembered of keys and tenants is not used;
 `blocks`, the list of blocks is the last known one; `limits_local`, `limits_allow` and
 `limits_refuse`, within the last minute limits were judged without the store, by
 `on_store_failure`; `jwks`, the keys of an issuer are used and could not be renewed; `audit`, the

@@ -66,7 +66,9 @@ class Outside:
         self._has_store = policy.has_store
         # Whoever said that blocks hold on without the store wants to be served without it.
         goes_on = policy.blocks is not None and policy.blocks.on_store_failure == "last_known"
-        self._needs_word = policy.authentication.has_methods or not goes_on
+        methods = policy.authentication
+        self._needs_word = methods.has_methods or not goes_on
+        self._has_tokens = bool(methods.jwt) or methods.introspection is not None
         self.lasting = lasting = lasting or Lasting(around)
         lasting.provide(policy)
         if policy.has_store and lasting.store is not None:
@@ -154,7 +156,8 @@ class Outside:
         """Open the store and read what it has changed; begin to fetch keys of issuers.
 
         Args:
-            former: that of the policy before; keys of issuers that stayed the same are its.
+            former: that of the policy before; keys of issuers that stayed the same are its, and
+                so are revocations, which a store that lost them must not withdraw.
 
         Raises:
             KeySetMissingError: an issuer whose keys the policy before did not fetch from there
@@ -165,6 +168,9 @@ class Outside:
         await self.lasting.open()
         if self.feed is None:
             return
+        known = None if former is None else former.memories
+        if known is not None and self.memories is not None:
+            self.memories.revocations.keep(known.revocations.known())
         await self.feed.start()
         if self.key_sets is None:
             return
@@ -193,9 +199,9 @@ class Outside:
             watch: `MetricsLedger.watch`.
         """
         if self.memories is not None:
-            freshness = self.memories.freshness
-            watch("sidecar_state_staleness_seconds", freshness.age)
-            watch("sidecar_degraded", lambda: not freshness.is_current(), "revocations")
+            revocations = self.memories.revocations
+            watch("sidecar_state_staleness_seconds", self.memories.freshness.age)
+            watch("sidecar_degraded", lambda: not revocations.is_current(), "revocations")
             if (blocks := self.memories.blocks) is not None:
                 watch("sidecar_blocks", lambda: blocks.count(self._clock()))
                 watch("sidecar_degraded", blocks.is_last_known, "blocks")
@@ -219,6 +225,8 @@ class Outside:
             blocks = self.memories.blocks
             if self._needs_word and not self.memories.freshness.is_current():
                 missing.append("the state store does not answer")
+            elif self._has_tokens and not self.memories.revocations.is_current():
+                missing.append("revocations cannot be read")
             elif blocks is not None and not blocks.is_current():
                 missing.append("the list of blocks cannot be read")
         return [*missing, *(f"no key set of {issuer}" for issuer in self._without_keys())]

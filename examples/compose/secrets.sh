@@ -16,7 +16,7 @@ random > secrets/grafana-password
 digest=$(sha256sum < secrets/valkey-password | cut -d ' ' -f 1)
 cat > secrets/valkey-users << EOF
 user default off
-user sidecar on #$digest ~{sidecar}:* &{sidecar}:* +@read +@write +@scripting +@connection +@pubsub +time
+user sidecar on #$digest ~{sidecar}:* &{sidecar}:* +@read +@write +@scripting +@connection +@pubsub +time +info
 EOF
 
 # Users of containers read them, each those it is given; on this machine the folder is shut.

@@ -5,7 +5,8 @@
     ├── ProtocolError        a client sent what HTTP/1.1 forbids or our limits exclude
     ├── UpstreamError        the upstream failed, or answered what HTTP/1.1 forbids
     ├── StoreUnavailableError  a store or an identity provider could not answer in time
-    │   └── KeySetMissingError   an issuer that is new to the policy gave no keys
+    │   ├── KeySetMissingError   an issuer that is new to the policy gave no keys
+    │   └── UnreadableRecordError  the store answered, with a record that nobody here can read
     └── InstallationError    a library is there, but not the part of it that we need
 
 A refusal is a value (`sidecar.model.outcome.Refuse`), never an exception.
@@ -96,6 +97,10 @@ class StoreUnavailableError(Exception):
 
 class KeySetMissingError(StoreUnavailableError):
     """An issuer that is new to the policy, or has its keys elsewhere now, gave none."""
+
+
+class UnreadableRecordError(StoreUnavailableError):
+    """A store answered with a record that this version cannot read; the others may be well."""
 
 
 class InstallationError(Exception):

@@ -212,6 +212,9 @@ class RevocationKind(StrEnum):
     TENANT = "tenant"
 
 
+_SPARE_SECONDS: Final = 86400.0
+
+
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """Tokens that are refused although their signature and time are good.
@@ -229,6 +232,14 @@ class Revocation:
     value: str
     before: float
     expires_at: float
+
+    @property
+    def kept_until(self) -> float:
+        """Unix seconds from which it may be forgotten.
+
+        A clock that was a day ahead for a while, here or where the store is, brings no token back.
+        """
+        return self.expires_at + _SPARE_SECONDS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -81,12 +81,14 @@ class Changes:
         is_complete: false when the log does not reach back, or the store may have lost changes: all
             that is remembered must go.
         now: Unix seconds when it answered, by the clock that `Change.at` is of.
+        mark: what the store was at that revision, in words of its own.
     """
 
     revision: int
     items: tuple[Change, ...]
     is_complete: bool
     now: float = 0.0
+    mark: bytes = b""
 
 
 class KeyStore(Protocol):
@@ -151,7 +153,7 @@ class RevocationStore(Protocol):
         """Add a revocation."""
 
     async def revocations(self, after: int) -> tuple[int, list[Revocation]]:
-        """Return the unexpired revocations with a number above `after`, and the newest number."""
+        """Return the revocations in force with a number above `after`, and the newest number."""
 
 
 class BlockStore(Protocol):
@@ -194,8 +196,14 @@ class SecretStore(Protocol):
 class ChangeLog(Protocol):
     """Tells what changed, so that whoever remembers something can forget it."""
 
-    async def changes(self, after: int | None) -> Changes:
-        """Return the changes after a revision; with None none, only the newest revision."""
+    async def changes(self, after: int | None, mark: bytes = b"") -> Changes:
+        """Return the changes after a revision; with None none, only the newest revision.
+
+        Args:
+            after: the revision that was read last.
+            mark: the mark that came with it: a store that lost changes, and counts them anew, is
+                told by it. Each reader keeps its own, or one would not hear what another has heard.
+        """
 
     async def watch(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever a change may have happened, until the task is cancelled.

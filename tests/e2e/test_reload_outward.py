@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import pytest
 
+from sidecar.model.identity import Revocation, RevocationKind
 from sidecar.reload import Result
 from tests.adapters.clients.provider import Provider
+from tests.e2e.callers import RSA_ISSUER, a_token
 from tests.e2e.reload_parts import OPS, Reloading, admits, refuses, reloads
 from tests.e2e.reloading import Sections
 from tests.e2e.test_audit_alerts import Taker
@@ -197,3 +199,25 @@ async def test_units_taken_in_advance_are_given_up_where_leases_change(tmp_path:
             answer = await client.ask(get(b"/public"))
             left = int(answer.values(b"ratelimit")[0].partition(b"r=")[2].partition(b";")[0])
             assert left <= 640 - 26
+
+
+@pytest.mark.control("AN-10")
+async def test_a_revoked_token_stays_refused_though_the_store_lost_it_and_the_policy_is_another(
+    tmp_path: Path,
+) -> None:
+    token = b"Authorization: Bearer " + a_token(jti="t-9")
+    with valkey() as server:
+        async with reloads(tmp_path, {"state": {"store": server.url, "poll": "50ms"}}) as sidecar:
+            revocation = Revocation(RevocationKind.TOKEN, RSA_ISSUER, "t-9", 9e9, 9e9)
+            await sidecar.proxy.store.revoke(revocation)
+            async with a_client(sidecar.port) as client, asyncio.timeout(10):
+                while (await client.ask(get(b"/any", token))).status != 401:  # noqa: ASYNC110 -- from outside
+                    await asyncio.sleep(0.02)
+            await asyncio.to_thread(server.command, "FLUSHALL")
+            state = {"state": {"store": server.url, "poll": "50ms"}}
+            outcome = await sidecar.reload(state, {"headers": "web"})
+            assert outcome.result is Result.ADMITTED, outcome
+            async with a_client(sidecar.port) as client:
+                assert (await client.ask(get(b"/any", token))).status == 401
+                other = b"Authorization: Bearer " + a_token(jti="t-8")
+                assert (await client.ask(get(b"/any", other))).status == 200

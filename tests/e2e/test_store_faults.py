@@ -12,7 +12,8 @@ from typing import Final
 import pytest
 
 from sidecar.model.errors import StoreUnavailableError
-from tests.e2e.callers import a_key, a_record, sections
+from sidecar.model.identity import Revocation, RevocationKind
+from tests.e2e.callers import a_key, a_record, a_token, sections
 from tests.e2e.conftest import Running
 from tests.e2e.guarded import GOOD, KEY, guarded
 from tests.e2e.launch import launched, serving
@@ -24,6 +25,7 @@ from tests.stores.servers import Valkey, Watched, valkey, wait_until, watched_va
 STALENESS_SECONDS: Final = 1.0
 QUICK: Final[Mapping[str, object]] = {"authentication": {"max_staleness": "1s"}}
 NEW: Final = b"X-API-Key: " + a_key("new").encode()
+TOKEN: Final = b"Authorization: Bearer " + a_token(jti="t-9", sub="bob")
 TIMES: Final[Mapping[str, object]] = {"timeout": "300ms", "poll": "100ms"}
 
 
@@ -185,7 +187,46 @@ def _wait_for_offset(master: Valkey) -> None:
     wait_until(lambda: master.command("WAIT", "1", "100") == 1, "the replica has all")
 
 
+async def test_a_revocation_that_cannot_be_read_admits_no_token_and_keeps_no_key_out(
+    tmp_path: Path, server: Valkey
+) -> None:
+    async with asked(tmp_path, state_of(server)) as (proxy, _):
+        assert await status(proxy, TOKEN) == 200
+        garbage, name = '1|{"mood":"good"}', "{sidecar}:revocations"
+        await asyncio.to_thread(server.command, "ZADD", name, "1", garbage)
+        await proxy.store.revoke(Revocation(RevocationKind.TOKEN, "", "other", 1.0, 9e9))
+        await becomes(proxy, 503, TOKEN)
+        assert list(proxy.sidecar.is_ready()) == ["revocations cannot be read"]
+        assert proxy.gauge("sidecar_degraded", "revocations") == 1
+        assert await status(proxy, GOOD) == 200
+        await asyncio.to_thread(server.command, "ZREM", name, garbage)
+        await becomes(proxy, 200, TOKEN)
+
+
 # --- SQLite
+
+
+@pytest.mark.control("AN-10")
+async def test_a_state_file_that_was_replaced_admits_nobody_for_longer_than_the_bound(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "state.db"
+    async with asked(tmp_path, {"store": f"sqlite:{file}", **TIMES}) as (proxy, _):
+        began = time.monotonic()
+        _replace(file, tmp_path / "former")
+        await is_closed_to_all_but_the_public(proxy, began)
+        _put_back(tmp_path / "former", file)
+        await becomes(proxy, 200)
+        await becomes(proxy, 200, NEW)
+
+
+def _replace(file: Path, former: Path) -> None:
+    file.rename(former)
+    file.touch()
+
+
+def _put_back(former: Path, file: Path) -> None:
+    former.rename(file)
 
 
 async def test_a_sqlite_file_that_cannot_grow_goes_on_to_answer(tmp_path: Path) -> None:

@@ -264,6 +264,14 @@ class StoreContract(BlockContract):
         await store.revoke(a_revocation("new"))
         assert await store.revocations(0) == (2, [a_revocation("new")])
 
+    async def test_a_revocation_that_expired_lately_is_kept(self, store: Store) -> None:
+        """The clock that says so may be wrong, and its token good again when it is set right."""
+        now = (await store.changes(None)).now
+        await store.revoke(a_revocation("old", expires_at=now - 3600))
+        await store.revoke(a_revocation("new"))
+        number, found = await store.revocations(0)
+        assert (number, [one.value for one in found]) == (2, ["old", "new"])
+
     async def test_many_revocations_are_all_returned(self, store: Store) -> None:
         for number in range(120):
             await store.revoke(a_revocation(str(number)))

@@ -10,21 +10,22 @@ class Delays:
 
     Attributes:
         port: where the relay listens.
+        server: port of 127.0.0.1 that new connections are led to.
         flows: cleared, answers wait until it is set again.
         seconds_of: says for a request how long its answer is held back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, server: int) -> None:
         self.port = 0
+        self.server = server
         self.flows = asyncio.Event()
         self.flows.set()
         self.seconds_of: Callable[[bytes], float] = _at_once
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def accept(self, server: int, reader: asyncio.StreamReader,
-                     writer: asyncio.StreamWriter) -> None:  # fmt: skip
-        """Relay one connection to a port of 127.0.0.1."""
-        inward, outward = await asyncio.open_connection("127.0.0.1", server)
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Relay one connection."""
+        inward, outward = await asyncio.open_connection("127.0.0.1", self.server)
         asked: asyncio.Queue[float] = asyncio.Queue()
         for relays in (
             self._requests(reader, outward, asked),
@@ -77,12 +78,8 @@ def _at_once(request: bytes) -> float:
 @asynccontextmanager
 async def delaying(server: int) -> AsyncIterator[Delays]:
     """Relay to a server on 127.0.0.1 until the block ends."""
-    delays = Delays()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await delays.accept(server, reader, writer)
-
-    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
+    delays = Delays(server)
+    listener = await asyncio.start_server(delays.accept, "127.0.0.1", 0)
     delays.port = listener.sockets[0].getsockname()[1]
     try:
         yield delays

@@ -17,6 +17,7 @@ class FailingStore(MemoryStore):
     Attributes:
         is_broken: whether reads fail.
         blocks_are_broken: whether the list of blocks alone cannot be read.
+        revocations_are_broken: whether the revocations alone cannot be read.
         gate: what look-ups of keys and tenants wait for, after they have read.
         asked: calls of each kind that reached it.
         watches: subscriptions that were begun.
@@ -26,6 +27,7 @@ class FailingStore(MemoryStore):
         super().__init__(clock)
         self.is_broken = False
         self.blocks_are_broken = False
+        self.revocations_are_broken = False
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked: Counter[str] = Counter()
@@ -45,14 +47,16 @@ class FailingStore(MemoryStore):
         await self.gate.wait()
         return record
 
-    async def changes(self, after: int | None) -> Changes:
+    async def changes(self, after: int | None, mark: bytes = b"") -> Changes:
         """Return the changes after a revision."""
         self._note_asked("changes")
-        return await super().changes(after)
+        return await super().changes(after, mark)
 
     async def revocations(self, after: int) -> tuple[int, list[Revocation]]:
         """Return the revocations after a number."""
         self._note_asked("revocations")
+        if self.revocations_are_broken:
+            raise StoreUnavailableError("garbage")
         return await super().revocations(after)
 
     async def blocks(self, after: str, limit: int) -> list[Block]:

@@ -100,7 +100,7 @@ class Valkey:
             return False
         return True
 
-    def command(self, *words: str) -> object:
+    def command(self, *words: str | bytes) -> object:
         """Run a command as the default user."""
         client = redis.Redis(
             HOST, self.port, decode_responses=True, socket_timeout=2, retry=Retry(NoBackoff(), 0)

@@ -151,3 +151,10 @@ def test_a_list_is_believed_up_to_the_bound_unless_it_is_to_hold_on(
     blocks.note(clock.now)
     assert blocks.is_current()
     assert not blocks.is_last_known()
+
+
+def test_a_list_that_is_over_is_not_believed_by_who_keeps_the_last_one(clock: ManualClock) -> None:
+    held = holding(clock, a_block(), keeps_last=True)
+    assert held.is_current()
+    held.end()
+    assert not held.is_current()

@@ -16,7 +16,7 @@ from sidecar.adapters.stores.breaker import (
 )
 from sidecar.adapters.stores.guarded import Guarded
 from sidecar.adapters.stores.memory import MemoryStore
-from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.errors import StoreUnavailableError, UnreadableRecordError
 from sidecar.model.identity import KeyDigest, KeyId, KeyRecord
 from sidecar.model.ports import Store
 from tests.conftest import ManualClock
@@ -29,6 +29,7 @@ class BrokenStore(MemoryStore):
 
     Attributes:
         is_broken: whether it fails.
+        error: how.
         gate: what look-ups wait for.
         asked: look-ups that reached it.
     """
@@ -36,6 +37,7 @@ class BrokenStore(MemoryStore):
     def __init__(self, clock: ManualClock) -> None:
         super().__init__(clock)
         self.is_broken = False
+        self.error: Exception = StoreUnavailableError("broken")
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked = 0
@@ -52,7 +54,7 @@ class BrokenStore(MemoryStore):
 
     def _fail(self) -> None:
         if self.is_broken:
-            raise StoreUnavailableError("broken")
+            raise self.error
 
 
 class Broken:
@@ -159,6 +161,35 @@ async def test_a_probe_that_is_given_up_is_made_again(broken: Broken, clock: Man
     broken.inner.gate.set()
     clock.advance(OPEN_SECONDS)
     assert await broken.store.find_key([a_digest("k1")]) is None
+
+
+async def test_a_probe_that_fails_by_a_fault_of_ours_is_made_again(
+    broken: Broken, clock: ManualClock
+) -> None:
+    await broken.fail(FAILURES)
+    clock.advance(OPEN_SECONDS)
+    broken.inner.error = ValueError("a fault of ours")
+    with pytest.raises(ValueError, match="of ours"):
+        await broken.store.find_key([a_digest("k1")])
+    broken.inner.is_broken = False
+    clock.advance(OPEN_SECONDS)
+    assert await broken.store.find_key([a_digest("k1")]) is None
+
+
+async def test_a_record_that_nobody_can_read_shuts_nobody_else_out(
+    broken: Broken, clock: ManualClock
+) -> None:
+    broken.inner.error = UnreadableRecordError("garbage")
+    await broken.fail(2 * FAILURES)
+    assert broken.breaker.circuit is Circuit.CLOSED
+    assert broken.failed == ["find_key"] * 2 * FAILURES
+    # A server that answers so is there again.
+    broken.inner.error = StoreUnavailableError("broken")
+    await broken.fail(FAILURES)
+    clock.advance(OPEN_SECONDS)
+    broken.inner.error = UnreadableRecordError("garbage")
+    await broken.fail(1)
+    assert broken.breaker.circuit is Circuit.CLOSED
 
 
 @pytest.mark.parametrize(("lot", "seconds"), [(0.0, 0.5), (0.5, 1.0), (0.999, 1.499)])

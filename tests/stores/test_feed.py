@@ -208,6 +208,71 @@ async def test_blocks_that_cannot_be_read_keep_no_revocation_back(following: Fol
     assert (len(following.heard), following.swept) == (1, 2)
 
 
+@pytest.mark.control("AN-10")
+async def test_revocations_that_cannot_be_read_keep_no_revoked_key_back(
+    following: Following,
+) -> None:
+    """A record of a newer version: tokens are refused, keys that are changed are told as ever."""
+    keys, revocations = following.memories.keys, following.memories.revocations
+    await following.store.add_key(a_key())
+    await following.feed.read()
+    keys.put(a_digest("k1"), a_key(), keys.forgotten)
+    following.store.revocations_are_broken = True
+    await following.store.revoke(a_revocation("jti-9"))
+    await following.store.replace_key(changed(a_key()))
+    following.clock.advance(LIMIT)
+    assert revocations.is_current()
+    following.clock.advance(1)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError, match="garbage"):
+            await following.feed.read()
+    assert keys.at_hand(a_digest("k1")) is UNKNOWN
+    assert following.memories.freshness.is_current()
+    assert not revocations.is_current()
+    assert [[one.id for one in told.items] for told in following.heard] == [["k1"]]
+    # They come back although nothing has changed since: whoever is revoked is ended then.
+    following.store.revocations_are_broken = False
+    await following.feed.read()
+    assert revocations.is_current()
+    assert revocations.is_revoked("https://idp.example", {"token": "jti-9"}, 1.0)
+    told = [[(one.kind, one.id) for one in told.items] for told in following.heard]
+    assert told[1:] == [[(ChangeKind.REVOCATION, "1")]]
+    await following.feed.read()
+    assert len(following.heard) == 2
+
+
+async def test_a_loss_is_told_although_revocations_cannot_be_read(following: Following) -> None:
+    await following.feed.read()
+    following.store.revocations_are_broken = True
+    await following.store.revoke(a_revocation("jti-9"))
+    for n in range(LOG_ENTRIES + 1):
+        await following.store.put_secret("", f"s{n}", b"sealed")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError, match="garbage"):
+            await following.feed.read()
+    assert [one.is_complete for one in following.heard] == [False]
+    assert not following.memories.revocations.is_current()
+    following.store.revocations_are_broken = False
+    await following.feed.read()
+    assert following.memories.revocations.is_current()
+
+
+async def test_revocations_that_cannot_be_read_stop_the_start(following: Following) -> None:
+    following.store.revocations_are_broken = True
+    with pytest.raises(StoreUnavailableError):
+        await following.feed.start()
+
+
+async def test_what_ended_knows_nothing_whatever_is_noted(following: Following) -> None:
+    blocks = following.remember_blocks()
+    await following.feed.read()
+    following.memories.end()
+    await following.feed.read()
+    assert not following.memories.freshness.is_current()
+    assert not following.memories.revocations.is_current()
+    assert not blocks.is_current()
+
+
 async def test_blocks_that_cannot_be_read_stop_the_start(following: Following) -> None:
     following.remember_blocks()
     following.store.blocks_are_broken = True
@@ -227,14 +292,20 @@ async def test_a_log_that_does_not_reach_back_makes_everything_be_forgotten(
     following: Following,
 ) -> None:
     keys = following.memories.keys
+    tenants, acme = following.memories.tenants, TenantId("acme")
     await following.store.add_key(a_key())
     await following.store.revoke(a_revocation())
+    await following.vault.set("acme", "upstream", Secret(b"one"))
     await following.feed.read()
     keys.put(a_digest("k1"), a_key(), keys.forgotten)
+    tenants.put(acme, TenantRecord(acme), tenants.forgotten)
+    await following.secrets.find(FindCredential(acme, "upstream"))
     for n in range(LOG_ENTRIES + 1):
         await following.store.put_secret("", f"s{n}", b"sealed")
     await following.feed.read()
     assert keys.at_hand(a_digest("k1")) is UNKNOWN
+    assert tenants.at_hand(acme) is UNKNOWN
+    assert following.secrets.at_hand(acme, "upstream") is UNKNOWN
     assert not following.heard[0].is_complete
     assert following.memories.revocations.is_revoked("https://idp.example", {"token": "jti-1"}, 1.0)
 
@@ -259,20 +330,20 @@ async def test_a_reading_that_fails_halfway_is_done_again(following: Following) 
 async def test_a_loss_is_told_although_its_first_reading_failed_halfway(
     following: Following,
 ) -> None:
-    """A store says once that changes were lost; revocations are read and listeners told later."""
+    """The store may be the one from before by then; revocations are read and listeners told."""
     await following.store.revoke(a_revocation())
     await following.feed.read()
     changes, revocations = following.store.changes, following.store.revocations
 
-    async def lost(after: int | None) -> Changes:
-        return dataclasses.replace(await changes(after), is_complete=False)
+    async def lost(after: int | None, mark: bytes = b"") -> Changes:
+        return dataclasses.replace(await changes(after, mark), is_complete=False)
 
     async def broken(after: int) -> tuple[int, list[object]]:
-        raise StoreUnavailableError(f"broken after {after}")
+        raise ValueError(f"a fault of ours after {after}")
 
     following.store.changes = lost  # type: ignore[method-assign]  # for one reading
     following.store.revocations = broken  # type: ignore[method-assign, assignment]  # for one reading
-    with pytest.raises(StoreUnavailableError):
+    with pytest.raises(ValueError, match="of ours"):
         await following.feed.read()
     assert not following.memories.revocations.is_current()
     following.store.changes = changes  # type: ignore[method-assign]  # as it was
@@ -289,14 +360,19 @@ async def test_freshness_counts_from_the_question_not_from_the_answer(
 ) -> None:
     changes = following.store.changes
 
-    async def slow(after: int | None) -> Changes:
-        found = await changes(after)
+    async def slow(after: int | None, mark: bytes = b"") -> Changes:
+        found = await changes(after, mark)
         following.clock.advance(3.0)
         return found
 
     following.store.changes = slow  # type: ignore[method-assign]  # a store that takes its time
+    blocks = following.remember_blocks()
     await following.feed.read()
     assert following.memories.freshness.age() == 3.0
+    following.clock.advance(LIMIT - 3.0)
+    assert (following.memories.revocations.is_current(), blocks.is_current()) == (True, True)
+    following.clock.advance(0.1)
+    assert (following.memories.revocations.is_current(), blocks.is_current()) == (False, False)
 
 
 @pytest.mark.control("AN-10")
@@ -343,6 +419,24 @@ async def test_a_subscription_that_broke_is_made_again_and_the_log_is_read_then(
         await following.store.watches.acquire()
     await following.feed.close()
     assert following.feed.errors >= 3
+
+
+async def test_a_subscription_that_fails_by_a_fault_of_ours_is_made_again(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    following = Following(clock, QUICK_SECONDS)
+
+    async def fails(wake: object) -> None:
+        following.store.watches.release()
+        raise ValueError(f"a fault of ours with {type(wake).__name__}")
+
+    following.store.watch = fails  # type: ignore[method-assign]  # a fault, each time
+    await following.feed.start()
+    async with asyncio.timeout(5):
+        for _ in range(2):
+            await following.store.watches.acquire()
+    await following.feed.close()
+    assert "a fault of ours" in caplog.text
 
 
 async def test_silence_of_the_store_is_said_once_and_its_return_too(

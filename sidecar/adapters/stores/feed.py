@@ -58,7 +58,7 @@ class Memories:
         self.freshness = freshness
         self.keys = RememberedKeys(freshness)
         self.tenants = tenants
-        self.revocations = RememberedRevocations(freshness)
+        self.revocations = RememberedRevocations(freshness.another())
         self.secrets = secrets
         self.blocks: RememberedBlocks | None = None
 
@@ -75,6 +75,7 @@ class Memories:
     def end(self) -> None:
         """Know nothing any more."""
         self.freshness.end()
+        self.revocations.end()
         if self.blocks is not None:
             self.blocks.end()
 
@@ -127,9 +128,12 @@ class Feed:
         self._blocks_listeners: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._revision: int | None = None
+        self._mark = b""
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._is_heard = True
         self._is_lost = False
+        self._revocations_changed = True
+        self._untold: tuple[Change, ...] = ()
         self._blocks_changed = True
         self._is_to_tell = False
         self.errors = 0
@@ -178,28 +182,35 @@ class Feed:
         """
         asked_at = self._memories.freshness.now()
         is_first = self._revision is None
-        changes = await self._store.changes(self._revision)
-        # A store says it once: a reading that fails below leaves it to the next one.
+        changes = await self._store.changes(self._revision, self._mark)
+        # A reading that fails below leaves it to the next one, whatever the store is by then.
         self._is_lost = self._is_lost or not changes.is_complete
         if self._is_lost:
             changes = replace(changes, is_complete=False)
             self._memories.forget_all()
         for change in changes.items:
             self._memories.forget(change)
-        if is_first or _is_about(ChangeKind.REVOCATION, changes):
-            await self._read_revocations()
-        unread = await self._read_blocks(changes, asked_at)
-        self._revision = changes.revision
+        unread = (
+            await self._read_revocations(changes, asked_at),
+            await self._read_blocks(changes, asked_at),
+        )
+        self._revision, self._mark = changes.revision, changes.mark
         self._is_lost = False
         self._memories.freshness.note(asked_at)
         # Only now: whoever listens and fails must not have the same changes read for ever.
         self._tell_of_blocks()
         if not is_first:
             self._tell(changes)
-        if unread is not None:
-            raise unread
+        for error in unread:
+            if error is not None:
+                raise error
 
     def _tell(self, changes: Changes) -> None:
+        items = (*self._untold, *changes.items)
+        # Whoever listens asks who is revoked now: that must have been read by then.
+        held = ChangeKind.REVOCATION if self._revocations_changed else None
+        self._untold = tuple(one for one in items if one.kind is held)
+        changes = replace(changes, items=tuple(one for one in items if one.kind is not held))
         for change in changes.items:
             self._rhythm.took(max(changes.now - change.at, 0.0))
         if changes.items or not changes.is_complete:
@@ -216,8 +227,8 @@ class Feed:
         """Read the list of blocks anew if it was changed.
 
         Returns:
-            Why it could not be read, for the end of the reading: a list that nobody can read must
-            not keep revocations from those who are revoked.
+            Why it could not be read, for the end of the reading: what nobody can read must not keep
+            other changes from those whom they are about.
         """
         blocks = self._memories.blocks
         if blocks is None:
@@ -233,10 +244,22 @@ class Feed:
         blocks.note(asked_at)
         return None
 
-    async def _read_revocations(self) -> None:
+    async def _read_revocations(
+        self, changes: Changes, asked_at: float
+    ) -> StoreUnavailableError | None:
+        """Read new revocations if there are any; returns why they could not be read."""
         revocations = self._memories.revocations
-        number, news = await self._store.revocations(revocations.number)
-        revocations.load(number, news, self._rhythm.clock())
+        is_changed = self._revocations_changed or _is_about(ChangeKind.REVOCATION, changes)
+        self._revocations_changed = is_changed
+        if is_changed:
+            try:
+                number, news = await self._store.revocations(revocations.number)
+            except StoreUnavailableError as error:
+                return error
+            revocations.load(number, news, self._rhythm.clock())
+            self._revocations_changed = False
+        revocations.note(asked_at)
+        return None
 
     async def _poll(self) -> None:
         while True:
@@ -279,6 +302,8 @@ class Feed:
                 await self._store.watch(self._wake.set)
             except StoreUnavailableError:
                 self.errors += 1
+            except Exception:  # noqa: BLE001 -- the top of a task: without it pushes would end
+                _LOG.exception("the subscription to changes failed, and is made again")
             # Polling goes on meanwhile; what happened before the next subscription is read now.
             await asyncio.sleep(self._rhythm.poll_seconds)
             self._wake.set()

@@ -1,12 +1,11 @@
 """A store behind a breaker: while it is down, whoever asks is told so at once."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 from sidecar.adapters.stores.breaker import Breaker
 from sidecar.model.blocks import Block, BlockKind
-from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.errors import StoreUnavailableError, UnreadableRecordError
 from sidecar.model.identity import (
     KeyDigest,
     KeyId,
@@ -47,11 +46,17 @@ class Guarded:
         self._knock(call)
         try:
             answer = await call(*args, **kwargs)
+        except UnreadableRecordError:
+            # It answers: whoever asks for one bad record must not shut the others out.
+            self._breaker.succeed()
+            self._failed(_name(call))
+            raise
         except StoreUnavailableError:
             self._breaker.fail()
             self._failed(_name(call))
             raise
-        except asyncio.CancelledError:
+        except BaseException:
+            # Given up, or a fault of ours: a probe that nobody ends would never be made again.
             self._breaker.abandon()
             raise
         self._breaker.succeed()
@@ -133,7 +138,7 @@ class Guarded:
         await self._write(self._store.revoke, revocation)
 
     async def revocations(self, after: int) -> tuple[int, list[Revocation]]:
-        """Return the unexpired revocations with a number above `after`, and the newest number."""
+        """Return the revocations in force with a number above `after`, and the newest number."""
         return await self._read(self._store.revocations, after)
 
     # --- blocks
@@ -170,9 +175,9 @@ class Guarded:
 
     # --- changes
 
-    async def changes(self, after: int | None) -> Changes:
+    async def changes(self, after: int | None, mark: bytes = b"") -> Changes:
         """Return the changes after a revision."""
-        return await self._read(self._store.changes, after)
+        return await self._read(self._store.changes, after, mark)
 
     async def watch(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever a change may have happened."""

@@ -44,6 +44,10 @@ class Freshness:
         """Return monotonic seconds."""
         return self._monotonic()
 
+    def another(self) -> "Freshness":
+        """Return one with the same bound, for what may be silent while all else is heard."""
+        return Freshness(self._monotonic, self._limit_seconds)
+
     def note(self, asked_at: float) -> None:
         """Note an answer of the store.
 
@@ -204,6 +208,10 @@ class RememberedTenants:
 class RememberedRevocations:
     """All revocations of tokens that are in force.
 
+    Args:
+        freshness: how long ago the set was known to be whole; its own, since it may be unreadable
+            while everything else can be read.
+
     Attributes:
         number: number of the newest one.
     """
@@ -219,6 +227,18 @@ class RememberedRevocations:
     def is_current(self) -> bool:
         """Tell whether the set is fresh enough to admit anybody on its word."""
         return self._is_loaded and self._freshness.is_current()
+
+    def note(self, asked_at: float) -> None:
+        """Note that the store knows of no other revocation.
+
+        Args:
+            asked_at: when it was asked, monotonic seconds.
+        """
+        self._freshness.note(asked_at)
+
+    def end(self) -> None:
+        """Be out of date from now on."""
+        self._freshness.end()
 
     def is_revoked(
         self, issuer: str, identities: Mapping[str, str], issued_at: float | None
@@ -240,14 +260,21 @@ class RememberedRevocations:
             revocations: those that were added.
             now: Unix seconds.
         """
-        known = [one for values in self._by_value.values() for one in values]
-        kept: dict[tuple[str, str], list[Revocation]] = {}
-        for one in dict.fromkeys((*known, *revocations)):
-            if one.expires_at > now:
-                kept.setdefault((one.kind.value, one.value), []).append(one)
-        self._by_value = kept
+        known = dict.fromkeys((*self.known(), *revocations))
+        self.keep(one for one in known if one.kept_until > now)
         self.number = number
         self._is_loaded = True
+
+    def known(self) -> list[Revocation]:
+        """List what the set holds."""
+        return [one for values in self._by_value.values() for one in values]
+
+    def keep(self, revocations: Iterable[Revocation]) -> None:
+        """Hold these and no others; what the store has is added when it is read."""
+        kept: dict[tuple[str, str], list[Revocation]] = {}
+        for one in revocations:
+            kept.setdefault((one.kind.value, one.value), []).append(one)
+        self._by_value = kept
 
     def begin_anew(self) -> None:
         """Read all revocations again, and keep those that are known.

@@ -140,19 +140,19 @@ class MemoryStore:
     async def revoke(self, revocation: Revocation) -> None:
         """Add a revocation."""
         now = self._clock()
-        for gone in [number for number, one in self._revocations.items() if one.expires_at <= now]:
+        for gone in [number for number, one in self._revocations.items() if one.kept_until <= now]:
             del self._revocations[gone]
         self._revoked += 1
         self._revocations[self._revoked] = revocation
         self._note(ChangeKind.REVOCATION, str(self._revoked))
 
     async def revocations(self, after: int) -> tuple[int, list[Revocation]]:
-        """Return the unexpired revocations with a number above `after`, and the newest number."""
+        """Return the revocations in force with a number above `after`, and the newest number."""
         now = self._clock()
         found = [
             one
             for number, one in self._revocations.items()
-            if number > after and one.expires_at > now
+            if number > after and one.kept_until > now
         ]
         return self._revoked, found
 
@@ -209,8 +209,9 @@ class MemoryStore:
 
     # --- changes
 
-    async def changes(self, after: int | None) -> Changes:
-        """Return the changes after a revision."""
+    async def changes(self, after: int | None, mark: bytes = b"") -> Changes:
+        """Return the changes after a revision; it is always the same store."""
+        del mark
         now = self._clock()
         if after is None:
             return Changes(self._revision, (), is_complete=True, now=now)

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from sidecar.model.blocks import Block
-from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.errors import UnreadableRecordError
 from sidecar.model.identity import KeyRecord, ProjectRecord, Revocation, TenantRecord
 
 R = TypeVar("R", KeyRecord, TenantRecord, Revocation, Block)
@@ -20,7 +20,7 @@ R = TypeVar("R", KeyRecord, TenantRecord, Revocation, Block)
 Record = KeyRecord | TenantRecord | Revocation | Block
 _Kind = type[Record] | type[ProjectRecord]
 
-_UNREADABLE: Final = "the store holds a record that this version cannot read"
+UNREADABLE: Final = "the store holds a record that this version cannot read"
 
 
 def encode(record: Record) -> bytes:
@@ -36,16 +36,16 @@ def decode(kind: type[R], text: bytes) -> R:
         text: what `encode` wrote, perhaps of another version of the sidecar.
 
     Raises:
-        StoreUnavailableError: it is no record of this class.
+        UnreadableRecordError: it is no record of this class.
     """
     try:
         written = msgspec.json.decode(text)
         if not isinstance(written, dict) or not _is_known(kind, written):
-            raise StoreUnavailableError(_UNREADABLE)
+            raise UnreadableRecordError(UNREADABLE)
         return msgspec.convert(written, kind)
     except msgspec.MsgspecError as error:
         # Its message may quote the record, so it goes no further.
-        raise StoreUnavailableError(_UNREADABLE) from error
+        raise UnreadableRecordError(UNREADABLE) from error
 
 
 def encode_key(record: KeyRecord) -> bytes:
@@ -57,7 +57,7 @@ def decode_key(text: bytes, last_used_at: float | None) -> KeyRecord:
     """Read a key and put its last use back.
 
     Raises:
-        StoreUnavailableError: it is no key.
+        UnreadableRecordError: it is no key.
     """
     return replace(decode(KeyRecord, text), last_used_at=last_used_at)
 

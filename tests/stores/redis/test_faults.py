@@ -1,16 +1,24 @@
 """Redis that is gone, slow, read-only, full or emptied: no wrong answer, and no hang."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
+from redis.exceptions import ReadOnlyError, ResponseError
 
+from sidecar.adapters.stores.feed import Feed, Memories, Rhythm
+from sidecar.adapters.stores.memories import Freshness, RememberedTenants
+from sidecar.adapters.stores.redis.errors import is_deposed
 from sidecar.adapters.stores.redis.store import RedisStore
-from sidecar.model.errors import StoreUnavailableError
+from sidecar.adapters.stores.uses import KeyUses
+from sidecar.model.errors import StoreUnavailableError, UnreadableRecordError
 from sidecar.model.identity import KeyId
+from sidecar.model.ports import UNKNOWN
 from sidecar.policy.schema.state import State
+from tests.stores.delays import delaying
 from tests.stores.rows import a_digest, a_key, a_state
 from tests.stores.servers import Valkey, valkey, wait_until
 
@@ -39,7 +47,7 @@ async def store(server: Valkey) -> AsyncIterator[RedisStore]:
         yield store
 
 
-async def _run(server: Valkey, *words: str) -> object:
+async def _run(server: Valkey, *words: str | bytes) -> object:
     return await asyncio.to_thread(server.command, *words)
 
 
@@ -154,9 +162,9 @@ async def test_a_server_that_came_back_empty_does_not_pass_for_complete(
 ) -> None:
     await store.add_key(a_key("k1"))
     await store.add_key(a_key("k2"))
-    seen = (await store.changes(None)).revision
+    seen = await store.changes(None)
     await asyncio.to_thread(server.restart)
-    assert not (await store.changes(seen)).is_complete
+    assert not (await store.changes(seen.revision, seen.mark)).is_complete
 
 
 async def test_lost_changes_are_noticed_although_the_numbers_fit(
@@ -164,13 +172,13 @@ async def test_lost_changes_are_noticed_although_the_numbers_fit(
 ) -> None:
     await store.add_key(a_key("k1"))
     await store.add_key(a_key("k2"))
-    seen = (await store.changes(None)).revision
+    seen = await store.changes(None)
     await asyncio.to_thread(server.restart)
     for name in ("k3", "k4", "k5"):
         await store.add_key(a_key(name))
-    told = await store.changes(seen)
+    told = await store.changes(seen.revision, seen.mark)
     assert (told.revision, told.items, told.is_complete) == (3, (), False)
-    assert (await store.changes(told.revision)).is_complete
+    assert (await store.changes(told.revision, told.mark)).is_complete
 
 
 async def test_a_server_that_is_empty_again_is_told_from_one_that_was_empty_before(
@@ -179,9 +187,9 @@ async def test_a_server_that_is_empty_again_is_told_from_one_that_was_empty_befo
     first = await store.changes(None)
     await store.add_key(a_key())
     await asyncio.to_thread(server.restart)
-    told = await store.changes(first.revision)
+    told = await store.changes(first.revision, first.mark)
     assert (first.revision, told.revision, told.is_complete) == (0, 0, False)
-    assert (await store.changes(told.revision)).is_complete
+    assert (await store.changes(told.revision, told.mark)).is_complete
 
 
 async def test_a_store_that_was_flushed_is_told_from_one_that_was_empty_before(
@@ -190,7 +198,7 @@ async def test_a_store_that_was_flushed_is_told_from_one_that_was_empty_before(
     first = await store.changes(None)
     await store.add_key(a_key())
     await _run(server, "FLUSHALL")
-    assert not (await store.changes(first.revision)).is_complete
+    assert not (await store.changes(first.revision, first.mark)).is_complete
 
 
 async def test_a_server_that_lost_a_change_nobody_had_read_of_is_noticed(
@@ -205,15 +213,92 @@ async def test_a_server_that_lost_a_change_nobody_had_read_of_is_noticed(
     await asyncio.to_thread(server.restart)
     assert await store.find_key([a_digest("k1")]) == a_key("k1")
     assert await store.find_key([a_digest("k2")]) is None
-    told = await store.changes(first.revision)
+    told = await store.changes(first.revision, first.mark)
     assert (told.revision, told.items, told.is_complete) == (1, (), False)
+
+
+async def test_every_reader_hears_that_changes_were_lost(server: Valkey, store: RedisStore) -> None:
+    # A reload reads for the policy that may come into force, the one in force goes on reading.
+    (known, in_force), (_, staged) = _feed(store), _feed(store)
+    await in_force.read()
+    await store.add_key(a_key())
+    known.keys.put(a_digest("k1"), await store.find_key([a_digest("k1")]), known.keys.forgotten)
+    await asyncio.to_thread(server.restart)
+    await staged.read()
+    await in_force.read()
+    assert known.keys.at_hand(a_digest("k1")) is UNKNOWN
+
+
+def _feed(store: RedisStore) -> tuple[Memories, Feed]:
+    freshness = Freshness(time.monotonic, 4.0)
+    memories = Memories(freshness, RememberedTenants({}, freshness))
+    return memories, Feed(store, memories, KeyUses(), Rhythm(1.0, time.time, lambda _: None))
+
+
+async def test_a_master_that_was_a_replica_meanwhile_is_not_the_one_from_before(
+    server: Valkey, store: RedisStore
+) -> None:
+    await store.add_key(a_key("k1"))
+    first = await store.changes(None)
+    with valkey() as other:
+        await _follow(other, server)
+        await _run(other, "REPLICAOF", "NO", "ONE")
+        await store.add_key(a_key("k2"))
+        assert await store.find_key([a_digest("k2")]) == a_key("k2")
+        await _follow(server, other)
+        await _run(server, "REPLICAOF", "NO", "ONE")
+    assert await store.find_key([a_digest("k2")]) is None
+    told = await store.changes(first.revision, first.mark)
+    assert (told.revision, told.items, told.is_complete) == (1, (), False)
+
+
+async def _follow(server: Valkey, master: Valkey) -> None:
+    await _run(master, "CONFIG", "SET", "repl-diskless-sync-delay", "0")
+    await _run(server, "REPLICAOF", "127.0.0.1", str(master.port))
+
+    def is_linked() -> bool:
+        return "'master_link_status': 'up'" in str(server.command("INFO", "replication"))
+
+    await asyncio.to_thread(wait_until, is_linked, "the replica is in step")
+
+
+async def test_a_name_that_leads_to_another_master_is_followed(server: Valkey) -> None:
+    """A service or an entry of DNS: connections to the master from before stand."""
+    with valkey() as other:
+        async with (
+            delaying(server.port) as name,
+            opened(a_state(f"redis://127.0.0.1:{name.port}/0")) as store,
+        ):
+            await asyncio.gather(*(store.add_key(a_key(str(n))) for n in range(9)))
+            await _follow(other, server)
+            await _run(other, "REPLICAOF", "NO", "ONE")
+            await _run(server, "REPLICAOF", "127.0.0.1", str(other.port))
+            name.server = other.port
+            assert await store.find_key([a_digest("1")]) == a_key("1")
+            assert await store.add_key(a_key("k2"))
+
+
+@pytest.mark.parametrize(
+    ("error", "is_so"),
+    [
+        # What Redis 6.2, and what Redis 7 and Valkey say of a script.
+        (ResponseError("@user_script: 8: -READONLY You can't write"), True),
+        (ReadOnlyError("You can't write against a read only replica."), True),
+        (ResponseError("NOREPLICAS Not enough good replicas to write."), True),
+        (ResponseError("OOM command not allowed"), False),
+    ],
+)
+def test_a_master_that_was_deposed_is_told_by_what_it_says(
+    error: ResponseError, *, is_so: bool
+) -> None:
+    assert is_deposed(error) is is_so
 
 
 async def test_a_full_server_does_not_pass_for_another(server: Valkey, store: RedisStore) -> None:
     await store.add_key(a_key())
     await _run(server, "CONFIG", "SET", "maxmemory", "1")
-    seen = (await store.changes(None)).revision
-    assert (await store.changes(seen)).is_complete
+    seen = await store.changes(None)
+    assert (await store.changes(seen.revision, seen.mark)).is_complete
 
 
 async def test_a_log_that_does_not_reach_back_says_so(server: Valkey, store: RedisStore) -> None:
@@ -223,6 +308,73 @@ async def test_a_log_that_does_not_reach_back_says_so(server: Valkey, store: Red
     assert not (await store.changes(0)).is_complete
     assert not (await store.changes(2)).is_complete
     assert [one.revision for one in (await store.changes(3)).items] == [4, 5]
+
+
+async def test_a_log_that_is_gone_is_said_once(server: Valkey, store: RedisStore) -> None:
+    await store.add_key(a_key())
+    seen = await store.changes(None)
+    await _run(server, "DEL", "{sidecar}:log")
+    told = await store.changes(seen.revision, seen.mark)
+    assert not told.is_complete
+    assert (await store.changes(told.revision, told.mark)).is_complete
+    await store.add_key(a_key("k2"))
+    told = await store.changes(told.revision, told.mark)
+    assert (told.revision, told.is_complete) == (2, False)
+    await store.add_key(a_key("k3"))
+    assert [one.id for one in (await store.changes(2, told.mark)).items] == ["k3"]
+
+
+async def test_numbers_that_are_gone_are_said_once(server: Valkey, store: RedisStore) -> None:
+    await store.add_key(a_key())
+    seen = await store.changes(None)
+    await _run(server, "HDEL", "{sidecar}:store", "revision")
+    told = await store.changes(seen.revision, seen.mark)
+    assert (told.revision, told.is_complete) == (0, False)
+    assert (await store.changes(told.revision, told.mark)).is_complete
+
+
+async def test_a_mark_names_the_run_of_a_server_and_the_history_that_it_follows(
+    server: Valkey, store: RedisStore
+) -> None:
+    mark = (await store.changes(None)).mark.decode()
+    told = str(await _run(server, "INFO"))
+    names = re.findall(r"'(?:run_id|master_replid)': '([0-9a-f]{40})'", told)
+    assert len(names) == 2
+    assert all(name in mark for name in names)
+
+
+@pytest.mark.parametrize("entry", ["2|1.5|mood|k1", "garbage", b"\xff|1.5|key|k1"])
+async def test_an_entry_of_the_log_that_cannot_be_read_may_be_about_anything(
+    server: Valkey, store: RedisStore, entry: str | bytes
+) -> None:
+    await store.add_key(a_key())
+    seen = await store.changes(None)
+    await _run(server, "HSET", "{sidecar}:store", "revision", "2")
+    await _run(server, "ZADD", "{sidecar}:log", "2", entry)
+    told = await store.changes(seen.revision, seen.mark)
+    assert (told.revision, told.items, told.is_complete) == (2, (), False)
+    assert (await store.changes(told.revision, told.mark)).is_complete
+
+
+@pytest.mark.parametrize("record", ["garbage", "1|soon|acme|{}", "1||acme|{"])
+async def test_a_record_that_cannot_be_read_is_nobody_s(
+    server: Valkey, store: RedisStore, record: str
+) -> None:
+    await store.add_key(a_key())
+    await _run(server, "HSET", "{sidecar}:keys", a_digest("k1"), record)
+    with pytest.raises(UnreadableRecordError):
+        await store.find_key([a_digest("k1")])
+
+
+async def test_a_record_that_cannot_be_read_keeps_no_use_of_another_key_back(
+    server: Valkey, store: RedisStore
+) -> None:
+    for name in ("k1", "k2", "k3"):
+        await store.add_key(a_key(name))
+    await _run(server, "HSET", "{sidecar}:keys", a_digest("k1"), "garbage")
+    await _run(server, "HDEL", "{sidecar}:keys", a_digest("k2"))
+    await store.note_uses({KeyId("k1"): 5.0, KeyId("k2"): 5.0, KeyId("k3"): 5.0})
+    assert await store.key(KeyId("k3")) == a_key("k3", last_used_at=5.0)
 
 
 async def test_a_store_of_another_version_is_left_alone(server: Valkey, store: RedisStore) -> None:
@@ -246,8 +398,8 @@ async def test_a_server_that_may_evict_keys_is_refused(server: Valkey) -> None:
 
 
 RIGHTS = (
-    "on", f">{PASSWORD}", "resetkeys", "~{sidecar}:*", "&{sidecar}:*", "-@all", "+@read", "+@write",
-    "+@scripting", "+@connection", "+@pubsub", "+time", "+info",
+    "on", f">{PASSWORD}", "resetkeys", "resetchannels", "~{sidecar}:*", "&{sidecar}:*", "-@all",
+    "+@read", "+@write", "+@scripting", "+@connection", "+@pubsub", "+time", "+info",
 )  # fmt: skip
 
 
@@ -278,7 +430,7 @@ async def test_a_server_that_does_not_say_what_it_is_is_warned_of(
         first = await store.changes(None)
         assert await store.add_key(a_key())
         await _run(server, "FLUSHALL")
-        assert not (await store.changes(first.revision)).is_complete
+        assert not (await store.changes(first.revision, first.mark)).is_complete
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trustme
+from redis.crc import key_slot
 
 from sidecar.adapters.stores.redis.connect import Place, place_of
 from sidecar.adapters.stores.redis.store import RedisStore
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeyId, TenantId
 from tests.builders import a_tenant
+from tests.ports import HOST
 from tests.stores.relay import tls_relay
 from tests.stores.rows import a_block, a_digest, a_key, a_revocation, a_state, changed
 from tests.stores.servers import (
@@ -179,11 +181,29 @@ async def test_a_failover_needs_no_restart(watched: Watched) -> None:
         assert found is not None
         assert found.label == "new"
         # It has everything, which nobody can know of a server that was another's copy.
-        told = await store.changes(seen.revision)
+        told = await store.changes(seen.revision, seen.mark)
         assert (told.revision, told.is_complete) == (seen.revision, False)
-        assert (await store.changes(told.revision)).is_complete
+        assert (await store.changes(told.revision, told.mark)).is_complete
         assert await store.add_key(a_key("k2"))
         await _hears_a_change(store)
+
+
+async def test_a_master_that_goes_on_without_its_replicas_is_warned_of(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = {"topology": "sentinel", "timeout": "1s"}
+    async with _opened(watched.url, **keys):
+        [record] = caplog.records
+        assert record.levelname == "WARNING"
+        assert "min-replicas-to-write" in record.getMessage()
+    caplog.clear()
+    option = ("CONFIG", "SET", "min-replicas-to-write", "1")
+    await asyncio.to_thread(watched.master.command, *option)
+    async with _opened(watched.url, **keys) as store:
+        assert await store.add_key(a_key())
+    async with _opened(watched.master.url):
+        pass
+    assert not caplog.records
 
 
 async def test_sentinels_that_know_no_master_say_so(watched: Watched) -> None:
@@ -223,6 +243,39 @@ async def test_prefixes_lie_in_slots_of_their_own(cluster: Cluster) -> None:
         async with _opened(cluster.url, topology="cluster", prefix=prefix) as store:
             assert await store.add_key(a_key())
             assert await store.key(KeyId("k1")) == a_key()
+
+
+async def test_a_slot_on_its_way_to_another_node_admits_nobody_and_is_followed(
+    cluster: Cluster,
+) -> None:
+    async with _opened(cluster.url, topology="cluster", prefix="moving") as store:
+        await store.add_key(a_key())
+        seen = await store.changes(None)
+        slot = str(key_slot(b"moving"))
+        source = await asyncio.to_thread(_owner_of, cluster, "{moving}:store")
+        target = next(one for one in cluster.servers if _is_master(one) and one is not source)
+        for server, way, other in ((target, "IMPORTING", source), (source, "MIGRATING", target)):
+            await _run(server, "CLUSTER", "SETSLOT", slot, way, str(await _name_of(other)))
+        names = ("{moving}:keys", "{moving}:key-ids", "{moving}:log", "{moving}:store")
+        for name in (*names, "{moving}:key-ids:acme"):
+            await _run(source, "MIGRATE", HOST, str(target.port), name, "0", "5000")
+            with pytest.raises(StoreUnavailableError, match="is moving the keys"):
+                await store.find_key([a_digest("k1")])
+        for server in (target, source):
+            await _run(server, "CLUSTER", "SETSLOT", slot, "NODE", str(await _name_of(target)))
+        assert await store.find_key([a_digest("k1")]) == a_key()
+        # Its new node is another server: what was looked up before is looked up anew.
+        told = await store.changes(seen.revision, seen.mark)
+        assert (told.revision, told.is_complete) == (seen.revision, False)
+        assert await store.add_key(a_key("k2"))
+
+
+async def _run(server: Valkey, *words: str) -> object:
+    return await asyncio.to_thread(server.command, *words)
+
+
+async def _name_of(server: Valkey) -> object:
+    return await _run(server, "CLUSTER", "MYID")
 
 
 async def test_a_cluster_that_lost_a_node_fails_over(cluster: Cluster) -> None:

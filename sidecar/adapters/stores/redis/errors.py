@@ -43,6 +43,9 @@ _CLASSES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (exceptions.ReadOnlyError, _CODES["READONLY"]),
     (exceptions.OutOfMemoryError, _CODES["OOM"]),
     (exceptions.BusyLoadingError, _CODES["LOADING"]),
+    (exceptions.MovedError, _CODES["MOVED"]),
+    (exceptions.AskError, _CODES["TRYAGAIN"]),
+    (exceptions.TryAgainError, _CODES["TRYAGAIN"]),
     (exceptions.ClusterDownError, _CODES["CLUSTERDOWN"]),
     (exceptions.SlotNotCoveredError, _CODES["CLUSTERDOWN"]),
     (exceptions.MasterDownError, _CODES["MASTERDOWN"]),
@@ -50,6 +53,14 @@ _CLASSES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (exceptions.AuthenticationError, _CODES["WRONGPASS"]),
     (exceptions.TimeoutError, "the store did not answer in time"),
 )
+
+
+_DEPOSED: Final = re.compile(r"\b(?:READONLY|NOREPLICAS)\b")
+
+
+def is_deposed(error: Exception) -> bool:
+    """Tell whether a server did nothing since it is no master, or none that may be believed."""
+    return isinstance(error, exceptions.ReadOnlyError) or bool(_DEPOSED.search(str(error)))
 
 
 def unavailable(error: Exception) -> StoreUnavailableError:

@@ -4,8 +4,8 @@ for at = 4, #ARGV, 2 do
   if member then
     local digest = digest_in(member)
     local value = redis.call('HGET', KEYS[3], digest)
-    local start, used, rest = string.match(value, '^(%d+|)([^|]*)(.*)$')
-    if used == '' or tonumber(used) < tonumber(ARGV[at + 1]) then
+    local start, used, rest = string.match(value or '', '^(%d+|)([^|]*)(.*)$')
+    if start and (tonumber(used) or 0) < tonumber(ARGV[at + 1]) then
       redis.call('HSET', KEYS[3], digest, start .. ARGV[at + 1] .. rest)
     end
   end

@@ -7,11 +7,17 @@ from typing import Final
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.exceptions import AuthenticationError, ConnectionError, MovedError, NoScriptError  # noqa: A004 -- the library's own name
+from redis.exceptions import (
+    AuthenticationError,
+    ConnectionError,  # noqa: A004 -- the library's own name
+    MovedError,
+    NoScriptError,
+    ResponseError,
+)
 
 from sidecar.adapters.stores.gate import Gate
 from sidecar.adapters.stores.redis.connect import CONNECTIONS, connect, disconnect
-from sidecar.adapters.stores.redis.errors import FOREIGN, unavailable
+from sidecar.adapters.stores.redis.errors import FOREIGN, is_deposed, unavailable
 from sidecar.adapters.stores.redis.scripts import READS, Script, read_scripts
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.policy.schema.state import State
@@ -140,10 +146,13 @@ async def _read(client: Redis, script: Script, arguments: Sequence[Word]) -> obj
 async def _evaluate(client: Redis, script: Script, arguments: Sequence[Word]) -> object:
     try:
         return await _sent(client, script, arguments)
-    except MovedError:
-        # Another node of the Cluster has the slot now; this one did nothing.
+    except ResponseError as error:
+        # Another node of the Cluster has the slot now, or another server is the master, which the
+        # same name may lead to: this one did nothing, and its connections would stay.
+        if not isinstance(error, MovedError) and not is_deposed(error):
+            raise
         await client.connection_pool.disconnect(inuse_connections=False)
-        return await _sent(client, script, arguments)
+    return await _sent(client, script, arguments)
 
 
 async def _sent(client: Redis, script: Script, arguments: Sequence[Word]) -> object:

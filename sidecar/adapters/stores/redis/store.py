@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from sidecar.adapters.stores.memory import LOG_ENTRIES
-from sidecar.adapters.stores.records import decode, decode_key, encode, encode_key
+from sidecar.adapters.stores.records import UNREADABLE, decode, decode_key, encode, encode_key
 from sidecar.adapters.stores.redis.names import Names
 from sidecar.adapters.stores.redis.server import Server, Word
 from sidecar.model.blocks import Block, BlockKind
-from sidecar.model.errors import StoreUnavailableError
+from sidecar.model.errors import StoreUnavailableError, UnreadableRecordError
 from sidecar.model.identity import (
     KeyDigest,
     KeyId,
@@ -41,9 +41,7 @@ class RedisStore:
     def __init__(self, state: State) -> None:
         self._names = Names(state.prefix)
         self._server = Server(state)
-        # The newest entry of the log that was read, and whose it was: they tell lost changes.
-        self._seen: tuple[int, bytes] = (0, b"")
-        self._origin = b""
+        self._has_replicas = state.topology != "single"
 
     async def open(self) -> None:
         """Connect, and take possession of an empty store.
@@ -52,10 +50,17 @@ class RedisStore:
             StoreUnavailableError: it cannot be reached, is of another version, or may evict keys.
         """
         self._server.connect()
-        if not await self._run("open"):
+        is_told, is_alone = _two(await self._run("open"))
+        if not is_told:
             _LOG.warning(
                 "the user of the state store may not run INFO: nobody can tell whether the server"
                 " may evict keys or lost changes in a failover; give the user +info"
+            )
+        elif is_alone and self._has_replicas:
+            _LOG.warning(
+                "a master of the state store that is cut off from the others is believed for as"
+                " long as that lasts, also of keys that were revoked meanwhile; set its"
+                " min-replicas-to-write to 1 or more"
             )
 
     async def close(self) -> None:
@@ -145,7 +150,7 @@ class RedisStore:
     async def revoke(self, revocation: Revocation) -> None:
         """Add a revocation."""
         names = self._names
-        words = (revocation.expires_at, encode(revocation))
+        words = (revocation.kept_until, encode(revocation))
         await self._run("revoke", names.revocations, names.ends, words=words)
 
     async def revocations(self, after: int) -> tuple[int, list[Revocation]]:
@@ -157,7 +162,7 @@ class RedisStore:
             now, newest, page = _three(told)
             rows = [one.partition(b"|") for one in map(_text, _listed(page))]
             made = (decode(Revocation, text) for _, _, text in rows)
-            found += [one for one in made if one.expires_at > _number(now)]
+            found += [one for one in made if one.kept_until > _number(now)]
             if len(rows) < PAGE:
                 return max(int(_number(newest)), after), found
             after = int(rows[-1][0])
@@ -209,7 +214,7 @@ class RedisStore:
     async def secret_names(self, tenant: str) -> list[str]:
         """List the names of a tenant's secrets."""
         found = await self._run("list_fields", self._names.secrets_of(tenant))
-        return sorted(_text(one).decode() for one in _listed(found))
+        return sorted(_text(one).decode(errors="backslashreplace") for one in _listed(found))
 
     async def delete_secret(self, tenant: str, name: str) -> bool:
         """Delete a secret; False when there was none."""
@@ -218,16 +223,18 @@ class RedisStore:
 
     # --- changes
 
-    async def changes(self, after: int | None) -> Changes:
+    async def changes(self, after: int | None, mark: bytes = b"") -> Changes:
         """Return the changes after a revision."""
-        seen, entry = self._seen
-        words = ("" if after is None else after, entry if after == seen else b"", self._origin)
-        told = _listed(await self._run("changes", words=words))
-        now, (revision, newest, origin, is_complete) = _number(told[0]), told[1:5]
-        self._seen = (int(_number(revision)), _text(newest))
-        self._origin = _text(origin)
-        items = tuple(_change(_text(one)) for one in _listed(told[5]))
-        return Changes(self._seen[0], items, is_complete=bool(is_complete), now=now)
+        words = ("" if after is None else after, mark)
+        now, revision, newest, is_whole, entries = _listed(await self._run("changes", words=words))
+        items = [_change(_text(one)) for one in _listed(entries)]
+        known = tuple(one for one in items if one is not None)
+        # What cannot be read may be about anything: it is as good as lost.
+        is_complete = bool(is_whole) and len(known) == len(items)
+        return Changes(
+            int(_number(revision)), known if is_complete else (), is_complete=is_complete,
+            now=_number(now), mark=_text(newest),
+        )  # fmt: skip
 
     async def watch(self, wake: Callable[[], None]) -> None:
         """Call `wake` at each change, until the subscription breaks.
@@ -241,17 +248,24 @@ class RedisStore:
 def _key(value: object) -> KeyRecord | None:
     if value is None:
         return None
-    _, used, _, text = _text(value).split(b"|", 3)
-    return decode_key(text, float(used) if used else None)
+    try:
+        _, used, _, text = _text(value).split(b"|", 3)
+        last_used_at = float(used) if used else None
+    except ValueError as error:
+        raise UnreadableRecordError(UNREADABLE) from error
+    return decode_key(text, last_used_at)
 
 
 def _tenant(value: object) -> TenantRecord | None:
     return None if value is None else decode(TenantRecord, _text(value).partition(b"|")[2])
 
 
-def _change(entry: bytes) -> Change:
-    revision, at, kind, name = entry.decode().split("|", 3)
-    return Change(int(revision), ChangeKind(kind), name, float(at))
+def _change(entry: bytes) -> Change | None:
+    try:
+        revision, at, kind, name = entry.decode().split("|", 3)
+        return Change(int(revision), ChangeKind(kind), name, float(at))
+    except ValueError:
+        return None  # of a newer version, or garbage
 
 
 def _two(value: object) -> tuple[object, object]:

@@ -94,6 +94,7 @@ class SqliteStore:
 
         def translated() -> T:
             try:
+                tables.prove_place()
                 return call(tables, *args, **kwargs)
             except sqlite3.Error as error:
                 raise unavailable(error) from error
@@ -202,9 +203,9 @@ class SqliteStore:
 
     # --- changes
 
-    async def changes(self, after: int | None) -> Changes:
+    async def changes(self, after: int | None, mark: bytes = b"") -> Changes:
         """Return the changes after a revision."""
-        return await self._run(Tables.changes, after)
+        return await self._run(Tables.changes, after, mark)
 
     async def watch(self, wake: Callable[[], None]) -> None:
         """Call `wake` at each change of this process, and soon after one of another.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ from sidecar.adapters.stores.memory import LOG_ENTRIES
 from sidecar.adapters.stores.records import decode, decode_key, encode, encode_key
 from sidecar.adapters.stores.sqlite.schema import opened
 from sidecar.model.blocks import Block, BlockKind
+from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import (
     KeyDigest,
     KeyId,
@@ -22,6 +24,8 @@ from sidecar.model.ports import Change, ChangeKind, Changes
 _REPLACE: Final = """UPDATE OR IGNORE keys SET digest = ?, version = ?, record = ?,
     used = nullif(max(coalesce(used, 0), coalesce(?, 0)), 0)
     WHERE id = ? AND version = ? AND tenant IS ?"""
+
+_KINDS: Final = frozenset(kind.value for kind in ChangeKind)
 
 
 class Tables:
@@ -37,9 +41,33 @@ class Tables:
     """
 
     def __init__(self, path: Path, seconds: float, clock: Callable[[], float]) -> None:
+        self._path = path
         self._connection = opened(path, seconds)
+        self._place = self._found_place()
         self._ask = self._connection.execute
         self._clock = clock
+
+    def prove_place(self) -> None:
+        """Make sure that this is the file which others find, and change.
+
+        A file that was replaced is not opened again: the log of the one before may lie beside it,
+        and SQLite would take it for its own.
+
+        Raises:
+            StoreUnavailableError: it is not: whoever goes on with it hears of no change any more.
+        """
+        if self._found_place() != self._place:
+            raise StoreUnavailableError(
+                "the state file was replaced under the running sidecar, which must be restarted"
+            )
+
+    def _found_place(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            reason = f"the state file is not where it was: {error.strerror}"
+            raise StoreUnavailableError(reason) from error
+        return found.st_dev, found.st_ino
 
     def close(self) -> None:
         """Close the file."""
@@ -177,7 +205,7 @@ class Tables:
 
     def revoke(self, revocation: Revocation) -> None:
         """Add a revocation."""
-        row = (revocation.expires_at, encode(revocation))
+        row = (revocation.kept_until, encode(revocation))
         with self._writing():
             self._ask("DELETE FROM revocations WHERE expires <= ?", (self._clock(),))
             added = self._ask("INSERT INTO revocations (expires, record) VALUES (?, ?)", row)
@@ -258,23 +286,36 @@ class Tables:
 
     # --- changes
 
-    def changes(self, after: int | None) -> Changes:
+    def changes(self, after: int | None, mark: bytes) -> Changes:
         """Return the changes after a revision."""
         with self._reading():
             oldest, revision = self._ask(
                 "SELECT coalesce(min(revision), 0), coalesce(max(revision), 0) FROM changes"
             ).fetchone()
-            now = self._clock()
+            told = Changes(
+                revision, (), is_complete=True, now=self._clock(), mark=self._mark(revision)
+            )
             if after is None:
-                return Changes(revision, (), is_complete=True, now=now)
-            if after > revision or oldest > max(after, 1):
-                return Changes(revision, (), is_complete=False, now=now)
+                return told
+            # A file that was restored counts its changes anew: the entry then is another one.
+            is_same = mark in {b"", self._mark(after)}
+            if after > revision or oldest > max(after, 1) or not is_same:
+                return replace(told, is_complete=False)
             rows = self._ask(
                 "SELECT revision, kind, id, at FROM changes WHERE revision > ? ORDER BY revision",
                 (after,),
-            )
-            items = tuple(Change(one[0], ChangeKind(one[1]), one[2], one[3]) for one in rows)
-        return Changes(revision, items, is_complete=True, now=now)
+            ).fetchall()
+        if not _KINDS.issuperset(kind for _, kind, _, _ in rows):
+            # Of a newer version: it may be about anything.
+            return replace(told, is_complete=False)
+        items = tuple(Change(one[0], ChangeKind(one[1]), one[2], one[3]) for one in rows)
+        return replace(told, items=items)
+
+    def _mark(self, revision: int) -> bytes:
+        row = self._ask(
+            "SELECT kind, id, at FROM changes WHERE revision = ?", (revision,)
+        ).fetchone()
+        return b"" if row is None else repr(row).encode()
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
