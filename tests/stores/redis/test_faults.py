@@ -11,6 +11,7 @@ from redis.exceptions import ReadOnlyError, ResponseError
 
 from sidecar.adapters.stores.feed import Feed, Memories, Rhythm
 from sidecar.adapters.stores.memories import Freshness, RememberedTenants
+from sidecar.adapters.stores.memory import LOG_ENTRIES
 from sidecar.adapters.stores.redis.errors import is_deposed
 from sidecar.adapters.stores.redis.store import RedisStore
 from sidecar.adapters.stores.uses import KeyUses
@@ -144,6 +145,16 @@ async def test_a_server_that_cannot_save_takes_no_changes_but_answers(
     with pytest.raises(StoreUnavailableError, match="cannot save"):
         await store.add_key(a_key("k2"))
     assert await store.find_key([a_digest("k1")]) == a_key()
+
+
+async def test_a_server_that_cannot_save_is_read_though_its_log_has_no_beginning(
+    server: Valkey, store: RedisStore
+) -> None:
+    await store.add_key(a_key())
+    await _run(server, "CONFIG", "SET", "save", "3600 1")
+    await _break_saving(server)
+    seen = await store.changes(None)
+    assert (await store.changes(seen.revision, seen.mark)).is_complete
 
 
 async def _break_saving(server: Valkey) -> None:
@@ -397,6 +408,40 @@ async def test_a_server_that_may_evict_keys_is_refused(server: Valkey) -> None:
     await store.close()
 
 
+async def test_a_server_without_a_bound_evicts_nothing_whatever_its_policy(server: Valkey) -> None:
+    await _run(server, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    async with opened(a_state(server.url)):
+        assert await _run(server, "HGETALL", "{sidecar}:store") == {"version": "1"}
+
+
+async def test_the_log_is_bounded(server: Valkey, store: RedisStore) -> None:
+    fill = "for n = 1, ARGV[1] do redis.call('ZADD', KEYS[1], n, n .. '|1.5|secret|/x') end"
+    await _run(server, "EVAL", fill, "1", "{sidecar}:log", str(LOG_ENTRIES))
+    await _run(server, "HSET", "{sidecar}:store", "revision", str(LOG_ENTRIES))
+    assert (await store.changes(0)).is_complete
+    await store.add_key(a_key())
+    assert not (await store.changes(0)).is_complete
+    assert await _run(server, "ZCARD", "{sidecar}:log") == LOG_ENTRIES
+
+
+async def test_a_connection_that_breaks_under_a_call_fails_no_read(server: Valkey) -> None:
+    async with (
+        delaying(server.port) as name,
+        opened(a_state(f"redis://127.0.0.1:{name.port}/0")) as store,
+    ):
+        await store.add_key(a_key())
+
+        def broken_once(request: bytes) -> float:
+            name.seconds_of = lambda _: 0.0
+            raise ConnectionResetError(len(request))
+
+        name.seconds_of = broken_once
+        assert await store.find_key([a_digest("k1")]) == a_key()
+        name.seconds_of = broken_once
+        with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+            await store.add_key(a_key("k2"))  # it may have been done
+
+
 RIGHTS = (
     "on", f">{PASSWORD}", "resetkeys", "resetchannels", "~{sidecar}:*", "&{sidecar}:*", "-@all",
     "+@read", "+@write", "+@scripting", "+@connection", "+@pubsub", "+time", "+info",
@@ -479,6 +524,7 @@ async def test_a_subscription_that_falls_silent_is_said(server: Valkey, store: R
 
 
 async def test_a_subscription_without_changes_goes_on(server: Valkey, store: RedisStore) -> None:
+    await _run(server, "CONFIG", "RESETSTAT")  # whoever started it has asked too
     watching, woken = await _watching(store)
     woken.clear()
     asked = "cmdstat_ping"
