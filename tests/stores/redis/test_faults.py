@@ -4,7 +4,13 @@ import asyncio
 import time
 
 import pytest
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MovedError,
+    ReadOnlyError,
+    ResponseError,
+)
 
 from sidecar.adapters.stores.redis.errors import is_deposed
 from sidecar.adapters.stores.redis.store import RedisStore
@@ -157,7 +163,10 @@ async def test_a_name_that_leads_to_another_master_is_followed(server: Valkey) -
         (ResponseError("@user_script: 8: -READONLY You can't write"), True),
         (ReadOnlyError("You can't write against a read only replica."), True),
         (ResponseError("NOREPLICAS Not enough good replicas to write."), True),
+        (ClusterDownError("Hash slot not served"), True),
+        (MovedError("1 127.0.0.1:6379"), True),
         (ResponseError("OOM command not allowed"), False),
+        (AskError("1 127.0.0.1:6379"), False),
     ],
 )
 def test_a_master_that_was_deposed_is_told_by_what_it_says(
