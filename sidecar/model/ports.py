@@ -78,10 +78,9 @@ class Changes:
     Attributes:
         revision: the newest revision.
         items: the changes, oldest first.
-        is_complete: false when the log does not reach back, or the store may have lost changes: all
-            that is remembered must go.
+        is_complete: false when changes may have been lost: all that is remembered must go.
         now: Unix seconds when it answered, by the clock that `Change.at` is of.
-        mark: what the store was at that revision, in words of its own.
+        mark: what the store was then; by it a reader who hands it back learns of lost changes.
     """
 
     revision: int
@@ -197,19 +196,12 @@ class ChangeLog(Protocol):
     """Tells what changed, so that whoever remembers something can forget it."""
 
     async def changes(self, after: int | None, mark: bytes = b"") -> Changes:
-        """Return the changes after a revision; with None none, only the newest revision.
-
-        Args:
-            after: the revision that was read last.
-            mark: the mark that came with it: a store that lost changes, and counts them anew, is
-                told by it. Each reader keeps its own, or one would not hear what another has heard.
-        """
+        """Return the changes after a revision and its mark; with None only the newest revision."""
 
     async def watch(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever a change may have happened, until the task is cancelled.
 
-        It ends with StoreUnavailableError when the subscription breaks; whoever watches goes on
-        polling and watches again. A store that only this process writes calls it at once.
+        It ends with StoreUnavailableError when the subscription breaks; whoever watches polls on.
         """
 
 

@@ -261,6 +261,7 @@ class StoreContract(BlockContract):
 
     async def test_an_expired_revocation_is_gone(self, store: Store) -> None:
         await store.revoke(a_revocation("old", expires_at=1.0))
+        assert await store.revocations(0) == (1, [])
         await store.revoke(a_revocation("new"))
         assert await store.revocations(0) == (2, [a_revocation("new")])
 

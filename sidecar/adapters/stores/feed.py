@@ -128,7 +128,7 @@ class Feed:
         self._blocks_listeners: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._revision: int | None = None
-        self._mark = b""
+        self._mark = b""  # of its own: a store has several readers, and each must hear of a loss
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._is_heard = True
         self._is_lost = False

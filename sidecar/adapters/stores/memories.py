@@ -261,7 +261,7 @@ class RememberedRevocations:
             now: Unix seconds.
         """
         known = dict.fromkeys((*self.known(), *revocations))
-        self.keep(one for one in known if one.kept_until > now)
+        self.keep([one for one in known if one.kept_until > now])
         self.number = number
         self._is_loaded = True
 

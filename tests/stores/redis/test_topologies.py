@@ -16,7 +16,7 @@ from sidecar.adapters.stores.redis.store import RedisStore
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.identity import KeyId, TenantId
 from tests.builders import a_tenant
-from tests.ports import HOST
+from tests.ports import HOST, free_port
 from tests.stores.relay import tls_relay
 from tests.stores.rows import a_block, a_digest, a_key, a_revocation, a_state, changed
 from tests.stores.servers import (
@@ -243,6 +243,20 @@ async def test_prefixes_lie_in_slots_of_their_own(cluster: Cluster) -> None:
         async with _opened(cluster.url, topology="cluster", prefix=prefix) as store:
             assert await store.add_key(a_key())
             assert await store.key(KeyId("k1")) == a_key()
+
+
+async def test_a_node_that_is_cut_off_and_still_claims_the_slot_is_left(cluster: Cluster) -> None:
+    words = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    with valkey(*words) as alone:
+        slot = str(key_slot(b"claimed"))
+        await _run(alone, "CLUSTER", "ADDSLOTS", slot)
+        url = f"redis://{alone.address},{cluster.servers[0].address}"
+        async with _opened(url, topology="cluster", prefix="claimed") as store:
+            assert await store.add_key(a_key())
+            assert await store.find_key([a_digest("k1")]) == a_key()
+        with pytest.raises(StoreUnavailableError, match="the cluster is down"):
+            async with _opened(f"redis://{alone.address}", topology="cluster", prefix="claimed"):
+                pass
 
 
 async def test_a_slot_on_its_way_to_another_node_admits_nobody_and_is_followed(

@@ -7,7 +7,7 @@
 local revision = tonumber(redis.call('HGET', KEYS[1], 'revision') or 0)
 local newest = redis.call('ZRANGE', KEYS[2], -1, -1)[1] or ''
 if redis.call('HEXISTS', KEYS[1], 'began') == 0 then
-  redis.pcall('HSET', KEYS[1], 'began', now) -- a full server refuses: its run alone tells it then
+  redis.pcall('HSET', KEYS[1], 'began', now) -- refused where nothing can be saved: the rest tells it then
 end
 local function said(section, fact)
   local found = redis.pcall('INFO', section)

@@ -4,6 +4,7 @@ All keys of the store share a slot, so its node is all that is needed; the libra
 Clusters keeps connections to every node, and loses some of them when one dies.
 """
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -36,6 +37,23 @@ class SecureNodeConnection(NodeConnection, SSLConnection):
     """The same over TLS."""
 
 
+class NodePool(ConnectionPool):
+    """Connections to the node that holds the store.
+
+    Whoever closes them doubts that it does: another node is then asked first, since one that is cut
+    off from the others goes on to say that it holds what it held.
+    """
+
+    def __init__(self, hosts: deque[Address], **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]  # as above
+        self._hosts = hosts
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:  # noqa: FBT001, FBT002 -- the library's
+        """Close connections, and doubt who said where they lead."""
+        self._hosts.rotate(-1)
+        await super().disconnect(inuse_connections)
+
+
 def cluster_client(
     hosts: Sequence[Address], prefix: str, patience: float, options: dict[str, object]
 ) -> Redis:
@@ -48,10 +66,11 @@ def cluster_client(
         options: the library's options of a connection, `ssl` among them.
     """
     slot = key_slot(prefix.encode())
+    known = deque(hosts)
     asking = {**options, "socket_timeout": patience, "socket_connect_timeout": patience}
 
     async def locate() -> Address:
-        for host, port in hosts:
+        for host, port in tuple(known):
             node = Redis(host=host, port=port, **asking)  # type: ignore[arg-type]  # as above
             try:
                 slots = await node.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]  # the library's
@@ -64,7 +83,7 @@ def cluster_client(
 
     own = {name: value for name, value in options.items() if name != "ssl"}
     kind = SecureNodeConnection if options.get("ssl") else NodeConnection
-    pool = ConnectionPool(connection_class=kind, locate=locate, **own)  # type: ignore[arg-type]  # as above
+    pool = NodePool(known, connection_class=kind, locate=locate, **own)
     return Redis.from_pool(pool)
 
 

@@ -55,12 +55,13 @@ _CLASSES: Final[tuple[tuple[type[Exception], str], ...]] = (
 )
 
 
-_DEPOSED: Final = re.compile(r"\b(?:READONLY|NOREPLICAS)\b")
+_DEPOSED: Final = (exceptions.MovedError, exceptions.ReadOnlyError, exceptions.ClusterDownError)
+_DEPOSED_CODE: Final = re.compile(r"\b(?:READONLY|NOREPLICAS|CLUSTERDOWN)\b")
 
 
 def is_deposed(error: Exception) -> bool:
     """Tell whether a server did nothing since it is no master, or none that may be believed."""
-    return isinstance(error, exceptions.ReadOnlyError) or bool(_DEPOSED.search(str(error)))
+    return isinstance(error, _DEPOSED) or bool(_DEPOSED_CODE.search(str(error)))
 
 
 def unavailable(error: Exception) -> StoreUnavailableError:

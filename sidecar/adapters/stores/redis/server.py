@@ -10,7 +10,6 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import (
     AuthenticationError,
     ConnectionError,  # noqa: A004 -- the library's own name
-    MovedError,
     NoScriptError,
     ResponseError,
 )
@@ -149,7 +148,7 @@ async def _evaluate(client: Redis, script: Script, arguments: Sequence[Word]) ->
     except ResponseError as error:
         # Another node of the Cluster has the slot now, or another server is the master, which the
         # same name may lead to: this one did nothing, and its connections would stay.
-        if not isinstance(error, MovedError) and not is_deposed(error):
+        if not is_deposed(error):
             raise
         await client.connection_pool.disconnect(inuse_connections=False)
     return await _sent(client, script, arguments)

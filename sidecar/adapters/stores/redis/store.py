@@ -164,7 +164,7 @@ class RedisStore:
             made = (decode(Revocation, text) for _, _, text in rows)
             found += [one for one in made if one.kept_until > _number(now)]
             if len(rows) < PAGE:
-                return max(int(_number(newest)), after), found
+                return int(_number(newest)), found
             after = int(rows[-1][0])
 
     # --- blocks
