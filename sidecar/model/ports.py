@@ -77,7 +77,7 @@ class Changes:
 
     Attributes:
         revision: the newest revision.
-        items: the changes, oldest first.
+        items: the changes that are known, oldest first.
         is_complete: false when changes may have been lost: all that is remembered must go.
         now: Unix seconds when it answered, by the clock that `Change.at` is of.
         mark: what the store was then; by it a reader who hands it back learns of lost changes.

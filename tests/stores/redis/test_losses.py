@@ -77,6 +77,18 @@ async def test_a_server_that_lost_a_change_nobody_had_read_of_is_noticed(
     assert (told.revision, told.items, told.is_complete) == (1, (), False)
 
 
+async def test_changes_that_a_restarted_server_kept_are_told_beside_the_loss(
+    server: Valkey, store: RedisStore
+) -> None:
+    await store.add_key(a_key("k1"))
+    first = await store.changes(None)
+    await store.add_key(a_key("k2"))
+    await run(server, "SAVE")
+    await asyncio.to_thread(server.restart)
+    told = await store.changes(first.revision, first.mark)
+    assert ([one.id for one in told.items], told.is_complete) == (["k2"], False)
+
+
 async def test_every_reader_hears_that_changes_were_lost(server: Valkey, store: RedisStore) -> None:
     # A reload reads for the policy that may come into force, the one in force goes on reading.
     (known, in_force), (_, staged) = _feed(store), _feed(store)

@@ -28,7 +28,10 @@ if after > 0 then
 else
   reaches = reaches and redis.call('ZCARD', KEYS[2]) == revision
 end
-if not reaches or not entry or (known ~= '' and known ~= mark_of(entry)) then
+-- No origin has a blank in it.
+if not reaches or not entry or (known ~= '' and string.match(known, '^%S* (.*)$') ~= entry) then
   return {now, revision, mark, 0, {}}
 end
-return {now, revision, mark, 1, redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. after, '+inf')}
+-- Of another origin with the same entry, as after a restart, these are known, and others may be lost.
+local is_whole = (known == '' or known == mark_of(entry)) and 1 or 0
+return {now, revision, mark, is_whole, redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. after, '+inf')}

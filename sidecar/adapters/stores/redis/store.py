@@ -232,7 +232,7 @@ class RedisStore:
         # What cannot be read may be about anything: it is as good as lost.
         is_complete = bool(is_whole) and len(known) == len(items)
         return Changes(
-            int(_number(revision)), known if is_complete else (), is_complete=is_complete,
+            int(_number(revision)), known, is_complete=is_complete,
             now=_number(now), mark=_text(newest),
         )  # fmt: skip
 
