@@ -114,7 +114,7 @@ class _Loading:
             content = self.sources.read(name)
         except (OSError, ValueError) as error:
             hint = "name a policy file that exists and may be read"
-            raise PolicyError([Problem(name, 0, 0, "", _unread(error), hint)]) from error
+            raise PolicyError([Problem(name, 0, 0, "", unread(error), hint)]) from error
         return self.finish(parse(name, content, self.sources.environ), content)
 
     def finish(self, own: Document, content: bytes) -> Text:
@@ -175,7 +175,7 @@ class _Loading:
             content = self.sources.read(name)
         except (OSError, ValueError) as error:
             hint = f"a file relative to this one, or a profile: {', '.join(PROFILES)}"
-            return Document(None, [_problem(node.place, _unread(error), hint)]), b""
+            return Document(None, [_problem(node.place, unread(error), hint)]), b""
         general = parse(name, content, self.sources.environ)
         if general.root is not None and (nested := general.root.entries.pop("extends", None)):
             hint = "one level only: take extends out of this file, or name its file directly"
@@ -213,7 +213,7 @@ def merged(general: Mapping, special: Mapping) -> Mapping:
     return Mapping(special.place, entries)
 
 
-def _unread(error: OSError | ValueError) -> str:
+def unread(error: OSError | ValueError) -> str:
     """Say why a file cannot be read; ValueError: it is named what no file can be called."""
     return f"cannot be read: {getattr(error, 'strerror', None) or 'no such file'}"
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,13 +16,6 @@ from tests.builders import a_principal, an_exchange
 from tests.conftest import ManualClock
 from tests.stores.following import LIMIT, QUICK_SECONDS, Following
 from tests.stores.rows import a_block, a_digest, a_key, a_revocation, changed
-
-
-@pytest.fixture
-async def following(clock: ManualClock) -> AsyncIterator[Following]:
-    following = Following(clock)
-    yield following
-    await following.feed.close()
 
 
 async def test_the_first_reading_makes_memories_fresh_and_tells_nobody(

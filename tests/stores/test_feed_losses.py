@@ -1,7 +1,6 @@
 """The change feed where changes are lost, or one of its lists cannot be read."""
 
 import dataclasses
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,16 +10,8 @@ from sidecar.model.identity import TenantId, TenantRecord
 from sidecar.model.ports import UNKNOWN, ChangeKind, Changes
 from sidecar.model.questions import FindCredential
 from sidecar.model.secret import Secret
-from tests.conftest import ManualClock
 from tests.stores.following import LIMIT, Following
 from tests.stores.rows import a_block, a_digest, a_key, a_revocation, changed
-
-
-@pytest.fixture
-async def following(clock: ManualClock) -> AsyncIterator[Following]:
-    following = Following(clock)
-    yield following
-    await following.feed.close()
 
 
 async def test_a_log_that_does_not_reach_back_has_the_blocks_read_anew(

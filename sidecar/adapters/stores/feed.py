@@ -249,9 +249,9 @@ class Feed:
     ) -> StoreUnavailableError | None:
         """Read new revocations if there are any; returns why they could not be read."""
         revocations = self._memories.revocations
-        is_changed = self._revocations_changed or _is_about(ChangeKind.REVOCATION, changes)
-        self._revocations_changed = is_changed
-        if is_changed:
+        is_told = _is_about(ChangeKind.REVOCATION, changes)
+        self._revocations_changed = self._revocations_changed or is_told
+        if self._revocations_changed:
             try:
                 number, news = await self._store.revocations(revocations.number)
             except StoreUnavailableError as error:

@@ -12,6 +12,7 @@ from sidecar.policy.cases.callers import Caller
 from sidecar.policy.cases.schema import Cases
 from sidecar.policy.decode import mistakes_of, problems_of, value_of
 from sidecar.policy.document import Genre, parse
+from sidecar.policy.load import unread
 from sidecar.policy.nodes import Mapping, Path, Place, as_written, entry_at
 from sidecar.policy.schema.section import Section
 from sidecar.policy.written import Sources
@@ -58,8 +59,7 @@ def load_cases(name: str, read: Callable[[str], bytes]) -> Read:
         content = read(name)
     except OSError as error:
         hint = "name a test file that exists and may be read"
-        message = f"cannot be read: {error.strerror}"
-        raise PolicyError([Problem(name, 0, 0, "", message, hint)]) from error
+        raise PolicyError([Problem(name, 0, 0, "", unread(error), hint)]) from error
     document = parse(name, content, {}, TESTS)
     if document.root is None or document.problems:
         raise PolicyError(document.problems)

@@ -15,6 +15,7 @@ from sidecar.model.limits import SECOND, Charge, Count, Limit, OnStoreFailure
 from tests.adapters.limits.charges import a_charge
 from tests.adapters.limits.counting import Counting, counting
 from tests.knowledge.limits.a_limit import MINUTE, a_bucket, a_window
+from tests.stores.redis.served import run
 from tests.stores.servers import Cluster, Valkey, valkey, valkey_cluster, wait_until
 
 HOUR = 60 * MINUTE
@@ -35,10 +36,6 @@ def server() -> Iterator[Valkey]:
 async def replica(server: Valkey) -> AsyncIterator[Counting]:
     async with counting(server.url) as replica:
         yield replica
-
-
-async def _run(server: Valkey, *words: str) -> object:
-    return await asyncio.to_thread(server.command, *words)
 
 
 def _on_failure(answer: OnStoreFailure, limit: Limit) -> Limit:
@@ -181,25 +178,25 @@ async def test_closing_what_does_nothing_is_no_work(replica: Counting) -> None:
 
 
 async def test_a_user_who_may_not_count_is_told_so(server: Valkey) -> None:
-    await _run(server, "ACL", "SETUSER", "sidecar", "on", f">{PASSWORD}", "resetkeys",
+    await run(server, "ACL", "SETUSER", "sidecar", "on", f">{PASSWORD}", "resetkeys",
                "~{sidecar}:*", "-@all", "+@read", "+@write", "+@scripting", "+@connection",
                "+time")  # fmt: skip
     async with counting(server.url, user="sidecar", password=PASSWORD) as replica:
         assert await replica.admits(REFUSED, LOCAL)
-        await _run(server, "ACL", "SETUSER", "sidecar", "-@write")
+        await run(server, "ACL", "SETUSER", "sidecar", "-@write")
         assert await replica.reason(REFUSED) == "the user may not do what the store needs"
-        await _run(server, "ACL", "SETUSER", "sidecar", "+@write", "-evalsha", "-eval")
+        await run(server, "ACL", "SETUSER", "sidecar", "+@write", "-evalsha", "-eval")
         assert await replica.reason(REFUSED) == "the user may not do what the store needs"
-        await _run(server, "ACL", "SETUSER", "sidecar", "+evalsha")
+        await run(server, "ACL", "SETUSER", "sidecar", "+evalsha")
         assert (await replica.ask(REFUSED))[0].left == 0
 
 
 async def test_strict_mode_asks_for_one_right_more(server: Valkey) -> None:
-    await _run(server, "ACL", "SETUSER", "sidecar", "on", f">{PASSWORD}", "~*", "+@all", "-info")
+    await run(server, "ACL", "SETUSER", "sidecar", "on", f">{PASSWORD}", "~*", "+@all", "-info")
     replica = Counting(server.url, is_strict=True, user="sidecar", password=PASSWORD)
     with pytest.raises(StoreUnavailableError, match="may not do what the store needs"):
         await replica.limits.open()
-    await _run(server, "ACL", "SETUSER", "sidecar", "+info")
+    await run(server, "ACL", "SETUSER", "sidecar", "+info")
     await replica.limits.open()
     assert not await replica.admits(REFUSED)
     await replica.limits.close()
@@ -216,15 +213,15 @@ async def test_a_wrong_password_is_said_and_not_repeated(server: Valkey) -> None
 async def test_a_full_server_charges_nothing(server: Valkey, replica: Counting) -> None:
     other = a_charge(a_bucket(1, 5, HOUR))
     assert await replica.admits(REFUSED, other)
-    await _run(server, "CONFIG", "SET", "maxmemory", "1")
+    await run(server, "CONFIG", "SET", "maxmemory", "1")
     assert await replica.reason(REFUSED, other) == "the server is out of memory"
-    await _run(server, "CONFIG", "SET", "maxmemory", "0")
+    await run(server, "CONFIG", "SET", "maxmemory", "0")
     assert [one.left for one in await replica.ask(REFUSED, other)] == [0, 3]
 
 
 async def test_a_server_that_may_forget_counts_is_not_opened(server: Valkey) -> None:
-    await _run(server, "CONFIG", "SET", "maxmemory", "100mb")
-    await _run(server, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    await run(server, "CONFIG", "SET", "maxmemory", "100mb")
+    await run(server, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     replica = Counting(server.url)
     with pytest.raises(StoreUnavailableError, match="noeviction"):
         await replica.limits.open()
@@ -233,7 +230,7 @@ async def test_a_server_that_may_forget_counts_is_not_opened(server: Valkey) -> 
 
 async def test_a_replica_of_the_server_counts_nothing(server: Valkey, replica: Counting) -> None:
     with valkey() as other:
-        await _run(server, "REPLICAOF", "127.0.0.1", str(other.port))
+        await run(server, "REPLICAOF", "127.0.0.1", str(other.port))
         assert await replica.reason(REFUSED) == "the server is a read-only replica"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -41,24 +42,20 @@ async def test_lost_changes_are_noticed_although_the_numbers_fit(
     assert (await store.changes(told.revision, told.mark)).is_complete
 
 
+def _flush(server: Valkey) -> None:
+    server.command("FLUSHALL")
+
+
+@pytest.mark.parametrize("lose", [Valkey.restart, _flush], ids=["restarted", "flushed"])
 async def test_a_server_that_is_empty_again_is_told_from_one_that_was_empty_before(
-    server: Valkey, store: RedisStore
+    server: Valkey, store: RedisStore, lose: Callable[[Valkey], None]
 ) -> None:
     first = await store.changes(None)
     await store.add_key(a_key())
-    await asyncio.to_thread(server.restart)
+    await asyncio.to_thread(lose, server)
     told = await store.changes(first.revision, first.mark)
     assert (first.revision, told.revision, told.is_complete) == (0, 0, False)
     assert (await store.changes(told.revision, told.mark)).is_complete
-
-
-async def test_a_store_that_was_flushed_is_told_from_one_that_was_empty_before(
-    server: Valkey, store: RedisStore
-) -> None:
-    first = await store.changes(None)
-    await store.add_key(a_key())
-    await run(server, "FLUSHALL")
-    assert not (await store.changes(first.revision, first.mark)).is_complete
 
 
 async def test_a_server_that_lost_a_change_nobody_had_read_of_is_noticed(

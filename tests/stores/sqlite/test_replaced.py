@@ -1,30 +1,14 @@
 """A state file that is restored, replaced or removed under a running sidecar."""
 
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from sidecar.adapters.stores.sqlite.store import SqliteStore
 from sidecar.model.errors import StoreUnavailableError
 from sidecar.model.ports import Store
-from tests.conftest import ManualClock
 from tests.stores.rows import a_key, a_revocation
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "state.db"
-
-
-@pytest.fixture
-async def store(file: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    store = SqliteStore(file, clock, timeout=5)
-    await store.open()
-    yield store
-    await store.close()
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -5,7 +5,7 @@ import random
 import sqlite3
 import stat
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -24,19 +24,6 @@ from tests.stores.rows import a_block, a_key, changed
 
 WRITER = Path(__file__).with_name("writer.py")
 HOUSE = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "state.db"
-
-
-@pytest.fixture
-async def store(file: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    store = SqliteStore(file, clock, timeout=5)
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.fixture
